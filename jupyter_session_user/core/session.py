@@ -1,0 +1,143 @@
+"""A session: one login of one person, as seen on one kernel.
+
+Times are aware datetimes in UTC. The clock is the caller's: ``now`` is always passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from html import escape
+from typing import Any, TypeVar
+
+from jupyter_session_user.core.user import User
+from jupyter_session_user.errors import RemoteProtocolError
+
+__all__ = ["Session", "parse_time", "write_time"]
+
+S = TypeVar("S", bound="Session")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Session:
+    """Who is logged in, where that is known from, and since when.
+
+    Attributes:
+        id: Identifier of at least 128 random bits; says nothing about the login's secrets.
+        user: The person.
+        source: Who says so, for example ``jupyter_server``.
+        verified: Whether a server authenticated the person. A made-up user behind a checked
+            token is verified; an unsigned cookie or header never is.
+        kernel_id: The kernel that this session is on; None for a session without a kernel.
+        authenticated_at: When the server first saw this login on this kernel.
+        last_seen_at: When a request of this login last reached the server.
+        expires_at: When the login ends, or None where nobody knows.
+        revision: Counts the changes of this record; a stamp and a cached cookie carry it.
+    """
+
+    id: str
+    user: User
+    source: str
+    verified: bool
+    kernel_id: str | None = None
+    authenticated_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    expires_at: datetime | None = None
+    revision: int = 0
+
+    def __repr__(self) -> str:
+        """Return one line, without the id, which is of no use to a reader."""
+        return f"<Session of {self}>"
+
+    def __str__(self) -> str:
+        """Return one line for a person."""
+        trust = "verified" if self.verified else "not verified"
+        return f"{self.user.display_name} ({self.user.username}), {trust} by {self.source}"
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON object that answers a ``refresh`` request."""
+        return {
+            "session_id": self.id,
+            "user": self.user.to_wire(),
+            "source": self.source,
+            "verified": self.verified,
+            "kernel_id": self.kernel_id,
+            "authenticated_at": write_time(self.authenticated_at),
+            "last_seen_at": write_time(self.last_seen_at),
+            "expires_at": write_time(self.expires_at),
+            "revision": self.revision,
+        }
+
+    @classmethod
+    def from_wire(cls: type[S], wire: object) -> S:  # noqa: PYI019 - Self is 3.11's
+        """Read what :meth:`to_wire` wrote, or the shorter object of a stamp.
+
+        Raises:
+            RemoteProtocolError: ``wire`` is not such an object.
+        """
+        if not isinstance(wire, dict):
+            raise RemoteProtocolError("session: not an object")
+        if not isinstance(wire.get("session_id"), str) or not isinstance(wire.get("source"), str):
+            raise RemoteProtocolError("session: no session_id or no source")
+        kernel_id, revision = wire.get("kernel_id"), wire.get("revision", 0)
+        if not isinstance(kernel_id, str | None) or type(revision) is not int:
+            raise RemoteProtocolError("session: malformed kernel_id or revision")
+        return cls(
+            id=wire["session_id"],
+            user=User.from_wire(wire.get("user")),
+            source=wire["source"],
+            verified=wire.get("verified") is True,
+            kernel_id=kernel_id,
+            authenticated_at=parse_time(wire.get("authenticated_at")),
+            last_seen_at=parse_time(wire.get("last_seen_at")),
+            expires_at=parse_time(wire.get("expires_at")),
+            revision=revision,
+        )
+
+    def public_model(self) -> dict[str, Any]:
+        """Return the JSON object of the REST API: no claims, no cookies, no key."""
+        return {
+            "id": self.id,
+            "user": self.user.public_model(),
+            "kernel_id": self.kernel_id,
+            "source": self.source,
+            "verified": self.verified,
+            "authenticated_at": write_time(self.authenticated_at),
+            "last_seen_at": write_time(self.last_seen_at),
+            "expires_at": write_time(self.expires_at),
+        }
+
+    def _repr_html_(self) -> str:
+        """Return the person's badge and a line of provenance."""
+        trust = "verified by" if self.verified else "not verified; said by"
+        until = f" · until {self.expires_at:%Y-%m-%d %H:%M} UTC" if self.expires_at else ""
+        line = escape(f"{trust} {self.source}{until}")
+        badge = self.user._repr_html_()
+        return f'{badge}<div style="opacity:.75;font-size:90%;margin-top:.3em">{line}</div>'
+
+
+def write_time(moment: datetime | None) -> str | None:
+    """Return ``moment`` as RFC 3339 text in UTC, such as ``2026-11-22T05:00:00.000000Z``."""
+    if moment is None:
+        return None
+    utc = moment.astimezone(timezone.utc).replace(tzinfo=None)
+    return utc.isoformat(timespec="microseconds") + "Z"
+
+
+def parse_time(text: object) -> datetime | None:
+    """Read what :func:`write_time` wrote.
+
+    Raises:
+        RemoteProtocolError: ``text`` is neither None nor an RFC 3339 time in UTC.
+    """
+    if text is None:
+        return None
+    if not isinstance(text, str) or not text.endswith("Z"):
+        raise RemoteProtocolError("time: not an RFC 3339 text in UTC")
+    try:
+        moment = datetime.fromisoformat(text[:-1])
+    except ValueError:
+        raise RemoteProtocolError("time: not an RFC 3339 text in UTC") from None
+    if moment.tzinfo is not None:
+        raise RemoteProtocolError("time: two time zones")
+    return moment.replace(tzinfo=timezone.utc)

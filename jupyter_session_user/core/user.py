@@ -1,0 +1,212 @@
+"""The person: what the server's identity provider said of the one who is logged in.
+
+The field names are those of ``jupyter_server.auth.User``, plus groups, admin and claims.
+This file does not know where a user came from, nor how long that holds: see ``session``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from types import MappingProxyType
+from typing import Any
+
+from jupyter_session_user.errors import RemoteProtocolError
+
+__all__ = ["MAX_CLAIMS_CHARS", "User", "trim_claims"]
+
+#: Claims ride on every message; 8 KiB of JSON is far above what a Hub or an OIDC provider says.
+MAX_CLAIMS_CHARS = 8 * 1024  # characters of JSON text
+
+_NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
+_TEXT = ("name", "display_name")
+_OPTIONAL_TEXT = ("initials", "avatar_url", "color")
+_SAFE_URL_PREFIXES = ("https://", "http://", "/", "data:image/png;", "data:image/jpeg;")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class User:
+    """One person, as the server knows them.
+
+    Attributes:
+        username: Unique name of the account; never empty.
+        name: The person's name; the username where the provider gave none.
+        display_name: Shorter name for a screen; ``name`` where the provider gave none.
+        initials: A few letters for a round badge, or None.
+        avatar_url: Address of a picture, or None.
+        color: A CSS colour, or None.
+        groups: Names of the groups that the provider vouches for.
+        admin: Whether the server treats this person as its administrator.
+        is_anonymous: True where Jupyter made the user up (token, password, no login).
+        claims: All else that the provider said, JSON values only, read-only.
+    """
+
+    username: str
+    name: str = ""
+    display_name: str = ""
+    initials: str | None = None
+    avatar_url: str | None = None
+    color: str | None = None
+    groups: tuple[str, ...] = ()
+    admin: bool = False
+    is_anonymous: bool = False
+    claims: Mapping[str, Any] = field(default_factory=lambda: _NO_CLAIMS, compare=False)
+
+    def __post_init__(self) -> None:
+        """Fill the derived names in, as ``jupyter_server.auth.User`` does."""
+        if not self.username:
+            raise ValueError("username must not be empty")
+        object.__setattr__(self, "name", self.name or self.username)
+        object.__setattr__(self, "display_name", self.display_name or self.name)
+        if self.claims is not _NO_CLAIMS:
+            object.__setattr__(self, "claims", MappingProxyType(dict(self.claims)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by value: a mappingproxy cannot be pickled."""
+        return _rebuild, (self.to_wire(),)
+
+    def __repr__(self) -> str:
+        """Return the fields that say something; claims may be long, and are left out."""
+        shown = {k: v for k, v in self.to_wire().items() if k != "claims"}
+        return f"User({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
+
+    def __str__(self) -> str:
+        """Return the name for a screen."""
+        return self.display_name
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return a JSON object, without the fields that hold their default."""
+        wire: dict[str, Any] = {"username": self.username}
+        if self.name != self.username:
+            wire["name"] = self.name
+        if self.display_name != self.name:
+            wire["display_name"] = self.display_name
+        for key in (*_OPTIONAL_TEXT, "admin", "is_anonymous"):
+            if value := getattr(self, key):
+                wire[key] = value
+        if self.groups:
+            wire["groups"] = list(self.groups)
+        if self.claims:
+            wire["claims"] = dict(self.claims)
+        return wire
+
+    @classmethod
+    def from_wire(cls, wire: object) -> User:
+        """Read what :meth:`to_wire` wrote.
+
+        Raises:
+            RemoteProtocolError: ``wire`` is not such an object.
+        """
+        if not isinstance(wire, dict) or not _is_text(wire.get("username")):
+            raise RemoteProtocolError("user: no username")
+        _check(all(isinstance(wire.get(key, ""), str) for key in _TEXT), "names")
+        _check(all(isinstance(wire.get(key) or "", str) for key in _OPTIONAL_TEXT), "badge")
+        groups = wire.get("groups", [])
+        _check(isinstance(groups, list) and all(isinstance(g, str) for g in groups), "groups")
+        claims = wire.get("claims", {})
+        _check(isinstance(claims, dict), "claims")
+        return cls(
+            username=wire["username"],
+            groups=tuple(groups),
+            admin=wire.get("admin") is True,
+            is_anonymous=wire.get("is_anonymous") is True,
+            claims=claims or _NO_CLAIMS,
+            name=wire.get("name", ""),
+            display_name=wire.get("display_name", ""),
+            initials=wire.get("initials"),
+            avatar_url=wire.get("avatar_url"),
+            color=wire.get("color"),
+        )
+
+    def public_model(self) -> dict[str, Any]:
+        """Return every field but the claims, for REST answers."""
+        return {
+            "username": self.username,
+            "name": self.name,
+            "display_name": self.display_name,
+            "initials": self.initials,
+            "avatar_url": self.avatar_url,
+            "color": self.color,
+            "groups": list(self.groups),
+            "admin": self.admin,
+            "is_anonymous": self.is_anonymous,
+        }
+
+    def badge_letters(self) -> str:
+        """Return the initials, or else up to two letters made from the display name."""
+        if self.initials:
+            return self.initials[:3]
+        words = self.display_name.split() or ["?"]
+        picked = words[0][0] if len(words) == 1 else words[0][0] + words[-1][0]
+        return picked.upper()
+
+    def _repr_html_(self) -> str:
+        """Return a badge and the name, all of it escaped, readable in both themes."""
+        note = " · made up by Jupyter" if self.is_anonymous else ""
+        groups = f" · {', '.join(self.groups)}" if self.groups else ""
+        small = escape(f"{self.username}{groups}{note}")
+        return (
+            '<span style="display:inline-flex;align-items:center;gap:.6em">'
+            f"{self._badge_html()}<span><b>{escape(self.display_name)}</b><br>"
+            f'<span style="opacity:.75;font-size:90%">{small}</span></span></span>'
+        )
+
+    def _badge_html(self) -> str:
+        disc = "width:2.4em;height:2.4em;border-radius:50%;flex:none;"
+        if self.avatar_url and self.avatar_url.startswith(_SAFE_URL_PREFIXES):
+            return f'<img alt="" src="{escape(self.avatar_url)}" style="{disc}object-fit:cover">'
+        return (
+            f'<span aria-hidden="true" style="{disc}display:inline-flex;align-items:center;'
+            f"justify-content:center;color:#fff;font-weight:600;"
+            f'background:hsl({self._hue()} 55% 38%)">{escape(self.badge_letters())}</span>'
+        )
+
+    def _hue(self) -> int:
+        """Return a hue in degrees that stays the same for a username in every process.
+
+        ``color`` is not used: it is free text of the provider, and white letters on it may be
+        unreadable.
+        """
+        return int.from_bytes(hashlib.sha256(self.username.encode()).digest()[:2], "big") % 360
+
+
+def trim_claims(claims: Mapping[str, object]) -> dict[str, Any]:
+    """Return those of ``claims`` that are JSON values, as long as they fit the limit.
+
+    Args:
+        claims: What a provider added to its user, of any type.
+
+    Returns:
+        A JSON object of at most :data:`MAX_CLAIMS_CHARS` characters.
+    """
+    kept: dict[str, Any] = {}
+    budget = MAX_CLAIMS_CHARS
+    for key, value in claims.items():
+        text = _as_json(value)
+        if text is not None and len(text) + len(key) <= budget:
+            kept[key] = json.loads(text)
+            budget -= len(text) + len(key)
+    return kept
+
+
+def _as_json(value: object) -> str | None:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _check(holds: object, what: str) -> None:
+    if not holds:
+        raise RemoteProtocolError(f"user: malformed {what}")
+
+
+def _rebuild(wire: dict[str, Any]) -> User:
+    return User.from_wire(wire)
