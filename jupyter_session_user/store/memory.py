@@ -1,0 +1,79 @@
+"""Session records in this process's memory: the default store."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from jupyter_session_user.store.base import Record
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """Keeps the records that were put last, up to a limit; each call is O(1).
+
+    Args:
+        limit: How many records are kept; beyond that, the one put longest ago is forgotten.
+
+    Raises:
+        ValueError: ``limit`` is below 1.
+    """
+
+    def __init__(self, limit: int) -> None:
+        if limit < 1:
+            raise ValueError("limit must be at least 1")
+        self._limit = limit
+        self._by_id: OrderedDict[str, Record] = OrderedDict()
+        self._ids: dict[tuple[str, str | None], str] = {}
+        self._by_kernel: dict[str, dict[str, None]] = {}
+
+    def get(self, session_id: str) -> Record | None:
+        """Return the record with this session id, or None."""
+        return self._by_id.get(session_id)
+
+    def find(self, key: str, kernel_id: str | None) -> Record | None:
+        """Return the record of this login on this kernel, or None."""
+        session_id = self._ids.get((key, kernel_id))
+        return None if session_id is None else self._by_id[session_id]
+
+    def put(self, record: Record) -> None:
+        """Add the record, or replace the one of the same login and kernel."""
+        session = record.session
+        known = self._ids.get((record.key, session.kernel_id))
+        if known is not None and known != session.id:
+            self._remove(known)
+        self._by_id[session.id] = record
+        self._by_id.move_to_end(session.id)
+        self._ids[record.key, session.kernel_id] = session.id
+        if session.kernel_id is not None:
+            self._by_kernel.setdefault(session.kernel_id, {})[session.id] = None
+        if len(self._by_id) > self._limit:
+            self._remove(next(iter(self._by_id)))
+
+    def on_kernel(self, kernel_id: str) -> list[Record]:
+        """Return the records of one kernel, oldest first."""
+        return [self._by_id[session_id] for session_id in self._by_kernel.get(kernel_id, ())]
+
+    def drop_kernel(self, kernel_id: str) -> None:
+        """Forget all records of a kernel that is gone."""
+        for session_id in list(self._by_kernel.get(kernel_id, ())):
+            self._remove(session_id)
+
+    def __iter__(self) -> Iterator[Record]:
+        """Go through all records, the one put longest ago first."""
+        return iter(list(self._by_id.values()))
+
+    def __len__(self) -> int:
+        """Return how many records there are."""
+        return len(self._by_id)
+
+    def _remove(self, session_id: str) -> None:
+        record = self._by_id.pop(session_id)
+        kernel_id = record.session.kernel_id
+        del self._ids[record.key, kernel_id]
+        if kernel_id is not None:
+            ids = self._by_kernel[kernel_id]
+            del ids[session_id]
+            if not ids:
+                del self._by_kernel[kernel_id]
