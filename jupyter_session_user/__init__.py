@@ -1,0 +1,82 @@
+"""Who is the person whose request is running this line of code?
+
+>>> from jupyter_session_user import get_current_user
+>>> get_current_user().username
+'alice'
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_session_user.core.cookies import Cookies
+from jupyter_session_user.core.session import Session
+from jupyter_session_user.core.user import User
+from jupyter_session_user.errors import (
+    AccessDenied,
+    ConfigurationError,
+    CookieError,
+    CookieUnavailable,
+    IdentityUnavailable,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+    RequestTimeout,
+    SessionUserError,
+)
+from jupyter_session_user.kernel.api import (
+    bind_current_user,
+    get_cookies,
+    get_current_user,
+    get_session,
+    require_user,
+)
+from jupyter_session_user.kernel.install import auto_install as _auto_install
+
+__all__ = [
+    "AccessDenied",
+    "ConfigurationError",
+    "CookieError",
+    "CookieUnavailable",
+    "Cookies",
+    "IdentityUnavailable",
+    "LocalProtocolError",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "RequestTimeout",
+    "Session",
+    "SessionUserError",
+    "User",
+    "bind_current_user",
+    "get_cookies",
+    "get_current_user",
+    "get_session",
+    "require_user",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Read the version when somebody asks for it: it costs a file."""
+    if name == "__version__":
+        from jupyter_session_user._version import __version__  # noqa: PLC0415
+
+        return __version__
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Install the kernel helper and ``%whoami``: what ``%load_ext`` calls."""
+    _auto_install(shell)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from jupyter_session_user.server.extension import JupyterSessionUser  # noqa: PLC0415
+
+    return [{"module": "jupyter_session_user", "app": JupyterSessionUser}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "jupyter-session-user"}]
+
+
+_auto_install()

@@ -1,0 +1,1 @@
+"""Inside the kernel: read the stamp, hold the context, speak the comm."""

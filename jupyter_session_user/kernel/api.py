@@ -1,0 +1,161 @@
+"""What notebook code calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, overload
+
+from jupyter_session_user.core.cookies import Cookies
+from jupyter_session_user.core.session import Session
+from jupyter_session_user.core.user import User
+from jupyter_session_user.errors import IdentityUnavailable
+from jupyter_session_user.kernel.binding import Binding
+from jupyter_session_user.kernel.current import LiveSession, current_session
+from jupyter_session_user.kernel.jar import cookies_of
+from jupyter_session_user.kernel.require import Requirement, names
+
+__all__ = [
+    "bind_current_user",
+    "get_cookies",
+    "get_current_user",
+    "get_session",
+    "require_user",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+D = TypeVar("D")
+
+_RAISE: Any = object()
+
+
+@overload
+def get_current_user() -> User: ...
+@overload
+def get_current_user(default: D) -> User | D: ...
+def get_current_user(default: Any = _RAISE) -> Any:
+    """Return the person whose request is running this line of code.
+
+    Right in cells, widget callbacks, asyncio tasks and subshells, also when several people
+    share the kernel. In a bare thread or an executor there is no answer: see
+    :func:`bind_current_user`.
+
+    Args:
+        default: Returned where nobody can say who it is, instead of the error.
+
+    Raises:
+        IdentityUnavailable: Nobody can say; the message ends with what to do.
+    """
+    try:
+        return current_session().user
+    except IdentityUnavailable:
+        if default is _RAISE:
+            raise
+        return default
+
+
+@overload
+def get_session() -> LiveSession: ...
+@overload
+def get_session(default: D) -> LiveSession | D: ...
+def get_session(default: Any = _RAISE) -> Any:
+    """Return the session behind the current user: id, source, verified, expiry.
+
+    Args:
+        default: Returned where nobody can say whose session it is, instead of the error.
+
+    Raises:
+        IdentityUnavailable: Nobody can say; the message ends with what to do.
+    """
+    try:
+        return current_session()
+    except IdentityUnavailable:
+        if default is _RAISE:
+            raise
+        return default
+
+
+def get_cookies() -> Cookies:
+    """Return the cookies of the current user's browser, as far as the server gives them.
+
+    The first call in a session asks the server, which takes some milliseconds, also while a
+    cell runs. Login cookies stay at the server, and so do all cookies where the kernel
+    belongs to somebody else, but for those that ``share_cookies`` names.
+
+    Raises:
+        IdentityUnavailable: Nobody can say whose cookies these would be.
+        RequestTimeout: The server did not answer.
+    """
+    return cookies_of(current_session())
+
+
+@overload
+def bind_current_user(function: F, /, *, session: Session | None = None) -> F: ...
+@overload
+def bind_current_user(*, session: Session | None = None) -> Binding: ...
+def bind_current_user(
+    function: Callable[..., Any] | None = None, /, *, session: Session | None = None
+) -> Any:
+    """Carry the current user into a thread or executor.
+
+        Thread(target=bind_current_user(work)).start()
+        executor.submit(bind_current_user(work), item)
+
+        with bind_current_user(session=job.session):    # in a worker of your own
+            ...
+
+    The user is taken when this is called, not when the function runs. A binding that a cell
+    leaves open ends with that cell's message.
+
+    Args:
+        function: What shall run as the current user; without it, a decorator and context
+            manager is returned.
+        session: Whom to bind, where it is not the current user.
+
+    Raises:
+        IdentityUnavailable: There is no session given, and nobody can say who this is.
+    """
+    binding = Binding(current_session() if session is None else session)
+    return binding if function is None else binding(function)
+
+
+@overload
+def require_user(function: F, /) -> F: ...
+@overload
+def require_user(
+    *,
+    groups: str | Iterable[str] = (),
+    usernames: str | Iterable[str] = (),
+    allow_anonymous: bool = False,
+    allow_unverified: bool = False,
+) -> Requirement: ...
+def require_user(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    groups: str | Iterable[str] = (),
+    usernames: str | Iterable[str] = (),
+    allow_anonymous: bool = False,
+    allow_unverified: bool = False,
+) -> Any:
+    """Let only some people call a function, or enter a block.
+
+        @require_user(groups="finance")
+        def book(): ...
+
+        with require_user(usernames=["alice", "bob"]) as user: ...
+
+    It keeps honest code honest; it is no wall against other code in the same kernel.
+
+    Args:
+        function: The function, where the decorator is used without arguments.
+        groups: Members of any of these may.
+        usernames: These people may.
+        allow_anonymous: Whether users that Jupyter made up may, too.
+        allow_unverified: Whether a name that no server has checked is enough.
+
+    Raises:
+        AccessDenied: At the call: this user may not.
+        IdentityUnavailable: At the call: nobody can say who it is.
+    """
+    requirement = Requirement(names(groups), names(usernames), allow_anonymous, allow_unverified)
+    return requirement if function is None else requirement(function)

@@ -1,0 +1,133 @@
+"""From the message being handled to the session: the one place that decides.
+
+The order: an explicit binding, then the kernel's message, and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+from threading import get_ident
+from typing import Any
+
+from jupyter_session_user.core import session as core
+from jupyter_session_user.core.stamp import KEY, read_stamp, unknown_reason
+from jupyter_session_user.errors import (
+    IdentityUnavailable,
+    RemoteProtocolError,
+    SessionUserError,
+)
+from jupyter_session_user.kernel import parent
+from jupyter_session_user.kernel.diagnose import no_message, no_stamp, unavailable
+from jupyter_session_user.kernel.state import helper
+
+__all__ = ["LiveSession", "ask", "current_session"]
+
+#: Python 3.14 can be told to start threads with a copy of the starter's context (free-threaded
+#: builds do): a pool's worker would then be its first user for ever.
+_THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
+
+_binding = parent.binding.get
+_message = parent.message.get
+_witness = parent.witness.get
+
+
+class LiveSession(core.Session):
+    """A session that can ask the server about itself."""
+
+    __slots__ = ()
+
+    def refresh(self) -> LiveSession:
+        """Return the session as the server knows it now, with its times.
+
+        Raises:
+            RequestTimeout: The server did not answer.
+            IdentityUnavailable: The server no longer knows this session.
+        """
+        wire = ask(self, "refresh").get("session")
+        fresh = LiveSession.from_wire(wire)
+        if fresh.id != self.id:
+            raise RemoteProtocolError("the server answered for another session")
+        return fresh
+
+
+def current_session() -> LiveSession:
+    """Return the session of the person whose request runs this code.
+
+    Raises:
+        IdentityUnavailable: Nobody can say; the error says why, and what to do.
+    """
+    bound: LiveSession | None = _binding()
+    if bound is not None:
+        return bound
+    message = _message()
+    if message is None or _witness() is not message.parent:
+        return _in_doubt(message)
+    if _THREADS_INHERIT and message.thread != get_ident():
+        raise unavailable("no_context")
+    session: LiveSession | None = message.session
+    return session if session is not None else _read(message)
+
+
+def _in_doubt(message: parent.Message | None) -> LiveSession:
+    if message is not None:
+        raise unavailable("disagreement")
+    here = helper()
+    first = here.witnesses.first_cell() if here is not None else None
+    if first is None:
+        raise no_message(here)
+    return _read(first)
+
+
+def _read(message: parent.Message) -> LiveSession:
+    """Read the stamp once for a message; whoever asks again gets the same session."""
+    stamp = message.parent["metadata"].get(KEY)
+    here = helper()
+    if stamp is None:
+        raise no_stamp(here)
+    if here is not None:
+        here.stamped = True
+    reason = unknown_reason(stamp)
+    if reason is not None:
+        raise IdentityUnavailable(
+            f"Jupyter Server does not know whose request this is: {reason}. Run the code from "
+            "a page on which somebody is logged in.",
+            reason="unknown_at_server",
+        )
+    session = message.session = _session_of(stamp)
+    return session
+
+
+def _session_of(stamp: Any) -> LiveSession:
+    try:
+        read_stamp(stamp)  # checks the version
+        return LiveSession.from_wire(stamp)
+    except RemoteProtocolError as error:
+        raise IdentityUnavailable(
+            f"The stamp of Jupyter Server cannot be read ({error}). Install the same release "
+            "of jupyter-session-user for the server and for the kernel.",
+            reason="malformed_stamp",
+        ) from None
+
+
+def ask(session: core.Session, operation: str, **details: Any) -> dict[str, Any]:
+    """Ask the server about a session, and return its result.
+
+    Raises:
+        RequestTimeout: The server did not answer.
+        IdentityUnavailable: The server knows no such session on this kernel.
+        SessionUserError: The server refused; ``code`` says why.
+    """
+    here = helper()
+    if here is None:
+        raise no_message(None)
+    reply = here.comm.ask(operation, session.id, **details)
+    if not reply.error:
+        return reply.result
+    if reply.error == "no_session":
+        raise IdentityUnavailable(
+            f"{reply.message}. Reload the page, and run the cell again.",
+            reason="unknown_at_server",
+        )
+    error = SessionUserError(reply.message)
+    error.code = reply.error
+    raise error

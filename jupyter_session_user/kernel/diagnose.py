@@ -1,0 +1,97 @@
+"""Why nobody can say who runs this code, and what to do: the texts of the errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from jupyter_session_user.errors import IdentityUnavailable
+
+if TYPE_CHECKING:
+    from jupyter_session_user.kernel.state import Helper
+
+__all__ = ["no_message", "no_stamp", "unavailable"]
+
+_TEXTS = {
+    "not_in_kernel": (
+        "This process is not a Jupyter kernel, so there is no request and no user. "
+        "Run the code in a notebook on a Jupyter Server that has jupyter_session_user "
+        "installed, or pass default= to get a value instead of this error."
+    ),
+    "headless": (
+        "No Jupyter Server stands behind this kernel: it was started by a program that runs "
+        "notebooks by itself (nbconvert, papermill, jupyter console), so there is no user. "
+        "Open the notebook on a Jupyter Server, or pass default= to get a value instead of "
+        "this error."
+    ),
+    "server_without_extension": (
+        "The Jupyter Server of this kernel does not say whose request this is: it runs without "
+        "the extension. Install it in the server's environment "
+        "(pip install jupyter-session-user), check it with 'jupyter server extension list', "
+        "and restart the server."
+    ),
+    "direct_client": (
+        "This message reached the kernel past Jupyter Server ('jupyter console --existing' or "
+        "another direct client), so nobody vouches for its sender. Run the code in a notebook "
+        "on the server, or pass default= to get a value instead of this error."
+    ),
+    "no_context": (
+        "This code runs in a thread or executor that belongs to no request: several people may "
+        "use this kernel, and guessing could name the wrong one. Hand the identity over where "
+        "the work is started: Thread(target=bind_current_user(fn)), "
+        "executor.submit(bind_current_user(fn)), or use asyncio.to_thread(fn)."
+    ),
+    "disagreement": (
+        "Another message was handled inside this one (a nested event loop), and the kernel no "
+        "longer says reliably whose code this is. Take the user at the start of the cell: "
+        "user = get_current_user(), or wrap the function with bind_current_user(fn)."
+    ),
+    "first_cell": (
+        "jupyter_session_user was imported by this very cell, and such a cell cannot be "
+        "attributed in a thread, or when it is asynchronous. Import it in a cell of its own, "
+        "and run this cell again."
+    ),
+}
+
+
+def unavailable(reason: str) -> IdentityUnavailable:
+    """Return the error for one of the reasons, with its text."""
+    return IdentityUnavailable(_TEXTS[reason], reason=reason)
+
+
+def no_message(helper: Helper | None) -> IdentityUnavailable:
+    """Return the error for code in whose context no message was seen."""
+    if helper is None:
+        return unavailable("not_in_kernel")
+    return unavailable("no_context" if helper.witnesses.handled else "first_cell")
+
+
+def no_stamp(helper: Helper | None) -> IdentityUnavailable:
+    """Return the error for a message without a stamp.
+
+    Jupyter Server sets ``JPY_SESSION_NAME`` for the kernels of its documents. A notebook run
+    from within such a kernel inherits it, so the launching program is looked at first.
+    """
+    if helper is not None and helper.stamped:
+        return unavailable("direct_client")
+    if any(name in _launcher() for name in ("nbconvert", "papermill", "nbclient", "console")):
+        return unavailable("headless")
+    on_server = "JPY_SESSION_NAME" in os.environ or "server" in _launcher()
+    return unavailable("server_without_extension" if on_server else "headless")
+
+
+def _launcher() -> str:
+    """Return the command line of the program that started this kernel; empty if unknown.
+
+    ipykernel itself brings psutil; where it does not, the answer is just less precise.
+    """
+    psutil = sys.modules.get("psutil")
+    if psutil is None:
+        return ""
+    try:
+        words = psutil.Process(os.getppid()).cmdline()[:3]
+    except psutil.Error:
+        return ""
+    names = " ".join(os.path.basename(word) for word in words)  # noqa: PTH119 - not paths only
+    return f"{names} server" if any(n in names for n in ("jupyter-lab", "jupyter-no")) else names

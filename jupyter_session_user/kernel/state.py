@@ -1,0 +1,69 @@
+"""The one helper of this process, and how it gets into a kernel.
+
+Importing the package installs it where a kernel is already running. IPython and ipykernel
+are found in ``sys.modules`` and never imported: a script without them stays without them.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_session_user.core.protocol import REPLY_TYPE
+from jupyter_session_user.kernel.comm import CommClient, kernel_publisher
+from jupyter_session_user.kernel.parent import Witnesses
+
+__all__ = ["Helper", "helper", "ipython_shell"]
+
+
+@dataclass
+class Helper:
+    """What the package put into one kernel.
+
+    Attributes:
+        kernel: The kernel.
+        witnesses: The wrappers on its handlers.
+        comm: The way to the server.
+        stamped: Whether any message of this kernel carried a stamp.
+    """
+
+    kernel: Any
+    witnesses: Witnesses
+    comm: CommClient
+    stamped: bool = field(default=False)
+
+
+_lock = threading.Lock()
+_helper: Helper | None = None
+
+
+def ipython_shell() -> Any:
+    """Return the running IPython shell; None in a process without one."""
+    ipython = sys.modules.get("IPython")
+    get_ipython = getattr(ipython, "get_ipython", None)
+    return get_ipython() if get_ipython is not None else None
+
+
+def helper(shell: Any = None) -> Helper | None:
+    """Return the helper, installing it if there is a kernel; None outside of a kernel.
+
+    Args:
+        shell: The IPython shell, where the caller has it at hand.
+    """
+    global _helper  # noqa: PLW0603 - there is one kernel in a process, hence one helper
+    kernel = getattr(shell or ipython_shell(), "kernel", None)
+    if kernel is None or not hasattr(kernel, "shell_handlers"):
+        return None
+    with _lock:
+        if _helper is None or _helper.kernel is not kernel:
+            _helper = _install(kernel)
+        return _helper
+
+
+def _install(kernel: Any) -> Helper:
+    comm = CommClient(kernel_publisher(kernel), control_thread=kernel.control_thread)
+    witnesses = Witnesses(kernel)
+    kernel.control_handlers[REPLY_TYPE] = lambda _stream, _ident, reply: comm.deliver(reply)
+    return Helper(kernel, witnesses, comm)
