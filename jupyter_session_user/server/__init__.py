@@ -1,0 +1,1 @@
+"""The Jupyter Server extension: stamps messages, answers kernels, serves REST."""

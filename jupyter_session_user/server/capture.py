@@ -1,0 +1,238 @@
+"""From an authenticated request to a session record.
+
+The identity provider has already answered when a handler gets here (``current_user``); this
+file decides what *login* the request belongs to, so that the next request of the same login
+finds the same session. Nothing of the login's secrets is kept: keys are hashes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.identity import IdentityProvider
+from jupyter_server.auth.identity import User as ServerUser
+
+from jupyter_session_user.core.cookies import CookieJar, parse_cookie_headers
+from jupyter_session_user.core.session import Session
+from jupyter_session_user.core.stamp import session_stamp
+from jupyter_session_user.core.user import User, trim_claims
+from jupyter_session_user.store.base import Record
+
+if TYPE_CHECKING:
+    from jupyter_server.base.handlers import JupyterHandler
+
+    from jupyter_session_user.core.policy import CookiePolicy
+    from jupyter_session_user.store.base import SessionStore
+
+__all__ = ["SOURCE", "Capture", "Login", "is_made_up", "login_of"]
+
+SOURCE = "jupyter_server"
+
+#: 256 bits; OWASP ASVS 7.2.3 asks for 128.
+SESSION_ID_BYTES = 32
+
+_STANDARD_FIELDS = frozenset(field.name for field in dataclasses.fields(ServerUser))
+_GROUP_FIELDS = frozenset({"admin", "groups"})
+
+#: ``uuid.uuid4().hex``: what ``IdentityProvider.generate_anonymous_user`` takes as username.
+_UUID4_HEX = re.compile(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What tells one login from another.
+
+    Attributes:
+        key: Hash of what the browser or client shows at every request.
+        person: Whom things belong to: the same after signing in again.
+        made_up: Whether Jupyter invented the user.
+    """
+
+    key: str
+    person: str
+    made_up: bool
+
+
+class Capture:
+    """Turns requests into session records, and keeps them in the store.
+
+    Args:
+        store: Where the records go.
+        policy: Which cookies may leave the server.
+        admins: Usernames that count as administrators, besides whom the provider says.
+        now: The wall clock, aware, UTC.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        policy: CookiePolicy,
+        admins: frozenset[str],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._admins = admins
+        self._now = now
+
+    def session_of(self, handler: JupyterHandler, kernel_id: str | None) -> Record | None:
+        """Return the record of this request's login, on one kernel or on none.
+
+        Args:
+            handler: A handler whose ``prepare`` has run.
+            kernel_id: The kernel that the request is about; None if it is about none.
+
+        Returns:
+            The record, new or brought up to date; None if nobody is authenticated.
+        """
+        if handler.current_user is None:
+            return None
+        login = login_of(handler)
+        first = self._store.find(login.key, None)
+        user = self._user_of(handler, login)
+        if first is not None and login.made_up:
+            # Jupyter makes a token client up anew at each request: the first name stays.
+            user = dataclasses.replace(user, **_badge(first.session.user))
+        record = self._keep(handler, login, user, None)
+        return record if kernel_id is None else self._keep(handler, login, user, kernel_id)
+
+    def _keep(
+        self, handler: JupyterHandler, login: Login, user: User, kernel_id: str | None
+    ) -> Record:
+        known = self._store.find(login.key, kernel_id)
+        record = self._record(handler, login, user, kernel_id, known)
+        self._store.put(record)
+        return record
+
+    def _record(
+        self,
+        handler: JupyterHandler,
+        login: Login,
+        user: User,
+        kernel_id: str | None,
+        known: Record | None,
+    ) -> Record:
+        now = self._now()
+        old = known.session if known else None
+        session = Session(
+            id=old.id if old else secrets.token_urlsafe(SESSION_ID_BYTES),
+            user=old.user if old and _same(old.user, user) else user,
+            source=SOURCE,
+            verified=bool(handler.identity_provider.auth_enabled),
+            kernel_id=kernel_id,
+            authenticated_at=old.authenticated_at if old else now,
+            last_seen_at=now,
+            revision=old.revision if old else 0,
+        )
+        # No kernel can ask for the cookies of a session that is on none.
+        cookies = self._cookies(handler) if kernel_id is not None else CookieJar()
+        record = Record(session, login.key, login.person, b"", cookies)
+        if known and old and _unchanged(known, record):
+            return dataclasses.replace(record, stamp=known.stamp)
+        session = dataclasses.replace(session, revision=session.revision + 1)
+        return dataclasses.replace(record, session=session, stamp=session_stamp(session))
+
+    def _cookies(self, handler: JupyterHandler) -> CookieJar:
+        jar = parse_cookie_headers(handler.request.headers.get_list("Cookie"))
+        visible = self._policy.visible(
+            jar.cookies, own_kernel=True, login_cookie=login_cookie_name(handler)
+        )
+        return dataclasses.replace(jar, cookies=visible.cookies, withheld=visible.withheld)
+
+    def _user_of(self, handler: JupyterHandler, login: Login) -> User:
+        user: ServerUser = handler.current_user
+        extra = {k: v for k, v in vars(user).items() if k not in _STANDARD_FIELDS}
+        groups = extra.get("groups")
+        listed = groups if isinstance(groups, list | tuple | set | frozenset) else ()
+        return User(
+            **{name: getattr(user, name) for name in _STANDARD_FIELDS},
+            groups=tuple(sorted(str(group) for group in listed)),
+            admin=extra.get("admin") is True or user.username in self._admins,
+            is_anonymous=login.made_up,
+            claims=trim_claims({k: v for k, v in extra.items() if k not in _GROUP_FIELDS}),
+        )
+
+
+def _badge(user: User) -> dict[str, Any]:
+    return {name: getattr(user, name) for name in _STANDARD_FIELDS}
+
+
+def _same(old: User, new: User) -> bool:
+    return old == new and dict(old.claims) == dict(new.claims)
+
+
+def _unchanged(known: Record, record: Record) -> bool:
+    """Tell whether a kernel that holds ``known`` holds all that is in ``record``.
+
+    A session of a new revision makes the kernel ask for the cookies again.
+    """
+    return (
+        known.session.user is record.session.user
+        and known.session.verified == record.session.verified
+        and known.cookies == record.cookies
+    )
+
+
+def login_of(handler: JupyterHandler) -> Login:
+    """Return the login that an authenticated request belongs to.
+
+    Named users are told apart by what they show (a login cookie whose signature holds, else
+    a token) together with their username. A made-up user has no name that means anything:
+    the signed login cookie says who it is, else the token, since Jupyter makes another user
+    up for each request that brings no cookie. A login cookie that does not verify counts for
+    nothing: somebody could send another person's old one together with the token.
+    """
+    user: ServerUser = handler.current_user
+    provider: IdentityProvider = handler.identity_provider
+    shown = _valid_login_cookie(handler) or ""
+    token = "" if shown else (provider.get_token(handler) or "")
+    if not is_made_up(provider, user):
+        return Login(_digest("named", user.username, shown, token), f"user:{user.username}", False)
+    if token and not shown:
+        key = _digest("token", token)
+        return Login(key, f"token:{key}", True)
+    return Login(_digest("made-up", user.username, shown), f"made-up:{user.username}", True)
+
+
+def login_cookie_name(handler: JupyterHandler) -> str:
+    """Return the name of the identity provider's login cookie for this request."""
+    name: str = handler.identity_provider.get_cookie_name(handler)
+    return name
+
+
+def is_made_up(provider: IdentityProvider, user: ServerUser) -> bool:
+    """Tell whether Jupyter invented this user, for want of anybody who could be named.
+
+    Such a user has a random username; a provider of its own that happens to use such
+    usernames is told apart by not carrying Jupyter's "Anonymous ..." name.
+    """
+    if not _UUID4_HEX.fullmatch(user.username):
+        return False
+    stock = type(provider).get_user is IdentityProvider.get_user
+    return stock or user.name.startswith("Anonymous ")
+
+
+def _valid_login_cookie(handler: JupyterHandler) -> str | None:
+    provider: IdentityProvider = handler.identity_provider
+    name = login_cookie_name(handler)
+    if not handler.get_secure_cookie(name, **provider.get_secure_cookie_kwargs):
+        return None
+    value: str | None = handler.get_cookie(name)
+    return value
+
+
+def _digest(*parts: str) -> str:
+    """Return a hash in which no two lists of parts can collide by shifting characters."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        hashed.update(len(data).to_bytes(8, "big"))
+        hashed.update(data)
+    return hashed.hexdigest()

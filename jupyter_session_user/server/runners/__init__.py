@@ -1,0 +1,1 @@
+"""Code that the server runs for somebody: one file per runner."""
