@@ -1,0 +1,1 @@
+"""For demos and tests: demo people, a private server, and clients that log in."""
