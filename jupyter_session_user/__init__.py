@@ -7,9 +7,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jupyter_session_user.core.cookies import Cookies
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import (
@@ -32,6 +31,9 @@ from jupyter_session_user.kernel.api import (
     require_user,
 )
 from jupyter_session_user.kernel.install import auto_install as _auto_install
+
+if TYPE_CHECKING:
+    from jupyter_session_user.core.cookies import Cookies
 
 __all__ = [
     "AccessDenied",
@@ -56,11 +58,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Read the version when somebody asks for it: it costs a file."""
+    """Load what few need when somebody asks for it: a kernel's start should not wait."""
     if name == "__version__":
         from jupyter_session_user._version import __version__  # noqa: PLC0415
 
         return __version__
+    if name == "Cookies":
+        from jupyter_session_user.core.cookies import Cookies  # noqa: PLC0415
+
+        return Cookies
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -21,7 +21,7 @@ import struct
 from typing import Any
 
 from jupyter_session_user.core.protocol import is_reserved
-from jupyter_session_user.core.stamp import KEY, load_json, splice, stamp_mapping
+from jupyter_session_user.core.stamp import load_json, may_spell_key, splice, stamp_mapping
 from jupyter_session_user.errors import RemoteProtocolError
 
 __all__ = ["MAX_PARTS", "stamp_legacy_binary", "stamp_legacy_text", "stamp_v1"]
@@ -32,8 +32,6 @@ MAX_PARTS = 10_000
 #: The channels that a client may write to; ``iopub`` is a SUB socket, which cannot send.
 _CHANNELS = (b"shell", b"control", b"stdin")
 _CHANNEL_NAMES = frozenset({"shell", "control", "stdin", None})  # None means shell (legacy)
-
-_KEY_BYTES = KEY.encode()
 
 # Positions in the v1 offset table: each is where that part starts.
 _CHANNEL, _HEADER, _PARENT, _METADATA, _CONTENT = range(5)
@@ -91,17 +89,16 @@ def _check_monotone(offsets: tuple[int, ...], first: int, last: int) -> None:
 def _v1_is_reserved(frame: bytes, offsets: tuple[int, ...]) -> bool:
     """Tell whether the message is one that only the server may send to the helper.
 
-    The header is parsed only when its bytes could spell such a type; a backslash can hide
-    any letter in JSON.
+    The header is parsed only when its bytes could spell such a type.
     """
     header = frame[offsets[_HEADER] : offsets[_PARENT]]
-    if b"comm_" not in header and _KEY_BYTES not in header and b"\\" not in header:
+    if b"comm_" not in header and not may_spell_key(header):
         return False
     parsed = load_json(header, "header")
     if not isinstance(parsed, dict):
         raise RemoteProtocolError("header: not an object")
     content = frame[offsets[_CONTENT] : offsets[_CONTENT + 1]]
-    if _KEY_BYTES not in content and b"\\" not in content:
+    if not may_spell_key(content):
         content = b"{}"
     return is_reserved(parsed.get("msg_type"), content)
 

@@ -32,9 +32,9 @@ class TokenBucket:
         Args:
             now: A monotonic clock, in seconds.
         """
-        elapsed = 0.0 if self._when is None else max(0.0, now - self._when)
-        self._when = now
-        self._level = min(self._burst, self._level + elapsed * self._rate)
+        before = now if self._when is None else self._when
+        self._when = max(before, now)  # a clock that goes back and forth counts no second twice
+        self._level = min(self._burst, self._level + (self._when - before) * self._rate)
         if self._level < 1.0:
             return False
         self._level -= 1.0

@@ -23,6 +23,7 @@ __all__ = [
     "dump_json",
     "is_server_stamp",
     "load_json",
+    "may_spell_key",
     "read_stamp",
     "session_stamp",
     "splice",
@@ -86,12 +87,19 @@ def unknown_stamp(reason: str) -> bytes:
 SERVER_STAMP = dump_json({"version": VERSION, "server": True})
 
 
+def may_spell_key(text: bytes) -> bool:
+    """Tell whether JSON bytes could hold our key, for some reader, in some spelling.
+
+    A backslash can hide any letter. A zero byte stands for UTF-16 or UTF-32, for a reader
+    that guesses the encoding.
+    """
+    return _KEY_BYTES in text or b"\\" in text or b"\0" in text
+
+
 def splice(metadata: bytes, stamp: bytes) -> bytes:
     """Return ``metadata`` with ``stamp`` as its only value of our key.
 
-    Most metadata holds neither our key nor a backslash (which could hide the key), and is
-    not parsed: the stamp goes in front. A zero byte would let a reader that guesses the
-    encoding see something else, so such metadata is parsed too.
+    Most metadata cannot hold our key, and is not parsed: the stamp goes in front.
 
     Args:
         metadata: A JSON object, UTF-8, as it stands on the wire.
@@ -100,8 +108,8 @@ def splice(metadata: bytes, stamp: bytes) -> bytes:
     Raises:
         RemoteProtocolError: ``metadata`` is not a JSON object.
     """
-    if _KEY_BYTES in metadata or b"\\" in metadata or b"\0" in metadata:
-        return dump_json(stamp_mapping(load_json(metadata, "metadata"), stamp))
+    if may_spell_key(metadata):
+        return _rebuilt(load_json(metadata, "metadata"), stamp)
     if metadata == b"{}":
         return _PREFIX + stamp + b"}"
     body = metadata.strip(b" \t\r\n")
@@ -109,6 +117,13 @@ def splice(metadata: bytes, stamp: bytes) -> bytes:
         raise RemoteProtocolError("metadata: not an object")
     rest = body[1:].lstrip(b" \t\r\n")
     return _PREFIX + stamp + (rest if rest == b"}" else b"," + rest)
+
+
+def _rebuilt(metadata: object, stamp: bytes) -> bytes:
+    try:
+        return dump_json(stamp_mapping(metadata, stamp))
+    except RecursionError:  # a writer's limit may lie below the reader's
+        raise RemoteProtocolError("metadata: nested too deeply") from None
 
 
 def stamp_mapping(metadata: object, stamp: bytes) -> dict[str, Any]:

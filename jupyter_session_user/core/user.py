@@ -6,11 +6,9 @@ This file does not know where a user came from, nor how long that holds: see ``s
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from types import MappingProxyType
 from typing import Any
 
@@ -103,7 +101,7 @@ class User:
         if not isinstance(wire, dict) or not _is_text(wire.get("username")):
             raise RemoteProtocolError("user: no username")
         _check(all(isinstance(wire.get(key, ""), str) for key in _TEXT), "names")
-        _check(all(isinstance(wire.get(key) or "", str) for key in _OPTIONAL_TEXT), "badge")
+        _check(all(isinstance(wire.get(key), str | None) for key in _OPTIONAL_TEXT), "badge")
         groups = wire.get("groups", [])
         _check(isinstance(groups, list) and all(isinstance(g, str) for g in groups), "groups")
         claims = wire.get("claims", {})
@@ -141,10 +139,12 @@ class User:
             return self.initials[:3]
         words = self.display_name.split() or ["?"]
         picked = words[0][0] if len(words) == 1 else words[0][0] + words[-1][0]
-        return picked.upper()
+        return picked.upper()[:2]  # one letter may have two capitals
 
     def _repr_html_(self) -> str:
         """Return a badge and the name, all of it escaped, readable in both themes."""
+        from html import escape  # noqa: PLC0415 - only a picture needs it
+
         note = " · made up by Jupyter" if self.is_anonymous else ""
         groups = f" · {', '.join(self.groups)}" if self.groups else ""
         small = escape(f"{self.username}{groups}{note}")
@@ -155,6 +155,8 @@ class User:
         )
 
     def _badge_html(self) -> str:
+        from html import escape  # noqa: PLC0415 - only a picture needs it
+
         disc = "width:2.4em;height:2.4em;border-radius:50%;flex:none;"
         if self.avatar_url and self.avatar_url.startswith(_SAFE_URL_PREFIXES):
             return f'<img alt="" src="{escape(self.avatar_url)}" style="{disc}object-fit:cover">'
@@ -170,7 +172,10 @@ class User:
         ``color`` is not used: it is free text of the provider, and white letters on it may be
         unreadable.
         """
-        return int.from_bytes(hashlib.sha256(self.username.encode()).digest()[:2], "big") % 360
+        from hashlib import sha256  # noqa: PLC0415 - only a picture needs it
+
+        text = self.username.encode("utf-8", "surrogatepass")  # JSON may hold half a pair
+        return int.from_bytes(sha256(text).digest()[:2], "big") % 360
 
 
 def trim_claims(claims: Mapping[str, object]) -> dict[str, Any]:
@@ -185,10 +190,10 @@ def trim_claims(claims: Mapping[str, object]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     budget = MAX_CLAIMS_CHARS
     for key, value in claims.items():
-        text = _as_json(value)
-        if text is not None and len(text) + len(key) <= budget:
-            kept[key] = json.loads(text)
-            budget -= len(text) + len(key)
+        text = _as_json({key: value})  # its braces stand for the comma and the space
+        if text is not None and len(text) <= budget:
+            kept.update(json.loads(text))
+            budget -= len(text)
     return kept
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from jupyter_session_user.core.cookies import Cookies
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import IdentityUnavailable
 from jupyter_session_user.kernel.binding import Binding
 from jupyter_session_user.kernel.current import LiveSession, current_session
-from jupyter_session_user.kernel.jar import cookies_of
 from jupyter_session_user.kernel.require import Requirement, names
+
+if TYPE_CHECKING:
+    from jupyter_session_user.core.cookies import Cookies
 
 __all__ = [
     "bind_current_user",
@@ -85,6 +86,8 @@ def get_cookies() -> Cookies:
         IdentityUnavailable: Nobody can say whose cookies these would be.
         RequestTimeout: The server did not answer.
     """
+    from jupyter_session_user.kernel.jar import cookies_of  # noqa: PLC0415 - few need it
+
     return cookies_of(current_session())
 
 

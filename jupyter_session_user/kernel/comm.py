@@ -6,8 +6,8 @@ waits here does not wait for itself.
 
 from __future__ import annotations
 
+import os
 import threading
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +42,7 @@ class CommClient:
     def __init__(self, publish: Publish, control_thread: threading.Thread | None = None) -> None:
         self._publish = publish
         self._control_thread = control_thread
-        self._comm_id = COMM_ID_PREFIX + uuid.uuid4().hex
+        self._comm_id = COMM_ID_PREFIX + _new_id()
         self._topic = f"comm-{self._comm_id}".encode()
         self._lock = threading.Lock()
         self._opened = False
@@ -65,7 +65,7 @@ class CommClient:
         """
         if threading.current_thread() is self._control_thread:
             raise LocalProtocolError("the kernel's control thread cannot wait for the server")
-        request = Request(uuid.uuid4().hex, operation, session_id, **details)
+        request = Request(_new_id(), operation, session_id, **details)
         slot = self._waiting[request.id] = _Slot()
         try:
             return self._exchange(request, slot, timeout)
@@ -115,6 +115,10 @@ class CommClient:
         self._publish(
             "comm_msg", {"comm_id": self._comm_id, "data": request.to_wire()}, self._topic
         )
+
+
+def _new_id() -> str:
+    return os.urandom(16).hex()
 
 
 class _Slot:

@@ -18,7 +18,7 @@ from jupyter_session_user.errors import (
 )
 from jupyter_session_user.kernel import parent
 from jupyter_session_user.kernel.diagnose import no_message, no_stamp, unavailable
-from jupyter_session_user.kernel.state import helper
+from jupyter_session_user.kernel.state import helper, installed
 
 __all__ = ["LiveSession", "ask", "current_session"]
 
@@ -71,11 +71,11 @@ def current_session() -> LiveSession:
 def _in_doubt(message: parent.Message | None) -> LiveSession:
     if message is not None:
         raise unavailable("disagreement")
-    here = helper()
+    here = installed() or helper()
     first = here.witnesses.first_cell() if here is not None else None
     if first is None:
         raise no_message(here)
-    return _read(first)
+    return first.session or _read(first)
 
 
 def _read(message: parent.Message) -> LiveSession:

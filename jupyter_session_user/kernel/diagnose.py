@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["no_message", "no_stamp", "unavailable"]
 
+#: Programs that run notebooks by themselves, and programs that are servers, as they stand on
+#: a command line.
+_RUNNERS = ("nbconvert", "papermill", "nbclient", "execute", "console", "jupyter-run")
+_SERVERS = ("lab", "jupyter-server", "jupyter_server", "notebook", "singleuser", "voila")
+
 _TEXTS = {
     "not_in_kernel": (
         "This process is not a Jupyter kernel, so there is no request and no user. "
@@ -75,14 +80,15 @@ def no_stamp(helper: Helper | None) -> IdentityUnavailable:
     """
     if helper is not None and helper.stamped:
         return unavailable("direct_client")
-    if any(name in _launcher() for name in ("nbconvert", "papermill", "nbclient", "console")):
+    launcher = _launcher()
+    if any(name in launcher for name in _RUNNERS):
         return unavailable("headless")
-    on_server = "JPY_SESSION_NAME" in os.environ or "server" in _launcher()
+    on_server = "JPY_SESSION_NAME" in os.environ or any(name in launcher for name in _SERVERS)
     return unavailable("server_without_extension" if on_server else "headless")
 
 
 def _launcher() -> str:
-    """Return the command line of the program that started this kernel; empty if unknown.
+    """Return the names on the command line that started this kernel; empty if unknown.
 
     ipykernel itself brings psutil; where it does not, the answer is just less precise.
     """
@@ -90,8 +96,7 @@ def _launcher() -> str:
     if psutil is None:
         return ""
     try:
-        words = psutil.Process(os.getppid()).cmdline()[:3]
+        words = psutil.Process(os.getppid()).cmdline()[:3]  # python -m jupyterlab
     except psutil.Error:
         return ""
-    names = " ".join(os.path.basename(word) for word in words)  # noqa: PTH119 - not paths only
-    return f"{names} server" if any(n in names for n in ("jupyter-lab", "jupyter-no")) else names
+    return " ".join(word.rpartition(os.sep)[2] for word in words)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jupyter_session_user.core.protocol import REPLY_TYPE
-from jupyter_session_user.kernel.comm import CommClient, kernel_publisher
 from jupyter_session_user.kernel.parent import Witnesses
 
-__all__ = ["Helper", "helper", "ipython_shell"]
+if TYPE_CHECKING:
+    from jupyter_session_user.kernel.comm import CommClient
+
+__all__ = ["Helper", "helper", "installed", "ipython_shell"]
 
 
 @dataclass
@@ -46,6 +47,11 @@ def ipython_shell() -> Any:
     return get_ipython() if get_ipython is not None else None
 
 
+def installed() -> Helper | None:
+    """Return the helper if it is in place already."""
+    return _helper
+
+
 def helper(shell: Any = None) -> Helper | None:
     """Return the helper, installing it if there is a kernel; None outside of a kernel.
 
@@ -63,6 +69,10 @@ def helper(shell: Any = None) -> Helper | None:
 
 
 def _install(kernel: Any) -> Helper:
+    # A script without a kernel never gets here, and need not load the comm.
+    from jupyter_session_user.core.protocol import REPLY_TYPE  # noqa: PLC0415
+    from jupyter_session_user.kernel.comm import CommClient, kernel_publisher  # noqa: PLC0415
+
     comm = CommClient(kernel_publisher(kernel), control_thread=kernel.control_thread)
     witnesses = Witnesses(kernel)
     kernel.control_handlers[REPLY_TYPE] = lambda _stream, _ident, reply: comm.deliver(reply)

@@ -58,15 +58,11 @@ class StampedConnection(_Base):
     _record: Record | None = None
     _stamp_frame: Callable[[Any, bytes], Any] | None = None
     _refused = False
-
-    @property
-    def _context(self) -> ServerContext:
-        context: ServerContext = self.websocket_handler.settings[SETTING]
-        return context
+    _context: ServerContext  # set once: settings are behind two slow attributes
 
     async def prepare(self) -> None:
         """Record whose handshake this is, before anything else happens on the connection."""
-        context = self._context
+        context = self._context = self.websocket_handler.settings[SETTING]
         self._record = context.capture.session_of(self.websocket_handler, self.kernel_id)
         if self._record is not None:
             # Jupyter takes the client's word for this id, names the ZMQ sockets by it and

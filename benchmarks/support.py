@@ -1,0 +1,81 @@
+"""What the benchmarks share: an identity by header, and a server to measure.
+
+The server runs in a process of its own, with this directory on its path.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.auth.identity import IdentityProvider, User
+from tornado.ioloop import IOLoop
+
+from jupyter_session_user.testing.local_server import LocalServer, local_server
+from jupyter_session_user.testing.people import Person
+
+HERE = Path(__file__).resolve().parent
+_SETTING = "kernel_websocket_connection_class"
+
+
+class HeaderIdentity(IdentityProvider):
+    """The user is whom the header ``X-User`` names, as behind a proxy."""
+
+    def get_user(self, handler: Any) -> User | None:
+        """Return that user."""
+        name = handler.request.headers.get("X-User")
+        return User(name) if name else None
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "support"}]
+
+
+def _load_jupyter_server_extension(app: Any) -> None:
+    """Set TCP_NODELAY and nothing else: what we do, without us."""
+
+    class NoDelay(app.web_app.settings[_SETTING]):  # type: ignore[misc]
+        def connect(self) -> Any:
+            self.websocket_handler.set_nodelay(True)
+            return super().connect()
+
+    IOLoop.current().add_callback(app.web_app.settings.__setitem__, _SETTING, NoDelay)
+
+
+@contextmanager
+def server(*, ours: bool, nodelay: bool) -> Iterator[LocalServer]:
+    """Run a server with or without us, with or without TCP_NODELAY on its websockets."""
+    extensions = {"jupyter_session_user": ours, "support": nodelay and not ours}
+    arguments = (
+        "--ServerApp.identity_provider_class=support.HeaderIdentity",
+        f"--ServerApp.jpserver_extensions={extensions}",
+        f"--JupyterSessionUser.websocket_nodelay={nodelay}",
+        "--ServerApp.disable_check_xsrf=True",
+    )
+    with local_server(*arguments, env={"PYTHONPATH": f"{HERE}:{HERE.parent}"}) as running:
+        yield running
+
+
+def person(running: LocalServer, name: str) -> Person:
+    """Return a client that the proxy header names."""
+    return Person(running.url, {"X-User": name})
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Return median and 90th percentile, rounded to four digits."""
+    ordered = sorted(values)
+    return {
+        "median": float(f"{statistics.median(ordered):.4g}"),
+        "p90": float(f"{ordered[int(len(ordered) * 0.9)]:.4g}"),
+    }
+
+
+def report(result: dict[str, Any]) -> None:
+    """Print the result as JSON."""
+    json.dump(result, sys.stdout, indent=2)
+    print()

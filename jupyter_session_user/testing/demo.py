@@ -1,0 +1,164 @@
+"""The demo: one JupyterLab, two people, one shared kernel.
+
+    python -m jupyter_session_user.testing.demo [--check]
+
+Starts a private JupyterLab, logs two people in over HTTP, lets them run cells in turns on one
+kernel, and prints whom the kernel saw. Then it stays up, for a look with two browsers.
+"""
+
+# ruff: noqa: T201 - it speaks to the person at the terminal
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_session_user.testing.local_server import LocalServer, local_server
+from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person, Result
+
+__all__ = ["main"]
+
+PEOPLE = ("alice", "bob")
+NOTEBOOK = "whoami.ipynb"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+_WHO = "get_current_user().username"
+_PRINT = f"print({_WHO})"
+_SETUP = "import asyncio, threading; from jupyter_session_user import *"
+
+#: Title, and code that prints one name.
+CELLS = (
+    ("a cell", _PRINT),
+    ("a slow cell", f"await asyncio.sleep(0.05); {_PRINT}"),
+    ("a task", f"async def t(): return {_WHO}\nprint(await asyncio.create_task(t()))"),
+    (
+        "a thread, bound",
+        f"""out = []
+thread = threading.Thread(target=bind_current_user(lambda: out.append({_WHO})))
+thread.start(); thread.join(); print(out[0])""",
+    ),
+    ("the cookies' owner", "get_cookies(); print(get_session().refresh().user.username)"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: who sent what, and whom the kernel saw."""
+
+    title: str
+    sent_by: str
+    saw: str
+
+    @property
+    def right(self) -> bool:
+        """Tell whether the kernel saw the sender."""
+        return self.sent_by == self.saw
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; return 0 only if every row of the table is right."""
+    options = _parse(argv)
+    passwords = {name: secrets.token_hex(4) for name in PEOPLE}
+    try:
+        notebook = (options.examples / NOTEBOOK).read_text(encoding="utf-8")
+    except OSError as error:
+        sys.exit(f"{error}. Run the demo from a checkout, or say --examples DIRECTORY.")
+    print("Starting JupyterLab ...", flush=True)
+    with local_server(
+        *_arguments(passwords),
+        command=(sys.executable, "-m", "jupyterlab"),
+        files={NOTEBOOK: notebook},
+        port=options.port,
+    ) as server:
+        rows = asyncio.run(_self_check(server, passwords))
+        print(_table(rows))
+        right = all(row.right for row in rows)
+        print("Every row is right.\n" if right else "NOT every row is right.\n", flush=True)
+        if not options.check:
+            _serve(server, passwords)
+    return 0 if right else 1
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="end after the table")
+    parser.add_argument("--port", type=int, help="a fixed port; the system chooses otherwise")
+    parser.add_argument(
+        "--examples", type=Path, default=EXAMPLES, help=f"where {NOTEBOOK} is (%(default)s)"
+    )
+    return parser.parse_args(argv)
+
+
+def _arguments(passwords: dict[str, str]) -> tuple[str, ...]:
+    provider = "jupyter_session_user.testing.demo_identity.DemoIdentityProvider"
+    return (
+        f"--ServerApp.identity_provider_class={provider}",
+        "--DemoIdentityProvider.demo=True",
+        f"--DemoIdentityProvider.passwords={passwords}",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    )
+
+
+async def _self_check(server: LocalServer, passwords: dict[str, str]) -> list[Row]:
+    people = {name: Person(server.url) for name in PEOPLE}
+    for name, person in people.items():
+        await person.log_in(passwords[name], name)
+    kernel_id = await people["alice"].start_kernel()
+    rows: list[Row] = []
+    for protocol in (V1, LEGACY):
+        sockets = {
+            name: await person.connect(kernel_id, protocol=protocol)
+            for name, person in people.items()
+        }
+        await sockets["alice"].execute(_SETUP)
+        rows += await _interleave(sockets, "v1" if protocol else "legacy")
+        for socket in sockets.values():
+            await socket.close()
+    await people["alice"].fetch(f"api/kernels/{kernel_id}", method="DELETE")
+    return rows
+
+
+async def _interleave(sockets: dict[str, KernelSocket], label: str) -> list[Row]:
+    """Send every cell as everybody, all at once: the kernel gets them in turns."""
+    jobs = [(title, name, code) for title, code in CELLS for name in sockets]
+    results = await asyncio.gather(*(sockets[name].execute(code) for _, name, code in jobs))
+    return [
+        Row(f"{title} ({label})", name, result.text.strip() or _shortly(result))
+        for (title, name, _), result in zip(jobs, results, strict=True)
+    ]
+
+
+def _shortly(result: Result) -> str:
+    return "; ".join(error.partition(":")[0] for error in result.errors) or "nothing"
+
+
+def _table(rows: Sequence[Row]) -> str:
+    width = max(len(row.title) for row in rows)
+    lines = [f"{'what':{width}}  cell sent by  kernel saw"]
+    lines += [
+        f"{row.title:{width}}  {row.sent_by:12}  {row.saw:10}  {'ok' if row.right else 'WRONG'}"
+        for row in rows
+    ]
+    return "\n".join(["", *lines, ""])
+
+
+def _serve(server: LocalServer, passwords: dict[str, str]) -> None:
+    print("Log in with two browsers (or one, and a private window):\n")
+    print(f"  {server.url}lab/tree/{NOTEBOOK}\n")
+    for name, password in passwords.items():
+        print(f"  {name:8} password {password}")
+    print("\nOpen the same notebook as both, and run its cells. Ctrl-C ends the demo.", flush=True)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("\nEnding the demo ...")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
