@@ -99,6 +99,7 @@ def _arguments(passwords: dict[str, str]) -> tuple[str, ...]:
     return (
         f"--ServerApp.identity_provider_class={provider}",
         "--DemoIdentityProvider.demo=True",
+        "--IdentityProvider.token=",
         f"--DemoIdentityProvider.passwords={passwords}",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",

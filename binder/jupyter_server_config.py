@@ -1,0 +1,10 @@
+# Binder's link carries the server's token. Each new browser that opens it becomes the next demo
+# person: open it once more in a private window, and there are two. It guards nothing.
+c = get_config()  # noqa: F821 - traitlets puts it here
+
+c.ServerApp.identity_provider_class = (
+    "jupyter_session_user.testing.demo_identity.DemoIdentityProvider"
+)
+c.DemoIdentityProvider.demo = True
+c.DemoIdentityProvider.token_visitors = True
+c.LabApp.default_url = "/lab/tree/examples/whoami.ipynb"
