@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { DecodeError, decodeSession, safeAvatarUrl } from '../lib/decode.js';
+import { answer } from './fixtures.mjs';
+
+test('a complete answer becomes a frozen session', () => {
+  const session = decodeSession(answer());
+  assert.equal(session.user.displayName, 'Ada King Lovelace');
+  assert.equal(session.verified, true);
+  assert.ok([session, session.user, session.user.groups].every(Object.isFrozen));
+});
+
+test('fields of a newer server are ignored', () => {
+  assert.deepEqual(decodeSession(answer({ state: 'active' }, { claims: {} })), decodeSession(answer()));
+});
+
+test('two answers that differ in last_seen_at alone are equal', () => {
+  const later = answer({ last_seen_at: '2026-11-22T06:57:00+00:00' });
+  assert.deepEqual(decodeSession(later), decodeSession(answer()));
+});
+
+test('a user without any name is called by the username', () => {
+  const { user } = decodeSession(answer({}, { name: '', display_name: null, initials: null }));
+  assert.deepEqual([user.name, user.displayName, user.initials], ['ada', 'ada', 'A']);
+});
+
+const spoilt = {
+  'null': null,
+  'a list': [],
+  'text': 'ada',
+  'no user': answer({ user: undefined }),
+  'a user that is a list': answer({ user: [] }),
+  'id is a number': answer({ id: 1 }),
+  'verified is text': answer({ verified: 'true' }),
+  'verified is missing': answer({ verified: undefined }),
+  'authenticated_at is no time': answer({ authenticated_at: 'yesterday' }),
+  'expires_at is a number': answer({ expires_at: 1763791000 }),
+  'expires_at is no time': answer({ expires_at: 'never' }),
+  'username is missing': answer({}, { username: undefined }),
+  'groups is text': answer({}, { groups: 'analysts' }),
+  'groups holds a number': answer({}, { groups: ['analysts', 1] }),
+  'admin is a number': answer({}, { admin: 1 }),
+  'avatar_url is an object': answer({}, { avatar_url: {} })
+};
+
+for (const [what, value] of Object.entries(spoilt)) {
+  test(`refused, and only by a DecodeError: ${what}`, () => {
+    assert.throws(() => decodeSession(value), DecodeError);
+  });
+}
+
+test('an error names the field and never shows its value', () => {
+  const value = answer({}, { groups: 'the-secret' });
+  assert.throws(() => decodeSession(value), error => !error.message.includes('the-secret'));
+});
+
+for (const address of [
+  'https://example.org/a.png',
+  'http://example.org/a.png',
+  '/hub/avatars/ada.png',
+  'avatars/ada.png',
+  '//example.org/a.png',
+  'data:image/png;base64,iVBORw0KGgo='
+]) {
+  test(`loads as an avatar: ${address}`, () => assert.equal(safeAvatarUrl(address), address));
+}
+
+for (const address of [
+  null,
+  '',
+  '  ',
+  'javascript:alert(1)',
+  ' JavaScript:alert(1)',
+  'java\nscript:alert(1)',
+  'data:text/html,<script>alert(1)</script>',
+  'data:,image/png',
+  'blob:https://example.org/1',
+  'file:///etc/passwd',
+  'http://'
+]) {
+  test(`is dropped as an avatar: ${JSON.stringify(address)}`, () => {
+    assert.equal(safeAvatarUrl(address), null);
+  });
+}
