@@ -46,7 +46,7 @@ class Session:
 
     def __repr__(self) -> str:
         """Return one line, without the id, which is of no use to a reader."""
-        return f"<Session of {self}>"
+        return f"Session(user={self.user!r}, source={self.source!r}, verified={self.verified})"
 
     def __str__(self) -> str:
         """Return one line for a person."""

@@ -56,16 +56,24 @@ def current_session() -> LiveSession:
     Raises:
         IdentityUnavailable: Nobody can say; the error says why, and what to do.
     """
-    bound: LiveSession | None = _binding()
+    bound = _binding()
     if bound is not None:
-        return bound
+        _check_thread(bound)
+        session: LiveSession = bound.session
+        return session
     message = _message()
     if message is None or _witness() is not message.parent:
         return _in_doubt(message)
-    if _THREADS_INHERIT and message.thread != get_ident():
+    if _THREADS_INHERIT:
+        _check_thread(message)
+    known: LiveSession | None = message.session
+    return known if known is not None else _read(message)
+
+
+def _check_thread(entered: Any) -> None:
+    """Refuse a context that a thread may have inherited from whoever started it."""
+    if _THREADS_INHERIT and entered.thread != get_ident():
         raise unavailable("no_context")
-    session: LiveSession | None = message.session
-    return session if session is not None else _read(message)
 
 
 def _in_doubt(message: parent.Message | None) -> LiveSession:

@@ -23,8 +23,6 @@ from typing import Any
 
 __all__ = ["Message", "Witnesses", "binding", "message", "witness"]
 
-_HANDLER_MARK = "__jupyter_session_user__"
-
 
 class Message:
     """A message whose handler has begun.

@@ -1,0 +1,77 @@
+"""The bucket never lets more through than its burst and its rate allow.
+
+Rates, times and levels are small multiples of 1/16, which floats hold exactly: the bounds
+are therefore tested without a tolerance.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate, combinations_with_replacement
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_session_user.core.rate import TokenBucket
+
+RATES = st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0])
+BURSTS = st.integers(1, 6)
+STEPS = st.integers(0, 48).map(lambda step: step / 16)
+
+
+def passed(bucket: TokenBucket, times: list[float]) -> list[float]:
+    """Return those of ``times`` at which an event passed."""
+    return [now for now in times if bucket.take(now)]
+
+
+@given(rate=RATES, burst=BURSTS, steps=st.lists(STEPS, min_size=1, max_size=40))
+@settings(deadline=None)
+def test_no_window_of_time_exceeds_burst_and_rate(rate, burst, steps):
+    """In every window, at most ``burst + rate * length`` events pass."""
+    times = passed(TokenBucket(rate, burst), list(accumulate(steps)))
+    for first, last in combinations_with_replacement(range(len(times)), 2):
+        assert last - first + 1 <= burst + rate * (times[last] - times[first])
+
+
+@given(rate=RATES, burst=BURSTS, times=st.lists(STEPS, min_size=1, max_size=60))
+@settings(deadline=None)
+def test_a_clock_that_goes_back_gives_no_tokens(rate, burst, times):
+    """However the clock jumps, only the time between first and latest reading counts."""
+    allowed = burst + rate * (max(times) - times[0])
+    assert len(passed(TokenBucket(rate, burst), times)) <= allowed
+
+
+def test_a_clock_that_swings_counts_no_second_twice():
+    """Going back and forth over the same second fills the bucket once, not each time."""
+    bucket = TokenBucket(rate=1.0, burst=1)
+    assert passed(bucket, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]) == [0.0, 1.0]
+
+
+def test_a_clock_that_goes_back_takes_no_tokens():
+    """What is in the bucket stays in it."""
+    assert passed(TokenBucket(rate=1.0, burst=3), [9.0, 0.0, 5.0, 9.0]) == [9.0, 0.0, 5.0]
+
+
+@given(rate=RATES, burst=BURSTS, start=STEPS)
+@settings(deadline=None)
+def test_a_full_bucket_lets_the_burst_pass_and_then_one_per_period(rate, burst, start):
+    """A new bucket is full; once empty, it gives one token after ``1 / rate`` seconds."""
+    bucket = TokenBucket(rate, burst)
+    assert len(passed(bucket, [start] * (burst + 3))) == burst
+    later = start + 1 / rate
+    assert not bucket.take(later - 1 / 1024)
+    assert passed(bucket, [later, later]) == [later]
+
+
+def test_a_long_rest_fills_the_bucket_no_higher_than_its_burst():
+    """Tokens do not pile up beyond ``burst``."""
+    bucket = TokenBucket(rate=100.0, burst=3)
+    assert bucket.take(0.0)
+    assert len(passed(bucket, [1e6] * 10)) == 3
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(0, 1), (-1.0, 1), (1.0, 0), (1.0, -5)])
+def test_a_bucket_that_could_never_work_is_refused(rate, burst):
+    """A rate of zero, or a burst below one event, is a mistake and says so."""
+    with pytest.raises(ValueError, match="rate must be above 0 and burst at least 1"):
+        TokenBucket(rate, burst)

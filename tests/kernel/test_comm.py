@@ -1,0 +1,233 @@
+"""The kernel's end of the comm: whoever asks gets its own answer from the server, or an error.
+
+The server is a function; a fake wire joins it to the client, and delivers its answers in a
+thread of its own, as the kernel's control thread does.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from jupyter_session_user.core.protocol import COMM_ID_PREFIX, TARGET, Reply, Request
+from jupyter_session_user.core.stamp import KEY, SERVER_STAMP
+from jupyter_session_user.errors import LocalProtocolError, RequestTimeout
+from jupyter_session_user.kernel.comm import CommClient
+
+BY_SERVER = json.loads(SERVER_STAMP)
+BY_BOB = {"version": 1, "session_id": "s", "source": "x", "user": {"username": "bob"}}
+SOON_S = 0.25  # a deadline that is meant to pass
+
+
+class Wire:
+    """Joins a client to a server function, which gets each request and answers by ``send``."""
+
+    def __init__(self, server) -> None:
+        self.sent = []
+        self.server = server
+        self.control = ThreadPoolExecutor(1)
+        thread = self.control.submit(threading.current_thread).result()
+        self.client = CommClient(self._publish, control_thread=thread)
+
+    def _publish(self, msg_type, content, topic) -> None:
+        json.dumps(content)  # gateways carry JSON only
+        self.sent.append((msg_type, content, topic))
+        if msg_type == "comm_msg":
+            request = Request.from_wire(content["data"])
+            self.control.submit(self.server, self, content["comm_id"], request)
+
+    def send(self, comm_id, data, stamp=BY_SERVER) -> None:
+        """Deliver a control message, as the kernel's handler would."""
+        metadata = {} if stamp is None else {KEY: stamp}
+        self.client.deliver({"metadata": metadata, "content": {"comm_id": comm_id, "data": data}})
+
+
+@pytest.fixture
+def joined():
+    """Join a client to a server function."""
+    wires = []
+
+    def join(server) -> Wire:
+        wires.append(Wire(server))
+        return wires[-1]
+
+    yield join
+    for wire in wires:
+        wire.control.shutdown()
+
+
+def answer(wire, comm_id, request) -> None:
+    """Answer as the server should: with what was asked."""
+    wire.send(
+        comm_id, Reply(request.id, {"for": request.session_id, "name": request.name}).to_wire()
+    )
+
+
+def test_answer(joined):
+    """The reply is the one for this question, with its details."""
+    wire = joined(answer)
+    assert wire.client.ask("signed", "alice", name="a").result == {"for": "alice", "name": "a"}
+    assert wire.client.ask("refresh", "bob").result == {"for": "bob", "name": ""}
+
+
+def test_wire_format(joined):
+    """The comm is opened once, under a recognisable id and topic, before the first message."""
+    wire = joined(answer)
+    wire.client.ask("refresh", "alice")
+    wire.client.ask("refresh", "bob")
+    assert [kind for kind, _, _ in wire.sent] == ["comm_open", "comm_msg", "comm_msg"]
+    (comm_id,) = {content["comm_id"] for _, content, _ in wire.sent}
+    assert comm_id.startswith(COMM_ID_PREFIX)
+    assert {topic for _, _, topic in wire.sent} == {f"comm-{comm_id}".encode()}
+    assert wire.sent[0][1]["target_name"] == TARGET
+
+
+def test_error_reply(joined):
+    """The server's error arrives as such, for the caller to judge."""
+    refusal = Reply("", error="no_session", message="no such session")
+    wire = joined(
+        lambda wire, comm, request: wire.send(comm, {**refusal.to_wire(), "id": request.id})
+    )
+    reply = wire.client.ask("refresh", "alice")
+    assert (reply.error, reply.message, reply.result) == ("no_session", "no such session", {})
+
+
+def test_timeout(joined):
+    """A server that stays silent costs the deadline, and the error says where to look."""
+    wire = joined(lambda *_: None)
+    with pytest.raises(RequestTimeout, match=r"within 0\.25 s.*comm_rate.*gateway") as caught:
+        wire.client.ask("cookies", "alice", timeout=SOON_S)
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_nothing_is_left_after_a_timeout(joined):
+    """An answer that comes too late reaches nobody, the next asker least of all."""
+    late = []
+    wire = joined(lambda *question: late.append(question))
+    with pytest.raises(RequestTimeout):
+        wire.client.ask("refresh", "alice", timeout=SOON_S)
+    answer(*late[0])
+    wire.server = answer
+    assert wire.client.ask("refresh", "bob").result["for"] == "bob"
+
+
+def test_retry(joined):
+    """The first message may be lost before the server listens: it is asked again, same id."""
+    ids = []
+
+    def deaf_at_first(wire, comm_id, request) -> None:
+        ids.append(request.id)
+        if len(ids) > 1:
+            answer(wire, comm_id, request)
+
+    assert joined(deaf_at_first).client.ask("refresh", "alice").result["for"] == "alice"
+    assert ids == [ids[0]] * 2
+
+
+def test_answered_twice(joined):
+    """A second answer to a question that was asked twice does no harm."""
+
+    def twice(wire, comm_id, request) -> None:
+        answer(wire, comm_id, request)
+        answer(wire, comm_id, request)
+
+    wire = joined(twice)
+    for name in ("alice", "bob", "alice"):
+        assert wire.client.ask("refresh", name).result["for"] == name
+
+
+@pytest.mark.parametrize("stamp", [None, BY_BOB, {}, "server", {"server": 1}, {"unknown": "x"}])
+def test_forged(joined, stamp):
+    """An answer without the server's stamp is ignored, and the server's own still counts."""
+
+    def forged_first(wire, comm_id, request) -> None:
+        wire.send(comm_id, Reply(request.id, {"for": "mallory"}).to_wire(), stamp)
+        answer(wire, comm_id, request)
+
+    assert joined(forged_first).client.ask("refresh", "alice").result["for"] == "alice"
+
+
+def test_only_forged(joined):
+    """Where only forged answers come, it is a timeout."""
+    wire = joined(
+        lambda wire, comm, request: wire.send(
+            comm, Reply(request.id, {"for": "mallory"}).to_wire(), BY_BOB
+        )
+    )
+    with pytest.raises(RequestTimeout):
+        wire.client.ask("refresh", "alice", timeout=SOON_S)
+
+
+def test_another_comm(joined):
+    """An answer on another comm is not ours, though the question's id fits."""
+    wire = joined(lambda wire, comm, request: answer(wire, comm + "x", request))
+    with pytest.raises(RequestTimeout):
+        wire.client.ask("refresh", "alice", timeout=SOON_S)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"version": 2},
+        {"version": 1, "id": 3},
+        {"version": 1, "id": "?", "result": []},
+        {"version": 1, "id": "?", "error": 5},
+    ],
+)
+def test_malformed(joined, data):
+    """What cannot be read is a timeout for whoever waits, and no error for the control thread."""
+
+    def broken(wire, comm_id, request) -> None:
+        known = isinstance(data, dict) and data.get("id") == "?"
+        wire.send(comm_id, {**data, "id": request.id} if known else data)
+
+    with pytest.raises(RequestTimeout):
+        joined(broken).client.ask("refresh", "alice", timeout=SOON_S)
+
+
+def test_answer_to_another_question(joined):
+    """An answer whose id nobody waits for wakes nobody."""
+    wire = joined(lambda wire, comm, request: wire.send(comm, Reply("other", {}).to_wire()))
+    with pytest.raises(RequestTimeout):
+        wire.client.ask("refresh", "alice", timeout=SOON_S)
+
+
+def test_control_thread_cannot_wait(joined):
+    """The thread that delivers answers would wait for itself: it is told so, and sends nothing."""
+    wire = joined(answer)
+    with pytest.raises(LocalProtocolError, match="control thread"):
+        wire.control.submit(wire.client.ask, "refresh", "alice").result(10)
+    assert wire.sent == []
+
+
+def test_unknown_operation(joined):
+    """A word that is not the protocol's does not leave the kernel."""
+    wire = joined(answer)
+    with pytest.raises(LocalProtocolError, match="no such operation"):
+        wire.client.ask("become_root", "alice")
+    assert [kind for kind, _, _ in wire.sent if kind == "comm_msg"] == []
+
+
+def test_concurrent_askers(joined):
+    """Many at once get each their own answer, though the server answers in reverse order."""
+    names = [f"user{number}" for number in range(8)]
+    asked = {}
+
+    def all_at_last(wire, comm_id, request) -> None:
+        asked[request.session_id] = request
+        if len(asked) == len(names):
+            for question in reversed(list(asked.values())):
+                answer(wire, comm_id, question)
+
+    wire = joined(all_at_last)
+    with ThreadPoolExecutor(len(names)) as pool:
+        replies = list(pool.map(lambda name: wire.client.ask("refresh", name), names))
+    assert [reply.result["for"] for reply in replies] == names
+    assert [kind for kind, _, _ in wire.sent].count("comm_open") == 1

@@ -1,0 +1,115 @@
+"""``require_user`` lets some people on, and checks the person who calls, at each call."""
+
+from __future__ import annotations
+
+import pytest
+
+#: ``may(code)`` is True, or the name of the error.
+MAY = """
+def attempt(function):
+    try: return function() is not None or True
+    except SessionUserError as error: return type(error).__name__
+def guard(**rules):
+    def inside():
+        with require_user(**rules) as user: return user.username
+    return attempt(inside)
+"""
+RULES = [
+    ("", True, True),
+    ("groups='finance'", True, "AccessDenied"),
+    ("groups=['finance', 'sales']", True, True),
+    ("groups='fin'", "AccessDenied", "AccessDenied"),
+    ("usernames='bob'", "AccessDenied", True),
+    ("usernames=['alice', 'bob']", True, True),
+    ("groups='finance', usernames='bob'", True, True),
+    ("usernames='ali'", "AccessDenied", "AccessDenied"),
+]
+
+
+@pytest.fixture
+def may(alice):
+    """Make ``guard`` and ``attempt`` known in the shared kernel."""
+    assert alice.run(MAY).reply["status"] == "ok"
+
+
+@pytest.mark.parametrize(("rules", "for_alice", "for_bob"), RULES)
+def test_rules(alice, bob, may, rules, for_alice, for_bob):
+    """Members of any group and named people may; part of a name is no name."""
+    assert alice.run(f"guard({rules})").value == for_alice
+    assert bob.run(f"guard({rules})").value == for_bob
+
+
+@pytest.mark.parametrize("decorator", ["@require_user", "@require_user()"])
+def test_decorator_without_rules(alice, bob, may, decorator):
+    """Without rules, everybody with a name may."""
+    alice.run(f"{decorator}\ndef work(): return who()")
+    assert (alice.run("work()").value, bob.run("work()").value) == ("alice", "bob")
+
+
+def test_decorated_function(alice, bob, may):
+    """The function that Alice decorated asks who calls it, not who decorated it."""
+    alice.run(
+        "@require_user(groups='finance')\ndef book(n, *, by=0):\n    'Books.'\n    return n, by"
+    )
+    assert alice.run("(book(1, by=2), book.__name__, book.__doc__)").value == (
+        (1, 2),
+        "book",
+        "Books.",
+    )
+    reply = bob.run("book(1)").reply
+    assert reply["ename"] == "AccessDenied"
+    assert "'bob' is not among those" in reply["evalue"]
+
+
+def test_decorated_async_function(alice, bob, may):
+    """An async function stays one; its check comes before its first line."""
+    alice.run(
+        "ran = []\n@require_user(usernames='alice')\n"
+        "async def work(): ran.append(who()); await asyncio.sleep(0); return who()"
+    )
+    assert alice.run("asyncio.iscoroutinefunction(work), await work()").value == (True, "alice")
+    assert bob.run("await work()").reply["ename"] == "AccessDenied"
+    assert bob.run("ran").value == ["alice"]
+
+
+def test_task_of_an_allowed_person(alice, bob, may):
+    """A guarded function in Alice's task, during Bob's cell, is called by Alice; and vice versa."""
+    alice.run(
+        "vault = require_user(usernames='alice')(lambda: 1)\n"
+        "hers = Job(lambda: attempt(vault)); t1 = asyncio.ensure_future(hers.run())"
+    )
+    bob.run("his = Job(lambda: attempt(vault)); t2 = asyncio.ensure_future(his.run())")
+    assert bob.run("await hers.open()").value is True
+    assert alice.run("await his.open()").value == "AccessDenied"
+
+
+def test_thread(alice, bob, may):
+    """In a bare thread nobody is let on; a bound one is the binder's."""
+    code = "ThreadPoolExecutor(1).submit({}(lambda: guard(usernames='alice'))).result(30)"
+    assert alice.run(code.format("")).value == "IdentityUnavailable"
+    assert alice.run(code.format("bind_current_user")).value is True
+    assert bob.run(code.format("bind_current_user")).value == "AccessDenied"
+
+
+def test_anonymous(kernel, alice, may):
+    """A user that Jupyter made up is refused, even by name, unless that is said to be enough."""
+    made_up = kernel.person("0f3c", name="Anonymous Io", is_anonymous=True)
+    assert made_up.run("guard()").value == "AccessDenied"
+    assert made_up.run("guard(usernames='0f3c')").value == "AccessDenied"
+    assert made_up.run("guard(allow_anonymous=True)").value is True
+    assert made_up.run("guard(allow_anonymous=True, usernames='alice')").value == "AccessDenied"
+    assert alice.run("guard(allow_anonymous=True)").value is True
+
+
+def test_unverified(kernel, alice, may):
+    """A name that no server has checked is refused, unless that is said to be enough."""
+    claimed = kernel.person("alice", verified=False, groups=("finance",))
+    assert claimed.run("(who(), guard(groups='finance'))").value == ("alice", "AccessDenied")
+    assert claimed.run("guard(groups='finance', allow_unverified=True)").value is True
+    assert alice.run("guard(groups='finance')").value is True
+
+
+def test_without_identity(kernel, alice, may):
+    """Where nobody can be named, the error is that, not a refusal of somebody."""
+    assert kernel.client().run("guard()").value == "IdentityUnavailable"
+    assert alice.run("guard()").value is True
