@@ -385,7 +385,8 @@ class Cookies(Mapping[str, str]):
         names = f" ({', '.join(shown)})" if shown else ""
         withheld = f", {len(self.withheld)} withheld" if self.withheld else ""
         cut = ", others cut off" if self._jar.too_many else ""
-        return f"<Cookies: {len(self)} cookie{plural}{names}{withheld}{cut}, values hidden>"
+        shared = ", only those shared with other people's kernels" if self._jar.shared else ""
+        return f"<Cookies: {len(self)} cookie{plural}{names}{withheld}{cut}{shared}, values hidden>"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be copied or pickled, which writes the values into a file.

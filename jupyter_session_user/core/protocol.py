@@ -1,8 +1,9 @@
-"""What kernel and server say to each other: requests over a comm, answers on control.
+"""What kernel and server say to each other: requests on iopub, answers on control.
 
-The kernel opens a comm (``comm_open``, ``comm_msg`` on iopub) whose id starts with our key,
-so that the server subscribes to that topic alone. The server answers with one message type
-of its own on the control channel: that one arrives while a cell runs. Comms:
+A request has the content and the topic of a comm message whose id starts with our key, so
+that the server subscribes to that topic alone; but a message type of its own: Jupyter Server
+counts any ``comm_msg`` as activity, and a kernel that asks now and then would never be culled.
+The server answers with another type on the control channel, which arrives while a cell runs.
 https://jupyter-client.readthedocs.io/en/stable/messaging.html#custom-messages
 """
 
@@ -18,6 +19,7 @@ __all__ = [
     "COMM_ID_PREFIX",
     "OPERATIONS",
     "REPLY_TYPE",
+    "REQUEST_TYPE",
     "TARGET",
     "TOPIC_PREFIX",
     "Reply",
@@ -29,6 +31,8 @@ TARGET = KEY
 COMM_ID_PREFIX = KEY + "."
 #: ZMQ topic of our comm messages on iopub; ipykernel's topics are ``comm-<comm id>``.
 TOPIC_PREFIX = f"comm-{COMM_ID_PREFIX}".encode()
+#: Iopub message type of the kernel's requests.
+REQUEST_TYPE = KEY + "_request"
 #: Control message type of the server's answers.
 REPLY_TYPE = KEY + "_reply"
 

@@ -112,9 +112,9 @@ class Session:
 
         trust = "verified by" if self.verified else "not verified; said by"
         until = f" · until {self.expires_at:%Y-%m-%d %H:%M} UTC" if self.expires_at else ""
-        line = escape(f"{trust} {self.source}{until}")
+        line = escape(f"{trust} {self.source.replace('_', ' ')}{until}")
         badge = self.user._repr_html_()
-        return f'{badge}<div style="opacity:.75;font-size:90%;margin-top:.3em">{line}</div>'
+        return f'{badge}<div style="opacity:.75;font-size:90%;padding:.3em 0 0 5px">{line}</div>'
 
 
 def write_time(moment: datetime | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The kernel's end of the comm: ask the server, wait for its answer, in any thread.
+"""The kernel's end: ask the server, wait for its answer, in any thread.
 
 The answer arrives on the control channel, whose thread runs beside the cell; so a cell that
 waits here does not wait for itself.
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_session_user.core.protocol import COMM_ID_PREFIX, TARGET, Reply, Request
+from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REQUEST_TYPE, Reply, Request
 from jupyter_session_user.core.stamp import KEY, is_server_stamp
 from jupyter_session_user.errors import (
     LocalProtocolError,
@@ -27,15 +27,15 @@ DEFAULT_TIMEOUT_S = 5.0
 #: it is lost, and asked again. Seconds until then, doubled each time.
 FIRST_RETRY_S = 0.1
 
-#: ``(msg_type, content, topic)``
-Publish = Callable[[str, dict[str, Any], bytes], None]
+#: ``(content, topic)``
+Publish = Callable[[dict[str, Any], bytes], None]
 
 
 class CommClient:
-    """Asks the server over one comm.
+    """Asks the server, under one comm id.
 
     Args:
-        publish: Sends a message on iopub.
+        publish: Sends a request on iopub.
         control_thread: The thread in which answers arrive; it cannot wait for one.
     """
 
@@ -44,8 +44,6 @@ class CommClient:
         self._control_thread = control_thread
         self._comm_id = COMM_ID_PREFIX + _new_id()
         self._topic = f"comm-{self._comm_id}".encode()
-        self._lock = threading.Lock()
-        self._opened = False
         self._waiting: dict[str, _Slot] = {}
 
     def ask(
@@ -94,7 +92,7 @@ class CommClient:
     def _exchange(self, request: Request, slot: _Slot, timeout: float) -> Reply:
         pause, left = FIRST_RETRY_S, timeout
         while left > 0:
-            self._send(request)
+            self._publish({"comm_id": self._comm_id, "data": request.to_wire()}, self._topic)
             reply = slot.wait(min(pause, left))
             if reply is not None:
                 return reply
@@ -104,16 +102,6 @@ class CommClient:
             f"Jupyter Server did not answer within {timeout:g} s. It may be busy, it may limit "
             "this kernel's requests (c.JupyterSessionUser.comm_rate), or the kernel may run "
             "behind a gateway, which the comm does not reach."
-        )
-
-    def _send(self, request: Request) -> None:
-        with self._lock:
-            if not self._opened:
-                opening = {"comm_id": self._comm_id, "target_name": TARGET, "data": {}}
-                self._publish("comm_open", opening, self._topic)
-                self._opened = True
-        self._publish(
-            "comm_msg", {"comm_id": self._comm_id, "data": request.to_wire()}, self._topic
         )
 
 
@@ -142,10 +130,13 @@ class _Slot:
 def kernel_publisher(kernel: Any) -> Publish:
     """Return a function that sends on the kernel's iopub, from any thread.
 
-    Without a parent: the message is no output of anybody's cell.
+    The parent is of our own type as well: a request is no output of anybody's cell, and
+    Jupyter Server goes by type and parent when it decides what a kernel's activity is.
     """
 
-    def publish(msg_type: str, content: dict[str, Any], topic: bytes) -> None:
-        kernel.session.send(kernel.iopub_socket, msg_type, content, parent={}, ident=topic)
+    def publish(content: dict[str, Any], topic: bytes) -> None:
+        session = kernel.session
+        parent = session.msg(REQUEST_TYPE)
+        session.send(kernel.iopub_socket, REQUEST_TYPE, content, parent=parent, ident=topic)
 
     return publish

@@ -16,7 +16,13 @@ from tornado.web import decode_signed_value
 from zmq.eventloop.zmqstream import ZMQStream
 
 from jupyter_session_user.core.cookies import CookieJar, Cookies, cookies_to_wire
-from jupyter_session_user.core.protocol import REPLY_TYPE, TOPIC_PREFIX, Reply, Request
+from jupyter_session_user.core.protocol import (
+    REPLY_TYPE,
+    REQUEST_TYPE,
+    TOPIC_PREFIX,
+    Reply,
+    Request,
+)
 from jupyter_session_user.core.stamp import KEY, SERVER_STAMP, load_json
 from jupyter_session_user.errors import RemoteProtocolError
 
@@ -109,7 +115,7 @@ class Link(Protocol):
 
 
 class ZmqLink:
-    """Listens to our comm on a kernel's iopub, and answers on its control channel.
+    """Listens to our topic on a kernel's iopub, and answers on its control channel.
 
     Args:
         manager: The kernel's manager.
@@ -161,8 +167,8 @@ class ZmqLink:
     def _on_message(self, frames: list[bytes]) -> None:
         _, parts = self._session.feed_identities(frames)
         message = self._session.deserialize(parts)  # checks the signature
-        if message["header"]["msg_type"] != "comm_msg":
-            return  # comm_open and comm_close ask nothing
+        if message["header"]["msg_type"] != REQUEST_TYPE:
+            return  # the socket's own welcome, or user code that took our topic
         request = Request.from_wire(message["content"]["data"])
         self._send(message["content"]["comm_id"], self._answer(self._kernel_id, request))
 

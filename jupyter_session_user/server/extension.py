@@ -13,7 +13,7 @@ from traitlets import Bool, Float, Int, List, Unicode
 from traitlets import Set as SetTrait
 
 from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookiePolicy
-from jupyter_session_user.core.protocol import REPLY_TYPE
+from jupyter_session_user.core.protocol import REPLY_TYPE, REQUEST_TYPE
 from jupyter_session_user.core.rate import TokenBucket
 from jupyter_session_user.server.bridge import Answers, Bridge
 from jupyter_session_user.server.capture import Capture
@@ -112,9 +112,9 @@ class JupyterSessionUser(ExtensionApp):
         self._server.web_app.settings[SETTING] = context
         self._stand_in_the_path()
         kernels = self._server.kernel_manager
-        if REPLY_TYPE not in kernels.untracked_message_types:
-            # A trait: a new list, not a change in place, so that its default stays as it is.
-            kernels.untracked_message_types = [*kernels.untracked_message_types, REPLY_TYPE]
+        # A trait: a new list, not a change in place, so that its default stays as it is.
+        ours = {REPLY_TYPE, REQUEST_TYPE} - set(kernels.untracked_message_types)
+        kernels.untracked_message_types = [*kernels.untracked_message_types, *sorted(ours)]
 
     def initialize_handlers(self) -> None:
         """Serve the REST API."""

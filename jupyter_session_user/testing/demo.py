@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import secrets
 import sys
 import threading
@@ -25,6 +26,8 @@ __all__ = ["main"]
 
 PEOPLE = ("alice", "bob")
 NOTEBOOK = "whoami.ipynb"
+#: Without it JupyterLab asks every new person whether to fetch news.
+LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 _WHO = "get_current_user().username"
@@ -73,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         *_arguments(passwords),
         command=(sys.executable, "-m", "jupyterlab"),
         files={NOTEBOOK: notebook},
+        config={"labconfig/default_setting_overrides.json": json.dumps(LAB_SETTINGS)},
         port=options.port,
     ) as server:
         rows = asyncio.run(_self_check(server, passwords))
@@ -101,8 +105,8 @@ def _arguments(passwords: dict[str, str]) -> tuple[str, ...]:
         "--DemoIdentityProvider.demo=True",
         "--IdentityProvider.token=",
         f"--DemoIdentityProvider.passwords={passwords}",
-        "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--JupyterSessionUser.share_cookies=demo_platform_user",
     )
 
 

@@ -49,6 +49,7 @@ def local_server(
     *arguments: str,
     command: Sequence[str] = (sys.executable, "-m", "jupyter_server"),
     files: Mapping[str, str] | None = None,
+    config: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
     port: int | None = None,
 ) -> Iterator[LocalServer]:
@@ -58,6 +59,7 @@ def local_server(
         arguments: Command line, after the standard ones.
         command: What is run.
         files: Files for the server's directory, by name.
+        config: Files for its configuration directory, by relative path.
         env: Environment variables on top of this process's.
         port: A fixed port; None lets the system choose.
 
@@ -66,10 +68,8 @@ def local_server(
     """
     with tempfile.TemporaryDirectory(prefix="jupyter-session-user-") as name:
         home = Path(name)
-        work = home / "work"
-        work.mkdir()
-        for filename, text in (files or {}).items():
-            (work / filename).write_text(text, encoding="utf-8")
+        _write(home / "work", files or {})
+        _write(home / "config", config or {})
         server = _start(home, arguments, command, env or {}, port or _free_port())
         try:
             _wait_until_up(server)
@@ -104,6 +104,13 @@ def _start(
         )
     base_url = next((a.split("=", 1)[1] for a in arguments if "base_url=" in a), "/")
     return LocalServer(f"http://127.0.0.1:{port}{base_url}", process, home, log)
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _private_directories(home: Path) -> dict[str, str]:

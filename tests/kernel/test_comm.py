@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jupyter_session_user.core.protocol import COMM_ID_PREFIX, TARGET, Reply, Request
+from jupyter_session_user.core.protocol import COMM_ID_PREFIX, Reply, Request
 from jupyter_session_user.core.stamp import KEY, SERVER_STAMP
 from jupyter_session_user.errors import LocalProtocolError, RequestTimeout
 from jupyter_session_user.kernel.comm import CommClient
@@ -32,12 +32,11 @@ class Wire:
         thread = self.control.submit(threading.current_thread).result()
         self.client = CommClient(self._publish, control_thread=thread)
 
-    def _publish(self, msg_type, content, topic) -> None:
+    def _publish(self, content, topic) -> None:
         json.dumps(content)  # gateways carry JSON only
-        self.sent.append((msg_type, content, topic))
-        if msg_type == "comm_msg":
-            request = Request.from_wire(content["data"])
-            self.control.submit(self.server, self, content["comm_id"], request)
+        self.sent.append((content, topic))
+        request = Request.from_wire(content["data"])
+        self.control.submit(self.server, self, content["comm_id"], request)
 
     def send(self, comm_id, data, stamp=BY_SERVER) -> None:
         """Deliver a control message, as the kernel's handler would."""
@@ -74,15 +73,13 @@ def test_answer(joined):
 
 
 def test_wire_format(joined):
-    """The comm is opened once, under a recognisable id and topic, before the first message."""
+    """All requests go out under one recognisable id and topic."""
     wire = joined(answer)
     wire.client.ask("refresh", "alice")
     wire.client.ask("refresh", "bob")
-    assert [kind for kind, _, _ in wire.sent] == ["comm_open", "comm_msg", "comm_msg"]
-    (comm_id,) = {content["comm_id"] for _, content, _ in wire.sent}
+    (comm_id,) = {content["comm_id"] for content, _ in wire.sent}
     assert comm_id.startswith(COMM_ID_PREFIX)
-    assert {topic for _, _, topic in wire.sent} == {f"comm-{comm_id}".encode()}
-    assert wire.sent[0][1]["target_name"] == TARGET
+    assert [topic for _, topic in wire.sent] == [f"comm-{comm_id}".encode()] * 2
 
 
 def test_error_reply(joined):
@@ -212,7 +209,7 @@ def test_unknown_operation(joined):
     wire = joined(answer)
     with pytest.raises(LocalProtocolError, match="no such operation"):
         wire.client.ask("become_root", "alice")
-    assert [kind for kind, _, _ in wire.sent if kind == "comm_msg"] == []
+    assert wire.sent == []
 
 
 def test_concurrent_askers(joined):
@@ -230,4 +227,3 @@ def test_concurrent_askers(joined):
     with ThreadPoolExecutor(len(names)) as pool:
         replies = list(pool.map(lambda name: wire.client.ask("refresh", name), names))
     assert [reply.result["for"] for reply in replies] == names
-    assert [kind for kind, _, _ in wire.sent].count("comm_open") == 1
