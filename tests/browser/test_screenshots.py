@@ -1,0 +1,118 @@
+"""Pictures to look at: ``SCREENSHOTS=directory pytest tests/browser/test_screenshots.py``.
+
+Collected with that variable only; conftest.py sees to it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from browsing import FULL_NAMES, Desk
+
+pytestmark = pytest.mark.browser
+
+SCHEMES = ("light", "dark")
+WINDOW = {"width": 1280, "height": 800}
+#: High enough for the whole example.
+TALL = {"width": 1280, "height": 2000}
+
+
+@pytest.fixture(scope="module")
+def desks(chromium, lab):
+    """Return alice and bob in front of JupyterLab."""
+    return [Desk.of(context(chromium), lab, name) for name in FULL_NAMES]
+
+
+def context(chromium, **options):
+    """Return a browser whose pictures can be enlarged."""
+    return chromium.new_context(**{"viewport": WINDOW, "device_scale_factor": 2, **options})
+
+
+def shot(page, name):
+    """Save a picture of the window."""
+    directory = Path(os.environ["SCREENSHOTS"])
+    directory.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=directory / f"{name}.png", animations="disabled")
+
+
+def settled(page, scheme):
+    """Choose a theme, and wait until JupyterLab shows it."""
+    page.emulate_media(color_scheme=scheme)
+    light = "true" if scheme == "light" else "false"
+    page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+    page.wait_for_timeout(500)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_login(chromium, lab, scheme):
+    """The demo's login page: empty, after a wrong password, in a small window."""
+    page = context(chromium, color_scheme=scheme).new_page()
+    page.goto(lab.url + "lab")
+    shot(page, f"login-{scheme}")
+    page.get_by_label("Who are you?").fill("alice")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text("Invalid credentials").wait_for()
+    page.set_viewport_size({"width": 400, "height": 720})
+    shot(page, f"login-{scheme}-400-wrong")
+
+
+def test_lab(desks):
+    """Both after running cells on one kernel, the details, and small windows."""
+    for desk in desks:
+        desk.open("people.ipynb")
+        desk.run(0, 1, 2)
+    for desk in desks:
+        for scheme in SCHEMES:
+            settled(desk.page, scheme)
+            shot(desk.page, f"lab-{scheme}-{desk.name}")
+            desk.chip.click()
+            desk.dialog.wait_for()
+            shot(desk.page, f"details-{scheme}-{desk.name}")
+            desk.page.keyboard.press("Escape")
+            if desk.name == "alice":
+                desk.page.locator("#jp-top-bar").screenshot(
+                    path=Path(os.environ["SCREENSHOTS"], f"chip-{scheme}-focused.png")
+                )
+        settled(desk.page, "light")
+    page = desks[0].page
+    for width in (480, 400):
+        page.set_viewport_size({"width": width, "height": 720})
+        page.wait_for_timeout(300)
+        shot(page, f"lab-light-{width}")
+    desks[0].chip.press("Enter")
+    desks[0].dialog.wait_for()
+    shot(page, "details-light-400")
+    page.keyboard.press("Escape")
+    page.set_viewport_size(WINDOW)
+
+
+def test_example(desks):
+    """The example notebook after both ran it, one after the other."""
+    for desk, scheme in zip(desks, SCHEMES, strict=True):
+        desk.page.set_viewport_size(TALL)
+        settled(desk.page, scheme)
+        desk.open("whoami.ipynb")
+        desk.run(*range(12))
+        desk.output(5).get_by_role("button", name="Who am I?").click()
+        desk.page.get_by_text(f"{desk.full_name} clicked.").wait_for()
+        shot(desk.page, f"example-{scheme}-{desk.name}")
+        desk.page.set_viewport_size(WINDOW)
+
+
+def test_notebook7(chromium, lab):
+    """Notebook 7, both themes, and a small window."""
+    for name in FULL_NAMES:
+        desk = Desk.of(context(chromium), lab, name, "notebooks/people.ipynb?reset")
+        desk.kernel()
+        desk.run(0, 1, 2)
+        for scheme in SCHEMES:
+            settled(desk.page, scheme)
+            shot(desk.page, f"notebook7-{scheme}-{name}")
+    desk.page.set_viewport_size({"width": 400, "height": 720})
+    desk.page.reload()
+    desk.kernel()
+    desk.run(0, 1, 2)
+    shot(desk.page, "notebook7-dark-400")

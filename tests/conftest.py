@@ -1,0 +1,108 @@
+"""Servers and people that many tests share. Nothing here is mocked.
+
+An ``async def`` test runs in an event loop of its own. ``need`` skips what cannot run here,
+and fails instead where ``REQUIRE_ALL=1`` says that everything must.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+import servers
+from needs import need as _need
+
+from jupyter_session_user.testing.local_server import LocalServer
+from jupyter_session_user.testing.people import Person
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run coroutine tests."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[object, str], None]:
+    """Return the function that skips, or fails under ``REQUIRE_ALL=1``."""
+    return _need
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[LocalServer]:
+    """Run the server with the demo people alice and bob, and the extension."""
+    with servers.own_server(
+        *servers.DEMO,
+        "--JupyterSessionUser.share_cookies=locale",
+        extensions=(servers.EXTENSION, "probe_extension"),
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["HeaderIdentityProvider", "AsyncHeaderIdentityProvider"])
+def header_server(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
+    """Run a server that takes the username from the header ``X-User``: sync, then async."""
+    nbmodel = ("jupyter_server_nbmodel",) if _installed("jupyter_server_nbmodel") else ()
+    with servers.own_server(
+        *servers.identity(request.param),
+        extensions=(servers.EXTENSION, "probe_extension", *nbmodel),
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def log_in() -> Callable[[LocalServer, str], Person]:
+    """Return a function that logs a demo person in, in a browser of its own."""
+
+    def fresh(running: LocalServer, name: str) -> Person:
+        person = Person(running.url)
+        asyncio.run(person.log_in(servers.PASSWORDS[name], name))
+        return person
+
+    return fresh
+
+
+@pytest.fixture
+def alice(server: LocalServer, log_in: Callable[..., Person]) -> Person:
+    """Return alice, freshly logged in."""
+    return log_in(server, "alice")
+
+
+@pytest.fixture
+def bob(server: LocalServer, log_in: Callable[..., Person]) -> Person:
+    """Return bob, freshly logged in."""
+    return log_in(server, "bob")
+
+
+@pytest.fixture(scope="session")
+def kernel(server: LocalServer, log_in: Callable[..., Person]) -> str:
+    """Return a kernel that alice started, and that many tests share."""
+    return asyncio.run(log_in(server, "alice").start_kernel())
+
+
+@pytest.fixture
+def as_user(header_server: LocalServer) -> Callable[..., Person]:
+    """Return a function that makes a person of the header server."""
+
+    def person(name: str, **headers: str) -> Person:
+        return Person(header_server.url, {"X-User": name, **headers})
+
+    return person
+
+
+def _installed(module: str) -> Any:
+    import importlib.util
+
+    return importlib.util.find_spec(module)

@@ -1,0 +1,155 @@
+"""REST: what a browser may know of sessions, as ``openapi.json`` describes it."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from servers import DEMO, PASSWORDS, kernel_of, opened, own_server, people_on, username
+from tornado.httpclient import HTTPResponse
+
+from jupyter_session_user.server.handlers import ROUTES
+from jupyter_session_user.testing.local_server import LocalServer
+from jupyter_session_user.testing.people import Person
+
+OPENAPI = json.loads(
+    importlib.resources.files("jupyter_session_user.server").joinpath("openapi.json").read_text()
+)
+PATHS = [path.lstrip("/") for path in OPENAPI["paths"]]
+
+
+@pytest.fixture(scope="module")
+def guarded_server() -> Iterator[LocalServer]:
+    """Run a server on which alice is an administrator, and bob may not ask."""
+    with own_server(
+        *DEMO,
+        "--JupyterSessionUser.admin_users=alice",
+        "--ServerApp.authorizer_class=guarding_authorizer.GuardingAuthorizer",
+    ) as running:
+        yield running
+
+
+def checked(path: str, response: HTTPResponse) -> Any:
+    """Return the JSON of an answer that is as the description says, and in no cache."""
+    assert response.headers["Content-Type"].startswith("application/json")
+    assert response.headers["Cache-Control"] == "no-store"
+    answer = json.loads(response.body)
+    declared = OPENAPI["paths"][f"/{path}"]["get"]["responses"][str(response.code)]
+    if "$ref" in declared:
+        assert declared["$ref"] == "#/components/responses/Error"
+        schema: dict = {"$ref": "#/components/schemas/Error"}
+    else:
+        schema = declared["content"]["application/json"]["schema"]
+    validator = jsonschema.Draft202012Validator(
+        {**schema, "components": OPENAPI["components"]}, format_checker=jsonschema.FormatChecker()
+    )
+    validator.validate(answer)
+    return answer
+
+
+async def ask(person: Person, path: str) -> Any:
+    """Return a good answer, checked against its description."""
+    response = await person.fetch(path)
+    assert response.code == 200
+    return checked(path, response)
+
+
+def test_every_route_is_described_and_every_description_is_a_route():
+    """``openapi.json`` and the handlers name the same addresses, and GET alone."""
+    routes = {pattern for pattern, _ in ROUTES if not pattern.endswith(".*")}
+    assert routes == set(PATHS)
+    assert all(list(methods) == ["get"] for methods in OPENAPI["paths"].values())
+    jsonschema.Draft202012Validator.check_schema(OPENAPI["components"]["schemas"]["Session"])
+
+
+async def test_me_is_whoever_asks(alice, bob):
+    """Each person gets the own login's session, on no kernel."""
+    hers, his = await ask(alice, PATHS[0]), await ask(bob, PATHS[0])
+    assert (hers["user"]["username"], his["user"]["username"]) == ("alice", "bob")
+    assert hers["kernel_id"] is None and hers["verified"] is True
+    assert hers["user"]["groups"] == ["finance"]
+
+
+async def test_people_see_their_own_sessions_only(alice, bob):
+    """Two people on one kernel: neither list shows the other one's session."""
+    async with kernel_of(alice) as own, opened(alice, own) as hers, opened(bob, own) as his:
+        assert (await username(hers), await username(his)) == ("alice", "bob")
+        for person, name in ((alice, "alice"), (bob, "bob")):
+            listed = await ask(person, "api/session-user/sessions")
+            assert {s["user"]["username"] for s in listed} == {name}
+            (here,) = [s for s in listed if s["kernel_id"] == own]
+            assert here["kernel_owner"] == "alice"
+            assert here["owns_kernel"] is (name == "alice")
+
+
+async def test_an_administrator_sees_everybodys_sessions(guarded_server):
+    """``admin_users`` makes alice an administrator: bob's session is in her list."""
+    alice, bob = await people_on(guarded_server)
+    kernel_id = await bob.start_kernel()
+    async with opened(bob, kernel_id) as his:
+        assert await username(his) == "bob"
+        listed = await ask(alice, "api/session-user/sessions")
+    assert {s["user"]["username"] for s in listed} == {"alice", "bob"}
+    assert (await ask(alice, PATHS[0]))["user"]["admin"] is True
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_nobody_gets_403_as_json(server, path):
+    """Without a login: status 403 and JSON, no redirect to a login page."""
+    response = await Person(server.url).fetch(path)
+    assert response.code == 403
+    checked(path, response)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_who_may_not_read_gets_403_as_json(guarded_server, path):
+    """The authorizer's word counts: bob is logged in, and refused; alice is not."""
+    alice, bob = await people_on(guarded_server)
+    response = await bob.fetch(path)
+    assert response.code == 403
+    assert "session-user" in checked(path, response)["message"]
+    await ask(alice, path)
+
+
+@pytest.mark.parametrize("path", ["", "me/", "meme", "sessions/1", "../session-user/x", "ME"])
+async def test_other_addresses_are_404_as_json(alice, path):
+    """A program can read the error of an address that does not exist."""
+    response = await alice.fetch(f"api/session-user/{path}")
+    assert response.code == 404
+    if ".." not in path:
+        assert response.headers["Cache-Control"] == "no-store"
+    assert json.loads(response.body)["message"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_nothing_can_be_changed(alice, method):
+    """The routes answer GET; every other method is refused."""
+    for path in PATHS:
+        assert (await alice.fetch(path, method=method, body={})).code == 405
+
+
+async def test_answers_hold_no_cookies_claims_or_keys(alice, bob, kernel, as_user):
+    """Neither a value nor a hash of the login, nor what the provider said besides."""
+    alice.cookies["canary"] = "c4n4ry-0f-4l1c3"
+    async with opened(alice, kernel) as hers:
+        await hers.execute("import jupyter_session_user as j; j.get_cookies()")
+        texts = [(await alice.fetch(path)).body.decode() for path in PATHS]
+    for value in (*alice.cookies.values(), *PASSWORDS.values()):
+        assert not any(value.strip('"') in text for text in texts)
+    texts += [(await as_user("root").fetch(path)).body.decode() for path in PATHS]
+    for word in ("claims", "hub_user", "scopes", '"key"', "cookie", "stamp", '"person"'):
+        assert not any(word in text for text in texts)
+
+
+async def test_fields_beyond_the_description_are_not_sent(alice, kernel):
+    """An answer's fields are exactly those that the description names."""
+    async with opened(alice, kernel) as hers:
+        await username(hers)
+    schemas = OPENAPI["components"]["schemas"]
+    for session in await ask(alice, "api/session-user/sessions"):
+        assert set(session) <= set(schemas["Session"]["properties"])
+        assert set(session["user"]) == set(schemas["User"]["properties"])

@@ -1,0 +1,97 @@
+"""jupyter-server-nbmodel: cells by HTTP, queued by people and run by one worker per kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+
+import pytest
+from servers import WHO, eventually, kernel_of, opened, username
+
+from jupyter_session_user.testing.people import Person
+
+NAMES = ["alice", "bob", "carol"]
+
+
+@pytest.fixture(autouse=True)
+def _nbmodel(need):
+    need(importlib.util.find_spec("jupyter_server_nbmodel"), "jupyter-server-nbmodel is missing")
+
+
+@pytest.fixture
+def people(as_user) -> list[Person]:
+    """Return three people of the header server."""
+    return [as_user(name) for name in NAMES]
+
+
+async def queue(person: Person, kernel_id: str, code: str, **metadata: object) -> str:
+    """Queue a cell, and return where its result will be."""
+    body = {"code": code, "metadata": metadata}
+    answer = await person.fetch(f"api/kernels/{kernel_id}/execute", method="POST", body=body)
+    assert answer.code == 202
+    return answer.headers["Location"].lstrip("/")
+
+
+async def result(person: Person, location: str) -> str:
+    """Return what the cell printed."""
+
+    async def poll() -> dict | None:
+        answer = await person.fetch(location)
+        assert answer.code in (200, 202), answer.body
+        return json.loads(answer.body) if answer.code == 200 else None
+
+    outputs = json.loads((await eventually(poll))["outputs"])
+    return "".join(output.get("text", "") for output in outputs).strip()
+
+
+async def test_each_cell_is_that_of_who_queued_it(people):
+    """Three people take turns: the worker that the first one started names each of them."""
+    async with kernel_of(people[0]) as kernel_id:
+        for _ in range(2):
+            for person, name in zip(people, NAMES, strict=True):
+                assert await result(person, await queue(person, kernel_id, WHO)) == name
+
+
+async def test_cells_queued_together_keep_their_people(people):
+    """All queue before the first cell is through, and fetch each other's results."""
+    async with kernel_of(people[0]) as kernel_id:
+        slow = await queue(people[2], kernel_id, "import time; time.sleep(.3)\n" + WHO)
+        where = await asyncio.gather(*(queue(p, kernel_id, WHO) for p in people * 2))
+        collector = people[1]
+        assert await result(collector, slow) == "carol"
+        assert [await result(collector, w) for w in where] == NAMES * 2
+
+
+async def test_a_websocket_next_to_it_changes_nothing(people):
+    """Cells by HTTP and by websocket on one kernel: each is its sender's."""
+    async with kernel_of(people[0]) as kernel_id, opened(people[1], kernel_id) as socket:
+        first = await queue(people[0], kernel_id, WHO)
+        assert await username(socket) == "bob"
+        third = await queue(people[2], kernel_id, WHO)
+        assert await result(people[0], first) == "alice"
+        assert await result(people[2], third) == "carol"
+
+
+async def test_the_obvious_way_would_name_the_first_person_for_everybody(people):
+    """The contrast: CallContext, asked when the cell is sent, says "alice" for all three."""
+    async with kernel_of(people[0]) as kernel_id:
+        marks = [f"{WHO}# {kernel_id} {name}" for name in NAMES]
+        for person, name, code in zip(people, NAMES, marks, strict=True):
+            assert await result(person, await queue(person, kernel_id, code)) == name
+        named = dict(await people[0].json("api/probe/nbmodel"))
+    assert [named[code] for code in marks] == ["alice", "alice", "alice"]
+
+
+async def test_a_forged_request_id_borrows_nobodys_name(people):
+    """Metadata of the request is the client's word: another's request id does not help."""
+    async with kernel_of(people[0]) as kernel_id:
+        slow = await queue(people[0], kernel_id, "import time; time.sleep(.3)\n" + WHO)
+        waiting = await queue(people[0], kernel_id, WHO)
+        stolen = waiting.rsplit("/", 1)[1]
+        forged = await queue(
+            people[1], kernel_id, WHO, request_id=stolen, jupyter_session_user={"user": "alice"}
+        )
+        assert await result(people[1], forged) == "bob"
+        assert await result(people[0], slow) == "alice"
+        assert await result(people[0], waiting) == "alice"

@@ -1,0 +1,23 @@
+"""What a test needs from the machine it runs on."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+__all__ = ["need"]
+
+
+def need(condition: object, reason: str) -> None:
+    """Skip the test where something is not there; fail where everything has to be.
+
+    Args:
+        condition: Whether it is there.
+        reason: What is missing, for the report.
+    """
+    if condition:
+        return
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"REQUIRE_ALL=1, but: {reason}", pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,180 @@
+"""The servers that the tests run against, and short words for what people do on them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import json
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_session_user.testing.local_server import LocalServer, local_server
+from jupyter_session_user.testing.people import KernelSocket, Person
+
+__all__ = [
+    "EXTENSION",
+    "PASSWORDS",
+    "WHO",
+    "eventually",
+    "fresh_id",
+    "give_sign",
+    "identity",
+    "json_lines",
+    "kernel_of",
+    "log_after",
+    "opened",
+    "own_server",
+    "people_on",
+    "until_it_answers",
+    "username",
+]
+
+ROOT = Path(__file__).parents[2]
+
+EXTENSION = "jupyter_session_user"
+PASSWORDS = {"alice": "alice's password", "bob": "bob's password"}
+
+#: Seconds that something may take before a test gives up; no test judges by the clock.
+PATIENCE_S = 60.0
+
+#: A cell that prints the current user, or why there is none.
+WHO = """
+import jupyter_session_user as _jsu
+try:
+    print(_jsu.get_current_user().username)
+except _jsu.IdentityUnavailable as _error:
+    print("nobody:", _error.reason)
+"""
+
+_DEMO_PROVIDER = "jupyter_session_user.testing.demo_identity.DemoIdentityProvider"
+DEMO = (
+    f"--ServerApp.identity_provider_class={_DEMO_PROVIDER}",
+    "--DemoIdentityProvider.demo=True",
+    f"--DemoIdentityProvider.passwords={PASSWORDS!r}",
+)
+
+
+def identity(provider: str) -> tuple[str, ...]:
+    """Return the arguments for one of the identity providers of ``header_identity``."""
+    return (
+        f"--ServerApp.identity_provider_class=header_identity.{provider}",
+        "--ServerApp.disable_check_xsrf=True",
+    )
+
+
+def own_server(
+    *arguments: str, extensions: tuple[str, ...] = (EXTENSION,), **options: Any
+) -> AbstractContextManager[LocalServer]:
+    """Run a server with exactly these extensions.
+
+    Args:
+        arguments: Command line.
+        extensions: Modules; everything else that is installed here stays off.
+        options: Further ones of ``local_server``.
+    """
+    path = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support")))
+    off = ("jupyter_lsp", "jupyterlab", "jupyter_server_terminals", "notebook_shim", "notebook")
+    enabled = {**dict.fromkeys((*off, "jupyter_server_nbmodel", EXTENSION), False)}
+    enabled |= dict.fromkeys(extensions, True)
+    return local_server(
+        f"--ServerApp.jpserver_extensions={enabled!r}",
+        *arguments,
+        env={"PYTHONPATH": path, **options.pop("env", {})},
+        **options,
+    )
+
+
+async def people_on(server: LocalServer) -> tuple[Person, Person]:
+    """Return alice and bob, logged in on a server with the demo people."""
+    alice, bob = Person(server.url), Person(server.url)
+    await alice.log_in(PASSWORDS["alice"], "alice")
+    await bob.log_in(PASSWORDS["bob"], "bob")
+    return alice, bob
+
+
+@asynccontextmanager
+async def opened(person: Person, kernel_id: str, **options: Any) -> AsyncIterator[KernelSocket]:
+    """Open a kernel websocket for the block."""
+    socket = await person.connect(kernel_id, **options)
+    try:
+        yield socket
+    finally:
+        await socket.close()
+
+
+@asynccontextmanager
+async def kernel_of(person: Person) -> AsyncIterator[str]:
+    """Start a kernel for the block."""
+    kernel_id = await person.start_kernel()
+    try:
+        yield kernel_id
+    finally:
+        await person.fetch(f"api/kernels/{kernel_id}", method="DELETE")
+
+
+async def username(socket: KernelSocket, **options: Any) -> str:
+    """Return whom a cell sees that is run over this websocket."""
+    result = await socket.execute(WHO, **options)
+    return result.text.strip() or repr(result.errors)
+
+
+async def until_it_answers(*sockets: KernelSocket) -> None:
+    """Wait until cells run over each socket, with all they send.
+
+    After a restart or a flood, ZMQ may drop what is published before a subscriber is there
+    again, "idle" included; that is so without this package, too.
+    """
+
+    async def answers(socket: KernelSocket) -> bool:
+        try:
+            return bool((await socket.execute("pass", timeout=5)).reply)
+        except asyncio.TimeoutError:
+            return False
+
+    for socket in sockets:
+        await eventually(functools.partial(answers, socket))
+
+
+async def json_lines(socket: KernelSocket, code: str) -> list[Any]:
+    """Return what a cell printed, one JSON value per line."""
+    result = await socket.execute(code)
+    assert not result.errors, result.errors
+    return [json.loads(line) for line in result.text.splitlines()]
+
+
+async def eventually(check: Any) -> Any:
+    """Return the first true answer of ``check``, a function without arguments, async or not."""
+
+    async def poll() -> Any:
+        while True:
+            answer = check()
+            answer = await answer if inspect.isawaitable(answer) else answer
+            if answer:
+                return answer
+            await asyncio.sleep(0.05)
+
+    return await asyncio.wait_for(poll(), PATIENCE_S)
+
+
+@contextmanager
+def log_after(server: LocalServer) -> Iterator[list[str]]:
+    """Collect what the server logs during the block, in a list that is filled at its end."""
+    start = len(server.log_text())
+    text: list[str] = []
+    yield text
+    text.append(server.log_text()[start:])
+
+
+def give_sign(flag: Path) -> None:
+    """Make the file that a cell waits for."""
+    flag.touch()
+
+
+def fresh_id() -> str:
+    """Return an id as a browser makes one up."""
+    return uuid.uuid4().hex
