@@ -8,8 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
-from tornado.ioloop import IOLoop
-from traitlets import Bool, Float, Int, List, Unicode
+from traitlets import Bool, Float, Int, List, TraitError, Unicode, validate
 from traitlets import Set as SetTrait
 
 from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookiePolicy
@@ -111,6 +110,7 @@ class JupyterSessionUser(ExtensionApp):
         self.settings[SETTING] = context
         self._server.web_app.settings[SETTING] = context
         self._stand_in_the_path()
+        self._look_at_every_request()
         kernels = self._server.kernel_manager
         # A trait: a new list, not a change in place, so that its default stays as it is.
         ours = {REPLY_TYPE, REQUEST_TYPE} - set(kernels.untracked_message_types)
@@ -121,19 +121,37 @@ class JupyterSessionUser(ExtensionApp):
         self.handlers.extend(ROUTES)
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002
-        """Look once more, now that all extensions have loaded.
-
-        One that replaced the connection class after us would take our stamps, and the check
-        for forged ones, out of the path. Start hooks run side by side, so the last look is
-        one turn of the event loop later.
-        """
-        self._stand_in_the_path()
-        IOLoop.current().add_callback(self._stand_in_the_path)
+        """Look for the runners, now that all extensions have loaded."""
         watch_nbmodel(self._context.origin, self.log)
+
+    def _look_at_every_request(self) -> None:
+        """Look at the connection class again before each request, hence each handshake.
+
+        An extension that replaces the class after us, however late, would take our stamps,
+        and the check for forged ones, out of the path. All requests meet at ``get_user``.
+        """
+        provider = self._server.identity_provider
+        get_user = provider.get_user
+
+        @functools.wraps(get_user)
+        def get_user_behind_us(handler: Any) -> Any:
+            self._stand_in_the_path()
+            return get_user(handler)
+
+        setattr(provider, "get_user", get_user_behind_us)  # noqa: B010 - mypy
 
     async def stop_extension(self) -> None:
         """Give the sockets to the kernels back."""
         self._context.bridge.close()
+
+    @validate("credential_cookies", "share_cookies", "admin_users")
+    def _check_names(self, proposal: Any) -> Any:
+        """Refuse what a command line made of a Python list: it would match no name at all."""
+        for name in proposal["value"]:
+            if "'" in name or '"' in name:
+                option = f"--JupyterSessionUser.{proposal['trait'].name}"
+                raise TraitError(f"{name} is no name; write {option}=one {option}=another")
+        return proposal["value"]
 
     @property
     def _server(self) -> ServerApp:

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.frames import stamp_legacy_binary, stamp_legacy_text, stamp_v1
-from jupyter_session_user.core.protocol import REPLY_TYPE, TOPIC_PREFIX
+from jupyter_session_user.core.protocol import REPLY_TYPE, REQUEST_TYPE, TOPIC_PREFIX
 from jupyter_session_user.core.stamp import unknown_stamp
 from jupyter_session_user.errors import RemoteProtocolError
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["SETTING", "StampedConnection", "is_private", "stamped_class"]
+__all__ = ["SETTING", "StampedConnection", "is_private", "is_private_text", "stamped_class"]
 
 #: Where the extension's context stands in the web application's settings.
 SETTING = "jupyter_session_user"
@@ -49,6 +49,7 @@ INVALID_PAYLOAD = 1007
 
 _NOBODY = unknown_stamp("nobody is logged in on the websocket that sent this")
 _REPLY_BYTES = REPLY_TYPE.encode()
+_REQUEST_BYTES = REQUEST_TYPE.encode()
 _IOPUB_PARENT = 4  # topic, delimiter, signature, header, parent_header, metadata, content
 
 
@@ -95,8 +96,11 @@ class StampedConnection(_Base):
             self._forward(stamped)
 
     def handle_outgoing_message(self, stream: Any, *rest: Any) -> None:
-        """Pass a kernel's message on, unless it is between the kernel and us."""
-        if rest and is_private(rest[0]):
+        """Pass a kernel's message on, unless it is between the kernel and us.
+
+        ZMQ connections get a stream and frames, gateway connections one JSON text.
+        """
+        if is_private(rest[0]) if rest else is_private_text(stream):
             return
         super().handle_outgoing_message(stream, *rest)
 
@@ -145,6 +149,19 @@ def is_private(message: list[Any]) -> bool:
     if len(message) <= _IOPUB_PARENT or _REPLY_BYTES not in bytes(message[_IOPUB_PARENT]):
         return False
     return _message_type(bytes(message[_IOPUB_PARENT])) == REPLY_TYPE
+
+
+def is_private_text(message: str | bytes) -> bool:
+    """Tell the same of a message that a gateway sent, a JSON text."""
+    text = message.encode() if isinstance(message, str) else message
+    if _REQUEST_BYTES not in text and _REPLY_BYTES not in text:
+        return False
+    try:
+        parsed = json.loads(text)
+        types = {parsed["header"]["msg_type"], parsed["parent_header"].get("msg_type")}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return False  # not ours to judge
+    return not types.isdisjoint({REQUEST_TYPE, REPLY_TYPE})
 
 
 def _message_type(header: bytes) -> object:

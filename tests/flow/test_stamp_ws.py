@@ -423,16 +423,10 @@ async def _works(socket: KernelSocket) -> bool:
     return seen[0] == "bob"
 
 
-AFTER_AWAIT = pytest.param(
-    "late_class_after_await",
-    marks=pytest.mark.xfail(
-        reason="the extension's last look is one turn of the event loop after its start hook: a "
-        "hook that awaits anything first replaces the class for good"
-    ),
-)
+LATE = ["late_class_at_load", "late_class_at_start", "late_class_after_await"]
 
 
-@pytest.fixture(scope="module", params=["late_class_at_load", "late_class_at_start", AFTER_AWAIT])
+@pytest.fixture(scope="module", params=LATE)
 def late_server(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
     """Run a server with an extension that replaces the connection class after us."""
     extensions = (EXTENSION, "probe_extension", request.param)

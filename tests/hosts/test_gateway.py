@@ -133,9 +133,6 @@ except RequestTimeout as error:
         assert await username(his) == "bob"
 
 
-@pytest.mark.xfail(
-    reason="GatewayWebSocketConnection hands messages on as text, which is_private never sees"
-)
 async def test_browsers_do_not_see_our_comm_through_a_gateway(gateway_server):
     """What the helper asks on iopub stays away from browsers behind a gateway, too."""
     code = """

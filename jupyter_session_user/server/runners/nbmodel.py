@@ -25,6 +25,7 @@ __all__ = ["watch_nbmodel"]
 #: A request that is superseded in the queue never runs, so its entry has to leave by age.
 MAX_QUEUED = 10_000  # requests
 
+_MARK = "__jupyter_session_user__"
 _STACK = "jupyter_server_nbmodel.execution_stack"
 _ACTIONS = "jupyter_server_nbmodel.actions"
 _EXECUTE = "_execute_snippet"
@@ -56,7 +57,7 @@ def watch_nbmodel(origin: Origin, log: logging.Logger) -> bool:
 
 def _original(function: Any) -> Any:
     """Return what an earlier server of this process wrapped (tests start several)."""
-    return getattr(function, "__wrapped__", function)
+    return function.__wrapped__ if hasattr(function, _MARK) else function
 
 
 class _Queue:
@@ -78,6 +79,7 @@ class _Queue:
                 self._records.popitem(last=False)
             return uid
 
+        setattr(noted, _MARK, True)
         return noted
 
     def stamping(self, execute: Any) -> Any:
@@ -88,4 +90,5 @@ class _Queue:
             with sent_for(self._records.pop((metadata or {}).get("request_id", ""), None)):
                 return await execute(client, ydoc, snippet, metadata, *args)
 
+        setattr(stamped, _MARK, True)
         return stamped
