@@ -154,7 +154,7 @@ def test_the_cell_shows_the_user_and_the_provenance():
     """Verified, unverified and expiring sessions read differently."""
     until = datetime(2030, 1, 2, 3, 4, tzinfo=timezone.utc)
     expiring = Session("s", User("ada"), "jupyter_server", verified=True, expires_at=until)
-    assert "verified by jupyter_server · until 2030-01-02 03:04 UTC" in expiring._repr_html_()
+    assert "verified by jupyter server · until 2030-01-02 03:04 UTC" in expiring._repr_html_()
     assert expiring.user._repr_html_() in expiring._repr_html_()
     assert "until" not in ADA._repr_html_()
     unverified = Session("s", User("ada"), '"><script>', verified=False)
