@@ -11,6 +11,7 @@ with 1 if there was either.
 from __future__ import annotations
 
 import argparse
+import ast
 import asyncio
 import json
 import random
@@ -61,25 +62,36 @@ async def run_user(name: str, sockets: list[KernelSocket], count: int, seed: int
         keys.append(key)
         await run_one(sockets[kernel], kind, key, choose.uniform(0, 0.004))
     for socket in sockets:
-        await socket.execute("pass")  # behind the last click
+        await run_cell(socket, "pass")  # behind the last click
     return keys
 
 
 async def run_one(socket: KernelSocket, kind: str, key: str, pause: float) -> None:
     """Execute one cell, or click once."""
     if kind != "callback":
-        await socket.execute(CELLS[kind].format(key=key, pause=pause))
+        await run_cell(socket, CELLS[kind].format(key=key, pause=pause))
         return
     # ipykernel 7 announces no "idle" for a callback that runs while a cell awaits, so there is
     # nothing to wait for here; whoever collects waits for what is still on its way.
     await socket.send(socket.message("comm_msg", {"comm_id": COMM_ID, "data": {"key": key}}))
 
 
+async def run_cell(socket: KernelSocket, code: str, **expressions: str) -> dict[str, Any]:
+    """Run code, and return its reply: what comes on iopub, ZMQ drops for a slow reader."""
+    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+    content["user_expressions"] = expressions
+    msg_id = await socket.send(socket.message("execute_request", content))
+    while (message := await socket.receive(msg_id))["channel"] != "shell":
+        pass
+    reply: dict[str, Any] = message["content"]
+    return reply
+
+
 async def collect(socket: KernelSocket) -> dict[str, str]:
     """Wait for the tasks that were left behind, and return whom each line of code saw."""
-    await socket.execute("for task in tasks: await task")
-    result = await socket.execute("print(json.dumps(seen))")
-    seen: dict[str, str] = json.loads(result.text)
+    reply = await run_cell(socket, "for task in tasks: await task", seen="json.dumps(seen)")
+    text = ast.literal_eval(reply["user_expressions"]["seen"]["data"]["text/plain"])
+    seen: dict[str, str] = json.loads(text)
     return seen
 
 
