@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Float, Int, List, TraitError, Unicode, validate
-from traitlets import Set as SetTrait
 
 from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookiePolicy
 from jupyter_session_user.core.protocol import REPLY_TYPE, REQUEST_TYPE
@@ -60,12 +59,12 @@ class JupyterSessionUser(ExtensionApp):
         The default, an empty list, gives no cookie to other people's kernels.""",
     )
 
-    admin_users = SetTrait(
+    admin_users = List(
         Unicode(),
         config=True,
         help="""Usernames that count as administrators, besides those that the identity
         provider marks with `admin = True`: they see everybody's sessions. The default, an
-        empty set, adds none.""",
+        empty list, adds none.""",
     )
 
     max_sessions = Int(

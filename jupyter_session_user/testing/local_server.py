@@ -70,6 +70,7 @@ def local_server(
         home = Path(name)
         _write(home / "work", files or {})
         _write(home / "config", config or {})
+        _write(home / "data", {})  # older notebooks' signatures want it to be there
         server = _start(home, arguments, command, env or {}, port or _free_port())
         try:
             _wait_until_up(server)

@@ -307,7 +307,13 @@ while not __import__("os").path.exists(FLAG): time.sleep(.01)
         opened(alice, own, protocol=protocol) as hers,
         opened(bob, own) as his,
     ):
-        assert await username(his) == "bob"
+
+        async def watched() -> bool:
+            """The server's own subscription to a new kernel may miss the first messages."""
+            assert await username(his) == "bob"
+            return await _state(alice, own, "idle")
+
+        await eventually(watched)
         start = len(his.everything)
         flag = tmp_path / "go"
         cell = asyncio.create_task(hers.execute(f"FLAG = {str(flag)!r}\n{ask}"))
