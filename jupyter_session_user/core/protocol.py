@@ -36,7 +36,8 @@ REQUEST_TYPE = KEY + "_request"
 #: Control message type of the server's answers.
 REPLY_TYPE = KEY + "_reply"
 
-OPERATIONS = frozenset({"cookies", "refresh", "signed"})
+#: ``visitor`` asks whose kernel this is, for kernels that a runner made for one person.
+OPERATIONS = frozenset({"cookies", "refresh", "signed", "visitor"})
 
 _COMM_TYPES = frozenset({"comm_close", "comm_msg", "comm_open"})
 _MAX_ID = 128  # characters; ours have 32
@@ -51,7 +52,7 @@ class Request:
     Attributes:
         id: Chosen by the kernel; the answer repeats it.
         operation: One of :data:`OPERATIONS`.
-        session_id: Whose session is asked about.
+        session_id: Whose session is asked about; empty for ``visitor``.
         name: Cookie name, for ``signed``.
         max_age_days: How old a signed value may be, in days, for ``signed``.
     """

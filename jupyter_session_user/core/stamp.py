@@ -23,6 +23,7 @@ __all__ = [
     "dump_json",
     "is_server_stamp",
     "load_json",
+    "may_ask",
     "may_spell_key",
     "read_stamp",
     "session_stamp",
@@ -78,9 +79,15 @@ def session_stamp(session: Session) -> bytes:
     )
 
 
-def unknown_stamp(reason: str) -> bytes:
-    """Return the stamp of a message whose sender the server itself does not know."""
-    return dump_json({"version": VERSION, "unknown": reason})
+def unknown_stamp(reason: str, *, ask: bool = False) -> bytes:
+    """Return the stamp of a message whose sender the server itself does not know.
+
+    Args:
+        reason: A sentence for a person.
+        ask: Whether the server may know by the time the message is handled, and can be asked.
+    """
+    stamp: dict[str, Any] = {"version": VERSION, "unknown": reason}
+    return dump_json({**stamp, "ask": True} if ask else stamp)
 
 
 #: On the bridge's own messages; no client can produce it, since its key is always replaced.
@@ -152,6 +159,11 @@ def unknown_reason(stamp: object) -> str | None:
     """Return why the server could not tell who sent the message; None if it could."""
     reason = stamp.get("unknown") if isinstance(stamp, dict) else None
     return reason if isinstance(reason, str) else None
+
+
+def may_ask(stamp: object) -> bool:
+    """Tell whether the server can be asked who it is, where the stamp does not say."""
+    return isinstance(stamp, dict) and stamp.get("ask") is True
 
 
 def is_server_stamp(stamp: object) -> bool:

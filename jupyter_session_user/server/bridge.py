@@ -44,7 +44,8 @@ class Answers:
         store: The session records.
         policy: Which cookies may go to a kernel.
         owns: ``(person, kernel_id) -> bool``: whether the person started that kernel.
-        cookie_secret: What this server's Tornado signs cookies with; never leaves here.
+        visitor: ``kernel_id -> record``: for whom a runner made that kernel, if it did.
+        cookie_secret: Gives what this server's Tornado signs cookies with; never leaves here.
     """
 
     def __init__(
@@ -52,16 +53,21 @@ class Answers:
         store: SessionStore,
         policy: CookiePolicy,
         owns: Callable[[str, str], bool],
-        cookie_secret: Any,
+        visitor: Callable[[str], Record | None],
+        cookie_secret: Callable[[], Any],
     ) -> None:
         self._store = store
         self._policy = policy
         self._owns = owns
+        self._visitor = visitor
         self._secret = cookie_secret
 
     def answer(self, kernel_id: str, request: Request) -> Reply:
         """Return the answer to a request that came from this very kernel."""
-        record = self._store.get(request.session_id)
+        if request.operation == "visitor":
+            record = self._visitor(kernel_id)
+        else:
+            record = self._store.get(request.session_id)
         if record is None or record.session.kernel_id != kernel_id:
             return Reply(
                 request.id,
@@ -72,6 +78,7 @@ class Answers:
             "cookies": self._cookies,
             "refresh": self._refresh,
             "signed": self._signed,
+            "visitor": self._refresh,
         }
         return operations[request.operation](record, request)
 
@@ -86,7 +93,7 @@ class Answers:
         if len(found) != 1 or found[0].too_large:
             return Reply(request.id, error="no_cookie", message="no such cookie, or several")
         value = decode_signed_value(
-            self._secret,
+            self._secret(),
             request.name,
             Cookies(CookieJar((found[0],)))[request.name],  # as Tornado's get_signed_cookie
             max_age_days=request.max_age_days,

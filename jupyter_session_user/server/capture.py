@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import ipaddress
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,13 @@ from jupyter_session_user.store.base import Record
 if TYPE_CHECKING:
     from jupyter_server.base.handlers import JupyterHandler
 
+    from jupyter_session_user.core.platform_cookie import PlatformCookie
     from jupyter_session_user.core.policy import CookiePolicy
     from jupyter_session_user.store.base import SessionStore
 
-__all__ = ["SOURCE", "Capture", "Login", "is_made_up", "login_of"]
+__all__ = ["SOURCE", "Capture", "Login", "is_made_up"]
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SOURCE = "jupyter_server"
 
@@ -52,12 +56,16 @@ class Login:
     Attributes:
         key: Hash of what the browser or client shows at every request.
         person: Whom things belong to: the same after signing in again.
-        made_up: Whether Jupyter invented the user.
+        user: The person.
+        verified: Whether this server has authenticated the person.
+        source: Who says so.
     """
 
     key: str
     person: str
-    made_up: bool
+    user: User
+    verified: bool
+    source: str = SOURCE
 
 
 class Capture:
@@ -68,6 +76,8 @@ class Capture:
         policy: Which cookies may leave the server.
         admins: Usernames that count as administrators, besides whom the provider says.
         now: The wall clock, aware, UTC.
+        platform: How a platform's cookie names people; None if there is none.
+        proxies: From where such a cookie can be believed.
     """
 
     def __init__(
@@ -76,11 +86,15 @@ class Capture:
         policy: CookiePolicy,
         admins: frozenset[str],
         now: Callable[[], datetime],
+        platform: PlatformCookie | None = None,
+        proxies: Sequence[Network] = (),
     ) -> None:
         self._store = store
         self._policy = policy
         self._admins = admins
         self._now = now
+        self._platform = platform
+        self._proxies = proxies
 
     def session_of(self, handler: JupyterHandler, kernel_id: str | None) -> Record | None:
         """Return the record of this request's login, on one kernel or on none.
@@ -94,38 +108,77 @@ class Capture:
         """
         if handler.current_user is None:
             return None
-        login = login_of(handler)
+        login = self.login(handler)
         first = self._store.find(login.key, None)
-        user = self._user_of(handler, login)
-        if first is not None and login.made_up:
+        if first is not None and login.user.is_anonymous:
             # Jupyter makes a token client up anew at each request: the first name stays.
-            user = dataclasses.replace(user, **_badge(first.session.user))
-        record = self._keep(handler, login, user, None)
-        return record if kernel_id is None else self._keep(handler, login, user, kernel_id)
+            user = dataclasses.replace(login.user, **_badge(first.session.user))
+            login = dataclasses.replace(login, user=user)
+        record = self._keep(handler, login, None)
+        return record if kernel_id is None else self._keep(handler, login, kernel_id)
 
-    def _keep(
-        self, handler: JupyterHandler, login: Login, user: User, kernel_id: str | None
-    ) -> Record:
+    def login(self, handler: JupyterHandler) -> Login:
+        """Return the login that an authenticated request belongs to."""
+        login = _login_of(handler, self._user_of(handler))
+        named = self._platform_user(handler) if login.user.is_anonymous else None
+        if named is None:
+            return login
+        proxied = self._is_proxied(handler)
+        # Not the person of an account. Who comes past the proxy writes any name he likes, and
+        # is one with his own login only.
+        person = f"platform:{named.username}" if proxied else f"claimed:{login.person}"
+        return Login(
+            key=_digest("platform", person, named.username, login.key),
+            person=person,
+            user=named,
+            verified=proxied,
+            source="platform_cookie",
+        )
+
+    def persons(self, handler: JupyterHandler) -> frozenset[str]:
+        """Return all that this request's browser may be known by on a websocket.
+
+        In a frame of another site the browser may drop the login cookie that it just got, and
+        show its token alone.
+        """
+        login, token = self.login(handler), handler.identity_provider.get_token(handler)
+        alone = {f"token:{_digest('token', token)}"} if token and login.user.is_anonymous else set()
+        return frozenset({login.person} | alone)
+
+    def latest(self, record: Record) -> Record:
+        """Return the record as the store has it now; the given one if it was forgotten."""
+        return self._store.get(record.session.id) or record
+
+    def _platform_user(self, handler: JupyterHandler) -> User | None:
+        if self._platform is None:
+            return None
+        return self._platform.user(parse_cookie_headers(_cookie_headers(handler)))
+
+    def _is_proxied(self, handler: JupyterHandler) -> bool:
+        """Tell whether a trusted proxy sent this request: the peer itself, not its headers."""
+        context = getattr(handler.request.connection, "context", None)
+        address = getattr(context, "address", None)
+        if not isinstance(address, tuple):
+            return False  # a Unix socket has no address to go by
+        peer = ipaddress.ip_address(address[0].partition("%")[0])
+        return any(peer in network for network in self._proxies)
+
+    def _keep(self, handler: JupyterHandler, login: Login, kernel_id: str | None) -> Record:
         known = self._store.find(login.key, kernel_id)
-        record = self._record(handler, login, user, kernel_id, known)
+        record = self._record(handler, login, kernel_id, known)
         self._store.put(record)
         return record
 
     def _record(
-        self,
-        handler: JupyterHandler,
-        login: Login,
-        user: User,
-        kernel_id: str | None,
-        known: Record | None,
+        self, handler: JupyterHandler, login: Login, kernel_id: str | None, known: Record | None
     ) -> Record:
-        now = self._now()
+        now, user = self._now(), login.user
         old = known.session if known else None
         session = Session(
             id=old.id if old else secrets.token_urlsafe(SESSION_ID_BYTES),
             user=old.user if old and _same(old.user, user) else user,
-            source=SOURCE,
-            verified=bool(handler.identity_provider.auth_enabled),
+            source=login.source,
+            verified=login.verified,
             kernel_id=kernel_id,
             authenticated_at=old.authenticated_at if old else now,
             last_seen_at=now,
@@ -140,13 +193,13 @@ class Capture:
         return dataclasses.replace(record, session=session, stamp=session_stamp(session))
 
     def _cookies(self, handler: JupyterHandler) -> CookieJar:
-        jar = parse_cookie_headers(handler.request.headers.get_list("Cookie"))
+        jar = parse_cookie_headers(_cookie_headers(handler))
         visible = self._policy.visible(
             jar.cookies, own_kernel=True, login_cookie=login_cookie_name(handler)
         )
         return dataclasses.replace(jar, cookies=visible.cookies, withheld=visible.withheld)
 
-    def _user_of(self, handler: JupyterHandler, login: Login) -> User:
+    def _user_of(self, handler: JupyterHandler) -> User:
         user: ServerUser = handler.current_user
         extra = {k: v for k, v in vars(user).items() if k not in _STANDARD_FIELDS}
         groups = extra.get("groups")
@@ -155,7 +208,7 @@ class Capture:
             **{name: getattr(user, name) for name in _STANDARD_FIELDS},
             groups=tuple(sorted(str(group) for group in listed)),
             admin=extra.get("admin") is True or user.username in self._admins,
-            is_anonymous=login.made_up,
+            is_anonymous=is_made_up(handler.identity_provider, user),
             claims=trim_claims({k: v for k, v in extra.items() if k not in _GROUP_FIELDS}),
         )
 
@@ -180,8 +233,8 @@ def _unchanged(known: Record, record: Record) -> bool:
     )
 
 
-def login_of(handler: JupyterHandler) -> Login:
-    """Return the login that an authenticated request belongs to.
+def _login_of(handler: JupyterHandler, user: User) -> Login:
+    """Return the login as the identity provider has it.
 
     Named users are told apart by what they show (a login cookie whose signature holds, else
     a token) together with their username. A made-up user has no name that means anything:
@@ -189,16 +242,35 @@ def login_of(handler: JupyterHandler) -> Login:
     up for each request that brings no cookie. A login cookie that does not verify counts for
     nothing: somebody could send another person's old one together with the token.
     """
-    user: ServerUser = handler.current_user
     provider: IdentityProvider = handler.identity_provider
-    shown = _valid_login_cookie(handler) or ""
+    verified = bool(provider.auth_enabled)
+    shown = _valid_login_cookie(handler) or _login_cookie_being_set(handler) or ""
     token = "" if shown else (provider.get_token(handler) or "")
-    if not is_made_up(provider, user):
-        return Login(_digest("named", user.username, shown, token), f"user:{user.username}", False)
-    if token and not shown:
+    if not user.is_anonymous:
+        key = _digest("named", user.username, shown, token)
+        return Login(key, f"user:{user.username}", user, verified)
+    if token:
         key = _digest("token", token)
-        return Login(key, f"token:{key}", True)
-    return Login(_digest("made-up", user.username, shown), f"made-up:{user.username}", True)
+        return Login(key, f"token:{key}", user, verified)
+    key = _digest("made-up", user.username, shown)
+    return Login(key, f"made-up:{user.username}", user, verified)
+
+
+def _login_cookie_being_set(handler: JupyterHandler) -> str | None:
+    """Return the login cookie that this very answer gives to a browser that opens a page.
+
+    It shows that cookie from its next request on. A program that calls the API may keep no
+    cookies, and then has its token alone.
+    """
+    if "text/html" not in handler.request.headers.get("Accept", ""):
+        return None
+    morsel = getattr(handler, "_new_cookie", {}).get(login_cookie_name(handler))
+    return morsel.value or None if morsel is not None else None
+
+
+def _cookie_headers(handler: JupyterHandler) -> list[str]:
+    headers: list[str] = handler.request.headers.get_list("Cookie")
+    return headers
 
 
 def login_cookie_name(handler: JupyterHandler) -> str:

@@ -7,7 +7,7 @@ builds every message with it. So one session per kernel manager covers them all.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from jupyter_client.session import Session
 from traitlets import Any as AnyTrait
@@ -30,6 +30,14 @@ class StampingSession(Session):
 
     #: ``() -> bytes``; a trait, because ``clone`` copies traits and nothing else.
     stamp_source = AnyTrait()
+    #: ``() -> stamp_source``: asked at each ``clone``, since a clone belongs to one client.
+    stamp_source_of_clone = AnyTrait()
+
+    def clone(self) -> StampingSession:
+        """Copy as the base class does; the copy's stamps are those of its own client."""
+        new = cast("StampingSession", super().clone())
+        new.stamp_source = self.stamp_source_of_clone()
+        return new
 
     def msg(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Build a message as the base class does, and stamp it."""
@@ -56,12 +64,13 @@ class StampingSession(Session):
         return {**message, "metadata": stamp_mapping(metadata, self.stamp_source())}
 
 
-def stamping(session: Session, stamp_source: Any) -> StampingSession:
+def stamping(session: Session, stamp_source: Any, of_clone: Any) -> StampingSession:
     """Return a session with all settings of ``session``, which stamps.
 
     Args:
         session: Of any class; its own behaviour is kept.
         stamp_source: ``() -> bytes``, asked at every message.
+        of_clone: ``() -> stamp_source``, asked for every client.
     """
     base = type(session)
     cls = base if issubclass(base, StampingSession) else _with_stamps(base)
@@ -69,6 +78,7 @@ def stamping(session: Session, stamp_source: Any) -> StampingSession:
     for name in session.traits():  # as Session.clone does
         setattr(new, name, getattr(session, name))
     new.stamp_source = stamp_source
+    new.stamp_source_of_clone = of_clone
     return new
 
 

@@ -11,6 +11,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from tornado import web
+
 from jupyter_session_user.core.frames import stamp_legacy_binary, stamp_legacy_text, stamp_v1
 from jupyter_session_user.core.protocol import REPLY_TYPE, REQUEST_TYPE, TOPIC_PREFIX
 from jupyter_session_user.core.stamp import unknown_stamp
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         session: Any
         kernel_id: str
         kernel_manager: Any
+        multi_kernel_manager: Any
         websocket_handler: Any
 
         def connect(self) -> Any: ...
@@ -63,8 +66,11 @@ class StampedConnection(_Base):
 
     async def prepare(self) -> None:
         """Record whose handshake this is, before anything else happens on the connection."""
-        context = self._context = self.websocket_handler.settings[SETTING]
+        context = self._context = self._find_context()
         self._record = context.capture.session_of(self.websocket_handler, self.kernel_id)
+        if not context.kernels.admits(self.kernel_manager, self.websocket_handler):
+            self.log.warning("Kernel %s belongs to another visitor", self.kernel_id)
+            raise web.HTTPError(403, "this kernel was made for another visitor")
         if self._record is not None:
             # Jupyter takes the client's word for this id, names the ZMQ sockets by it and
             # closes an open websocket of the same id: a second person could take it over.
@@ -72,6 +78,12 @@ class StampedConnection(_Base):
         prepare = getattr(super(), "prepare", None)
         if prepare is not None:
             await prepare()
+
+    def _find_context(self) -> ServerContext:
+        """Return the extension's context; in standalone Voila it comes with the kernels."""
+        settings = self.websocket_handler.settings
+        context: ServerContext = settings.get(SETTING) or self.multi_kernel_manager.session_user
+        return context
 
     def connect(self) -> Any:
         """Connect as the class below does, with small messages sent at once."""

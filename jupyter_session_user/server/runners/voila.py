@@ -1,0 +1,73 @@
+"""Standalone Voila: it loads no server extension, but takes our classes from ``voila.json``.
+
+``jupyter session-user enable voila`` writes
+
+    VoilaConfiguration.multi_kernel_manager_class = <this module>.SessionUserKernelManager
+    Voila.kernel_websocket_connection_class       = <this module>.SessionUserConnection
+
+Voila itself is not imported here: its own kernel manager is put *over* ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets.config import LoggingConfigurable
+
+from jupyter_session_user.server.context import build_context
+from jupyter_session_user.server.runners.visitors import preheating
+from jupyter_session_user.server.settings import Settings
+from jupyter_session_user.server.websocket import StampedConnection
+
+__all__ = ["JupyterSessionUser", "SessionUserConnection", "SessionUserKernelManager"]
+
+
+class JupyterSessionUser(Settings, LoggingConfigurable):
+    """The settings, under the name that they have everywhere."""
+
+
+class SessionUserConnection(StampedConnection, ZMQChannelsWebsocketConnection):
+    """Voila's websocket to a kernel, stamped."""
+
+
+class SessionUserKernelManager(AsyncMappingKernelManager):
+    """Voila's kernels, each of them its visitor's.
+
+    Attributes:
+        session_user: The wired parts, where a websocket finds them.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        settings = JupyterSessionUser(parent=self)
+        self.session_user = build_context(
+            settings, self, lambda: self._voila.cookie_secret, self.log
+        )
+        hand_out = getattr(self, "get_rendered_notebook", None)
+        if hand_out is not None:  # Voila's subclass has it, when it preheats
+            self.get_rendered_notebook = self._handing_over(hand_out)
+
+    @property
+    def _voila(self) -> Any:
+        return self.parent
+
+    async def _async_start_kernel(self, **kwargs: Any) -> str:
+        """Start a kernel; one for the pool is nobody's, whoever's request fills the pool."""
+        ahead = (kwargs.get("env") or {}).get("VOILA_PREHEAT") == "True"
+        with preheating(ahead):
+            kernel_id: str = await super()._async_start_kernel(**kwargs)
+        return kernel_id
+
+    # The base class calls it by either name.
+    start_kernel = _async_start_kernel  # type: ignore[assignment]
+
+    def _handing_over(self, hand_out: Any) -> Any:
+        async def get_rendered_notebook(*args: Any, **kwargs: Any) -> Any:
+            result = await hand_out(*args, **kwargs)
+            kernel_id = result[2]  # the task, what it has rendered so far, the kernel's id
+            self.session_user.kernels.hand_over(self.get_kernel(kernel_id))
+            return result
+
+        return get_rendered_notebook
