@@ -6,11 +6,12 @@ The order: an explicit binding, then the kernel's message, and nothing else.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from threading import get_ident
 from typing import Any
 
 from jupyter_session_user.core import session as core
-from jupyter_session_user.core.stamp import KEY, read_stamp, unknown_reason
+from jupyter_session_user.core.stamp import KEY, may_ask, read_stamp, unknown_reason
 from jupyter_session_user.errors import (
     IdentityUnavailable,
     RemoteProtocolError,
@@ -43,7 +44,7 @@ class LiveSession(core.Session):
             RequestTimeout: The server did not answer.
             IdentityUnavailable: The server no longer knows this session.
         """
-        wire = ask(self, "refresh").get("session")
+        wire = ask(self.id, "refresh").get("session")
         fresh = LiveSession.from_wire(wire)
         if fresh.id != self.id:
             raise RemoteProtocolError("the server answered for another session")
@@ -95,14 +96,24 @@ def _read(message: parent.Message) -> LiveSession:
     if here is not None:
         here.stamped = True
     reason = unknown_reason(stamp)
-    if reason is not None:
-        raise IdentityUnavailable(
-            f"Jupyter Server does not know whose request this is: {reason}. Run the code from "
-            "a page on which somebody is logged in.",
-            reason="unknown_at_server",
-        )
-    session = message.session = _session_of(stamp)
+    session = _session_of(stamp) if reason is None else _ask_whose(stamp, reason)
+    message.session = session
     return session
+
+
+def _ask_whose(stamp: Any, reason: str) -> LiveSession:
+    """Ask whose kernel this is, where that may have been settled since the message was sent.
+
+    Voila hands a visitor a kernel in which a cell is already running.
+    """
+    if may_ask(stamp):
+        with suppress(IdentityUnavailable):
+            return LiveSession.from_wire(ask("", "visitor").get("session"))
+    raise IdentityUnavailable(
+        f"Jupyter Server does not know whose request this is: {reason}. Run the code from "
+        "a page on which somebody is logged in.",
+        reason="unknown_at_server",
+    )
 
 
 def _session_of(stamp: Any) -> LiveSession:
@@ -117,7 +128,7 @@ def _session_of(stamp: Any) -> LiveSession:
         ) from None
 
 
-def ask(session: core.Session, operation: str, **details: Any) -> dict[str, Any]:
+def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
     """Ask the server about a session, and return its result.
 
     Raises:
@@ -128,7 +139,7 @@ def ask(session: core.Session, operation: str, **details: Any) -> dict[str, Any]
     here = helper()
     if here is None:
         raise no_message(None)
-    reply = here.comm.ask(operation, session.id, **details)
+    reply = here.comm.ask(operation, session_id, **details)
     if not reply.error:
         return reply.result
     if reply.error == "no_session":

@@ -36,6 +36,11 @@ _TEXTS = {
         "(pip install jupyter-session-user), check it with 'jupyter server extension list', "
         "and restart the server."
     ),
+    "voila_not_enabled": (
+        "Voila does not say whose request this is: it runs without our classes. Run "
+        "'jupyter session-user enable voila' in Voila's environment, check it with "
+        "'jupyter session-user doctor', and restart Voila."
+    ),
     "direct_client": (
         "This message reached the kernel past Jupyter Server ('jupyter console --existing' or "
         "another direct client), so nobody vouches for its sender. Run the code in a notebook "
@@ -81,6 +86,8 @@ def no_stamp(helper: Helper | None) -> IdentityUnavailable:
     if helper is not None and helper.stamped:
         return unavailable("direct_client")
     launcher = _launcher()
+    if "voila" in launcher.split():
+        return unavailable("voila_not_enabled")
     if any(name in launcher for name in _RUNNERS):
         return unavailable("headless")
     on_server = "JPY_SESSION_NAME" in os.environ or any(name in launcher for name in _SERVERS)

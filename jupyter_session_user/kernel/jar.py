@@ -34,7 +34,7 @@ def cookies_of(session: Session) -> Cookies:
 
 def _fetch(key: tuple[str, int], session: Session) -> Cookies:
     jar = Cookies(
-        cookies_from_wire(ask(session, "cookies")), signed=functools.partial(_signed, session)
+        cookies_from_wire(ask(session.id, "cookies")), signed=functools.partial(_signed, session)
     )
     with _lock:
         _jars[key] = jar
@@ -44,7 +44,7 @@ def _fetch(key: tuple[str, int], session: Session) -> Cookies:
 
 
 def _signed(session: Session, name: str, max_age_days: float) -> str | None:
-    value = ask(session, "signed", name=name, max_age_days=max_age_days).get("value")
+    value = ask(session.id, "signed", name=name, max_age_days=max_age_days).get("value")
     if not isinstance(value, str | None):
         raise RemoteProtocolError("signed: malformed value")
     return value

@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
-__all__ = ["Message", "Witnesses", "binding", "message", "witness"]
+__all__ = ["Message", "Witnesses", "binding", "carried", "message", "witness"]
 
 
 class Message:
@@ -55,13 +55,15 @@ class Witnesses:
 
     Args:
         kernel: An ``ipykernel.kernelbase.Kernel``.
+        on_message: Called before each message is handled.
 
     Attributes:
         handled: How many messages have been handled since the wrappers were put on.
     """
 
-    def __init__(self, kernel: Any) -> None:
+    def __init__(self, kernel: Any, on_message: Callable[[], None] = lambda: None) -> None:
         self.handled = 0
+        self._on_message = on_message
         # Before anything is wrapped: the cell that is running now will never be seen again.
         self._first_cell = _FirstCell.find(kernel)
         self._wrap_set_parent(kernel)
@@ -112,12 +114,31 @@ class Witnesses:
     @contextmanager
     def _handling(self, parent: dict[str, Any]) -> Iterator[None]:
         self.handled += 1
+        self._on_message()
         tokens = (message.set(Message(parent)), binding.set(None))
         try:
             yield
         finally:
             for variable, token in zip((message, binding), tokens, strict=True):
                 _reset(variable, token)
+
+
+def carried(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` so that it knows in any thread what this code knows here.
+
+    Nothing is decided: where this code cannot tell who it is, neither can the function.
+    """
+    values = [(variable, variable.get()) for variable in (message, witness, binding)]
+
+    def continued(*args: Any, **kwargs: Any) -> Any:
+        tokens = [(variable, variable.set(value)) for variable, value in values]
+        try:
+            return function(*args, **kwargs)
+        finally:
+            for variable, token in tokens:
+                variable.reset(token)
+
+    return continued
 
 
 def _reset(variable: ContextVar[Any], token: Any) -> None:

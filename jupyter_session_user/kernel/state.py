@@ -72,8 +72,9 @@ def _install(kernel: Any) -> Helper:
     # A script without a kernel never gets here, and need not load the comm.
     from jupyter_session_user.core.protocol import REPLY_TYPE  # noqa: PLC0415
     from jupyter_session_user.kernel.comm import CommClient, kernel_publisher  # noqa: PLC0415
+    from jupyter_session_user.kernel.panel_pool import watch_panel_pool  # noqa: PLC0415
 
     comm = CommClient(kernel_publisher(kernel), control_thread=kernel.control_thread)
-    witnesses = Witnesses(kernel)
+    witnesses = Witnesses(kernel, watch_panel_pool)
     kernel.control_handlers[REPLY_TYPE] = lambda _stream, _ident, reply: comm.deliver(reply)
     return Helper(kernel, witnesses, comm)
