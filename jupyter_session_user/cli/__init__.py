@@ -1,0 +1,1 @@
+"""``jupyter session-user``: what an administrator runs."""
