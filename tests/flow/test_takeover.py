@@ -50,6 +50,7 @@ async def leave_output_behind(person: Person, kernel_id: str, flag: Path) -> tup
     session_id, secret = fresh_id(), fresh_id()
     code = f"import os, time\nwhile not os.path.exists({str(flag)!r}): time.sleep(.01)\n"
     async with opened(person, kernel_id, session_id=session_id) as socket:
+        await eventually(lambda: _is_watched(person, kernel_id, socket))
         content = {"code": code + f"print({secret!r})", "silent": False, "store_history": False}
         msg_id = await socket.send(socket.message("execute_request", content))
         while (await socket.receive(msg_id))["content"].get("execution_state") != "busy":
@@ -58,6 +59,12 @@ async def leave_output_behind(person: Person, kernel_id: str, flag: Path) -> tup
     give_sign(flag)
     await eventually(lambda: _model(person, kernel_id, "execution_state", "idle"))
     return session_id, secret
+
+
+async def _is_watched(person: Person, kernel_id: str, socket: KernelSocket) -> bool:
+    """Tell whether the server follows the kernel; it may miss a new one's first messages."""
+    await socket.execute("pass")
+    return await _model(person, kernel_id, "execution_state", "idle")
 
 
 async def _model(person: Person, kernel_id: str, key: str, value: object) -> bool:

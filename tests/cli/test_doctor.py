@@ -1,0 +1,142 @@
+"""``doctor``: what works here, and for all that does not, what to do about it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from needs import need
+
+pytest.importorskip("ipykernel")
+
+CONNECTION = "jupyter_session_user.server.runners.voila.SessionUserConnection"
+
+
+def on(where) -> None:
+    """Bring a machine to where nothing needs mending."""
+    where.enable_server()
+    assert where.run("enable", "voila").returncode == 0
+
+
+def test_a_machine_where_all_is_well(machine):
+    """Every line is OK and the exit status 0, for people and for programs."""
+    import importlib.util
+
+    need(importlib.util.find_spec("voila"), "Voila is not installed")
+    here = machine()
+    on(here)
+    findings, status = here.doctor()
+    assert {verdict for verdict, _ in findings.values()} == {"ok"}
+    assert list(findings) == ["jupyter_server", "kernel python3", "voila", "panel"]
+    assert findings["voila"][1].endswith(", standalone and as a server extension")
+    assert status == 0
+    told = here.run("doctor")
+    assert told.returncode == 0 and not told.stderr
+    lines = [f"{v.upper():6}  {what}: {text}" for what, (v, text) in findings.items()]
+    assert told.stdout.splitlines() == lines
+
+
+def test_a_server_without_the_extension(machine):
+    """The finding ends with the command that enables it; one thing to mend gives status 1."""
+    here = machine()
+    assert here.run("enable", "voila").returncode == 0
+    findings, status = here.doctor()
+    verdict, text = findings["jupyter_server"]
+    assert (verdict, status) == ("mend", 1)
+    assert text.endswith("; run 'jupyter server extension enable jupyter_session_user'")
+
+
+def test_hosts_that_are_not_installed_are_nothing_to_mend(machine):
+    """Neither Voila nor Panel has to be there."""
+    here = machine("voila", "panel")
+    here.enable_server()
+    findings, status = here.doctor()
+    assert findings["voila"] == findings["panel"] == ("absent", "not installed")
+    assert status == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "oldest"),
+    [("jupyter_server", "2.15.9", "2.16"), ("voila", "0.4.6", "0.5"), ("panel", "1.4.5", "1.5")],
+)
+def test_a_host_that_is_too_old(machine, fake_release, name, old, oldest):
+    """The finding has the version that is there, and the command that gets one that works."""
+    here = machine()
+    on(here)
+    findings, status = here.doctor(PYTHONPATH=fake_release(name, old))
+    fix = f"{old} is too old; run 'pip install --upgrade \"{name}>={oldest}\"'"
+    assert findings[name] == ("mend", fix)
+    assert status == 1
+
+
+def test_each_kernel_is_asked_in_its_own_environment(machine, fake_release, bare_python):
+    """No helper, an old ipykernel, another language, a broken argv: each has its own answer."""
+    here = machine("voila", "panel")
+    here.enable_server()
+    bare = bare_python
+    old = fake_release("ipykernel", "6.28.0")
+    here.add_kernel("bare", bare, "-m", "ipykernel_launcher")
+    here.add_kernel("old", here.python, env={"PYTHONPATH": f"{old}:${{PYTHONPATH}}"})
+    here.add_kernel("good", here.python, env={"EDITOR": "vi"})
+    here.add_kernel("julia", "julia", "--project", language="julia")
+    here.add_kernel("gone", "/no/such/python")
+    here.add_kernel("silent", "/bin/true")
+    here.add_kernel("failing", "/bin/false")
+    here.add_kernel("list", "/bin/echo", "{connection_file}")
+    here.add_kernel("nothing")
+    findings, status = here.doctor()
+    kernels = {k.removeprefix("kernel "): v for k, v in findings.items() if k.startswith("kernel")}
+    mend = "; mend or remove the kernelspec"
+    assert kernels.pop("good")[0] == kernels.pop("python3")[0] == "ok"
+    assert kernels == {
+        "bare": (
+            "mend",
+            f"the helper is not installed there; run '{bare} -m pip install jupyter-session-user'",
+        ),
+        "failing": ("mend", f"/bin/false does not run Python code (CalledProcessError){mend}"),
+        "gone": ("mend", f"/no/such/python does not run Python code (FileNotFoundError){mend}"),
+        "julia": ("absent", "julia: the helper is for Python"),
+        "list": ("mend", f"/bin/echo does not run Python code (JSONDecodeError){mend}"),
+        "nothing": ("mend", "its argv is empty; mend or remove the kernelspec"),
+        "old": (
+            "mend",
+            f"ipykernel 6.28.0 is too old; run '{here.python} -m pip install --upgrade ipykernel'",
+        ),
+        "silent": ("mend", f"/bin/true does not run Python code (IndexError){mend}"),
+    }
+    assert status == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("{}", "standalone 'voila' is not enabled; run 'jupyter session-user enable voila'"),
+        (
+            '{"Voila": {"kernel_websocket_connection_class": "theirs.Connection"}}',
+            f"; take it out, or derive that class from {CONNECTION}",
+        ),
+        ("{", "; mend it first"),
+    ],
+    ids=["not enabled", "another class", "broken"],
+)
+def test_standalone_voila_that_would_not_work(machine, text, end):
+    """Not enabled, another class (which wins over ours elsewhere), broken: what to do."""
+    here = machine()
+    here.enable_server()
+    if text != "{}":
+        assert here.run("enable", "voila", "--sys-prefix").returncode == 0
+    here.user_file.parent.mkdir(parents=True)
+    here.user_file.write_text(text)
+    findings, status = here.doctor(JUPYTER_PREFER_ENV_PATH="0")
+    verdict, said = findings["voila"]
+    assert (verdict, status) == ("mend", 1)
+    assert "works as a server extension; " in said
+    assert said.endswith(end)
+
+
+def test_json_has_nothing_but_json(machine):
+    """A program reads a list of objects with three texts."""
+    here = machine()
+    found = json.loads(here.run("doctor", "--json").stdout)
+    assert all(set(f) == {"what", "verdict", "text"} for f in found)
+    assert all(isinstance(value, str) for f in found for value in f.values())
