@@ -275,6 +275,7 @@ def test_a_setting_that_cannot_work_stops_the_server(option, end):
 async def through_a_proxy(server: LocalServer) -> AsyncIterator[str]:
     """Run a proxy whose own address is 127.0.0.2; return the server's address behind it."""
     address = urlsplit(server.url)
+    links: set[asyncio.Task[None] | None] = set()
 
     async def relay(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -284,16 +285,24 @@ async def through_a_proxy(server: LocalServer) -> AsyncIterator[str]:
         target.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        links.add(asyncio.current_task())
         there, back = await asyncio.open_connection(
             address.hostname, address.port, local_addr=("127.0.0.2", 0)
         )
-        await asyncio.gather(relay(reader, back), relay(there, writer))
+        try:
+            await asyncio.gather(relay(reader, back), relay(there, writer))
+        finally:
+            back.close()
+            writer.close()
 
     proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/"
     finally:
         proxy.close()
+        for link in filter(None, links):
+            link.cancel()
+        await asyncio.gather(*filter(None, links), return_exceptions=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is a local address on Linux only")

@@ -10,9 +10,12 @@ pytestmark = pytest.mark.browser
 _POLL_MS, _POLLS = 50, 1200
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(_voila):
-    """Run Voila with one kernel in its pool, refilled at once, and the obvious names in each."""
+    """Run Voila with one kernel in its pool, refilled at once, and the obvious names in each.
+
+    For each test anew: what its kernels leave in the directory is counted.
+    """
     config = {
         "VoilaConfiguration": {"multi_kernel_manager_class": "obvious.ObviousKernelManager"},
         "MappingKernelManager": {"kernel_manager_class": "obvious.ObviousClients"},
