@@ -63,10 +63,9 @@ def test_the_visitor_before(chromium, server):
         trapped = {"here": "unknown_at_server", "start": "alice", "send": "alice"}
         assert bob.told("early") == trapped
         blocked = {name: visit.told("blocked") for name, visit in _named(alice, bob)}
-        assert {name: facts.pop("send") for name, facts in blocked.items()} == {
-            "alice": "",
-            "bob": "alice",
-        }
+        # Hers is no trap, whether Voila sent the cell before she came or after.
+        obvious = {name: facts.pop("send") for name, facts in blocked.items()}
+        assert obvious["bob"] == "alice"
         assert blocked == {name: seen_by(name) for name in ("alice", "bob")}
         assert [visit.click()["here"] for visit in (alice, bob)] == ["alice", "bob"]
 
