@@ -21,6 +21,8 @@ from jupyter_session_user.errors import (
     ProtocolError,
     RemoteProtocolError,
     RequestTimeout,
+    SessionExpired,
+    SessionRevoked,
     SessionUserError,
 )
 from jupyter_session_user.kernel.api import (
@@ -28,6 +30,7 @@ from jupyter_session_user.kernel.api import (
     get_cookies,
     get_current_user,
     get_session,
+    on_session_change,
     require_user,
 )
 from jupyter_session_user.kernel.install import auto_install as _auto_install
@@ -47,12 +50,15 @@ __all__ = [
     "RemoteProtocolError",
     "RequestTimeout",
     "Session",
+    "SessionExpired",
+    "SessionRevoked",
     "SessionUserError",
     "User",
     "bind_current_user",
     "get_cookies",
     "get_current_user",
     "get_session",
+    "on_session_change",
     "require_user",
 ]
 

@@ -2,6 +2,8 @@
 
 SessionUserError
 ├── IdentityUnavailable        nobody can say who runs this code (``reason`` says why)
+├── SessionExpired             the person is known, and the login's time is over (``state``)
+│   └── SessionRevoked         ... because somebody revoked it, or the person signed out
 ├── AccessDenied               the person is known and is not allowed (``require_user``)
 ├── CookieError                a cookie is there and cannot be given (``reason`` says why)
 │   └── CookieUnavailable      the server's policy keeps it back; also a ``KeyError``
@@ -28,6 +30,8 @@ __all__ = [
     "ProtocolError",
     "RemoteProtocolError",
     "RequestTimeout",
+    "SessionExpired",
+    "SessionRevoked",
     "SessionUserError",
 ]
 
@@ -72,6 +76,29 @@ class IdentityUnavailable(SessionUserError):
         super().__init__(message)
         self.reason = reason
         self.code = f"identity_unavailable.{reason}"
+
+
+class SessionExpired(SessionUserError):
+    """The login behind this code is over; signing in again, and a new request, helps.
+
+    Attributes:
+        state: ``expired``, ``revoked`` or ``ended``, as in ``session.state``.
+    """
+
+    code = "session_expired"
+
+    def __init__(self, message: str, *, state: str = "expired") -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class SessionRevoked(SessionExpired):
+    """The login did not run out: somebody revoked it, or the person signed out."""
+
+    code = "session_revoked"
+
+    def __init__(self, message: str, *, state: str = "revoked") -> None:
+        super().__init__(message, state=state)
 
 
 class AccessDenied(SessionUserError, PermissionError):

@@ -4,6 +4,7 @@ A request has the content and the topic of a comm message whose id starts with o
 that the server subscribes to that topic alone; but a message type of its own: Jupyter Server
 counts any ``comm_msg`` as activity, and a kernel that asks now and then would never be culled.
 The server answers with another type on the control channel, which arrives while a cell runs.
+A third type brings news of a session there, to kernels that asked for it with ``watch``.
 https://jupyter-client.readthedocs.io/en/stable/messaging.html#custom-messages
 """
 
@@ -12,16 +13,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import KEY, VERSION, load_json
 from jupyter_session_user.errors import LocalProtocolError, RemoteProtocolError
 
 __all__ = [
     "COMM_ID_PREFIX",
+    "EVENTS",
+    "NEWS_TYPE",
     "OPERATIONS",
     "REPLY_TYPE",
     "REQUEST_TYPE",
     "TARGET",
     "TOPIC_PREFIX",
+    "News",
     "Reply",
     "Request",
     "is_reserved",
@@ -35,9 +40,14 @@ TOPIC_PREFIX = f"comm-{COMM_ID_PREFIX}".encode()
 REQUEST_TYPE = KEY + "_request"
 #: Control message type of the server's answers.
 REPLY_TYPE = KEY + "_reply"
+#: Control message type of the server's news.
+NEWS_TYPE = KEY + "_news"
 
-#: ``visitor`` asks whose kernel this is, for kernels that a runner made for one person.
-OPERATIONS = frozenset({"cookies", "refresh", "signed", "visitor"})
+#: ``visitor`` asks whose kernel this is, for kernels that a runner made for one person;
+#: ``watch`` asks for news, and is answered with the sessions that are not plainly active.
+OPERATIONS = frozenset({"cookies", "refresh", "signed", "visitor", "watch"})
+#: What can happen to a session.
+EVENTS = frozenset({"started", "expiring", "expired", "renewed", "revoked", "ended"})
 
 _COMM_TYPES = frozenset({"comm_close", "comm_msg", "comm_open"})
 _MAX_ID = 128  # characters; ours have 32
@@ -52,7 +62,7 @@ class Request:
     Attributes:
         id: Chosen by the kernel; the answer repeats it.
         operation: One of :data:`OPERATIONS`.
-        session_id: Whose session is asked about; empty for ``visitor``.
+        session_id: Whose session is asked about; may be empty for ``visitor`` and ``watch``.
         name: Cookie name, for ``signed``.
         max_age_days: How old a signed value may be, in days, for ``signed``.
     """
@@ -146,6 +156,46 @@ class Reply:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something happened to a session of this kernel.
+
+    Attributes:
+        event: One of :data:`EVENTS`.
+        session: The session, after it happened.
+    """
+
+    event: str
+    session: Session
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the content of the control message.
+
+        Raises:
+            LocalProtocolError: The event is not one of the protocol's.
+        """
+        if self.event not in EVENTS:
+            raise LocalProtocolError(f"no such event: {self.event!r}")
+        return {"version": VERSION, "event": self.event, "session": self.session.to_wire()}
+
+    @classmethod
+    def from_wire(cls, wire: object, kind: type[Session] = Session) -> News:
+        """Read what :meth:`to_wire` wrote.
+
+        Args:
+            wire: The content of the control message.
+            kind: The class of the session to make.
+
+        Raises:
+            RemoteProtocolError: ``wire`` is not such an object.
+        """
+        data = _versioned(wire)
+        event = _text(data, "event", _MAX_ID)
+        if event not in EVENTS:
+            raise RemoteProtocolError("news: no such event")
+        return cls(event, kind.from_wire(data.get("session")))
+
+
 def is_reserved(msg_type: object, content: object) -> bool:
     """Tell whether a client's message poses as the server's, or speaks on our comm.
 
@@ -156,7 +206,7 @@ def is_reserved(msg_type: object, content: object) -> bool:
     Raises:
         RemoteProtocolError: ``content`` of a comm message is not a JSON object.
     """
-    if msg_type == REPLY_TYPE:
+    if msg_type in (REPLY_TYPE, NEWS_TYPE):
         return True
     if not isinstance(msg_type, str) or msg_type not in _COMM_TYPES:
         return False

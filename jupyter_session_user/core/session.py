@@ -12,7 +12,18 @@ from typing import Any, TypeVar
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import RemoteProtocolError
 
-__all__ = ["Session", "parse_time", "write_time"]
+__all__ = ["ESTIMATED", "MOVING", "OVER", "STATES", "Session", "parse_time", "write_time"]
+
+#: What a session can be. ``expired``: its time is over, or the authority says no; ``revoked``:
+#: somebody revoked it; ``ended``: the person signed out.
+STATES = frozenset({"active", "expiring", "expired", "revoked", "ended"})
+#: The states in which nothing is done for the person any more.
+OVER = frozenset({"expired", "revoked", "ended"})
+#: The one source of an expiry that is not exact: it warns, and never ends anything by itself.
+ESTIMATED = "estimated"
+#: Sources of an expiry by which nobody but the server can tell that a session is over: nobody,
+#: a guess, and the idle timeout, which moves with everything that is done.
+MOVING = frozenset({"", ESTIMATED, "idle"})
 
 S = TypeVar("S", bound="Session")
 
@@ -31,6 +42,10 @@ class Session:
         authenticated_at: When the server first saw this login on this kernel.
         last_seen_at: When a request of this login last reached the server.
         expires_at: When the login ends, or None where nobody knows.
+        expiry_source: Who says so: ``jwt``, ``custom``, ``idle``, ``absolute`` and the like are
+            exact, ``estimated`` is not, and empty is nobody.
+        state: One of :data:`STATES`, when this object was made.
+        degraded: Whether the authority could not be asked, so that this is what was known.
         revision: Counts the changes of this record; a stamp and a cached cookie carry it.
     """
 
@@ -42,6 +57,9 @@ class Session:
     authenticated_at: datetime | None = None
     last_seen_at: datetime | None = None
     expires_at: datetime | None = None
+    expiry_source: str = ""
+    state: str = "active"
+    degraded: bool = False
     revision: int = 0
 
     def __repr__(self) -> str:
@@ -64,6 +82,9 @@ class Session:
             "authenticated_at": write_time(self.authenticated_at),
             "last_seen_at": write_time(self.last_seen_at),
             "expires_at": write_time(self.expires_at),
+            "expiry_source": self.expiry_source,
+            "state": self.state,
+            "degraded": self.degraded,
             "revision": self.revision,
         }
 
@@ -81,6 +102,9 @@ class Session:
         kernel_id, revision = wire.get("kernel_id"), wire.get("revision", 0)
         if not isinstance(kernel_id, str | None) or type(revision) is not int:
             raise RemoteProtocolError("session: malformed kernel_id or revision")
+        expiry_source, state = wire.get("expiry_source", ""), wire.get("state", "active")
+        if not isinstance(expiry_source, str) or not isinstance(state, str) or state not in STATES:
+            raise RemoteProtocolError("session: malformed expiry_source or state")
         return cls(
             id=wire["session_id"],
             user=User.from_wire(wire.get("user")),
@@ -90,6 +114,9 @@ class Session:
             authenticated_at=parse_time(wire.get("authenticated_at")),
             last_seen_at=parse_time(wire.get("last_seen_at")),
             expires_at=parse_time(wire.get("expires_at")),
+            expiry_source=expiry_source,
+            state=state,
+            degraded=wire.get("degraded") is True,
             revision=revision,
         )
 
@@ -104,6 +131,9 @@ class Session:
             "authenticated_at": write_time(self.authenticated_at),
             "last_seen_at": write_time(self.last_seen_at),
             "expires_at": write_time(self.expires_at),
+            "expiry_source": self.expiry_source,
+            "state": self.state,
+            "degraded": self.degraded,
         }
 
     def _repr_html_(self) -> str:
@@ -111,8 +141,10 @@ class Session:
         from html import escape  # noqa: PLC0415 - only a picture needs it
 
         trust = "verified by" if self.verified else "not verified; said by"
-        until = f" · until {self.expires_at:%Y-%m-%d %H:%M} UTC" if self.expires_at else ""
-        line = escape(f"{trust} {self.source.replace('_', ' ')}{until}")
+        about = "about " if self.expiry_source == ESTIMATED else ""
+        until = f" · until {about}{self.expires_at:%Y-%m-%d %H:%M} UTC" if self.expires_at else ""
+        state = "" if self.state == "active" else f" · {self.state}"
+        line = escape(f"{trust} {self.source.replace('_', ' ')}{until}{state}")
         badge = self.user._repr_html_()
         return f'{badge}<div style="opacity:.75;font-size:90%;padding:.3em 0 0 5px">{line}</div>'
 

@@ -74,6 +74,8 @@ def session_stamp(session: Session) -> bytes:
             "source": session.source,
             "verified": session.verified,
             "expires_at": write_time(session.expires_at),
+            "expiry_source": session.expiry_source,
+            "state": session.state,
             "revision": session.revision,
         }
     )

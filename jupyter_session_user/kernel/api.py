@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
-from jupyter_session_user.errors import IdentityUnavailable
+from jupyter_session_user.errors import IdentityUnavailable, SessionExpired
 from jupyter_session_user.kernel.binding import Binding
-from jupyter_session_user.kernel.current import LiveSession, current_session
+from jupyter_session_user.kernel.current import LiveSession, current_session, valid_session
 from jupyter_session_user.kernel.require import Requirement, names
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "get_cookies",
     "get_current_user",
     "get_session",
+    "on_session_change",
     "require_user",
 ]
 
@@ -27,13 +29,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 D = TypeVar("D")
 
 _RAISE: Any = object()
+_monotonic = time.monotonic
 
 
 @overload
-def get_current_user() -> User: ...
+def get_current_user(*, allow_expired: bool = False) -> User: ...
 @overload
-def get_current_user(default: D) -> User | D: ...
-def get_current_user(default: Any = _RAISE) -> Any:
+def get_current_user(default: D, *, allow_expired: bool = False) -> User | D: ...
+def get_current_user(default: Any = _RAISE, *, allow_expired: bool = False) -> Any:
     """Return the person whose request is running this line of code.
 
     Right in cells, widget callbacks, asyncio tasks and subshells, also when several people
@@ -41,17 +44,25 @@ def get_current_user(default: Any = _RAISE) -> Any:
     :func:`bind_current_user`.
 
     Args:
-        default: Returned where nobody can say who it is, instead of the error.
+        default: Returned instead of either error.
+        allow_expired: Whether to name the person also when the login is over: for code that
+            must go on, such as a job that saves its results.
 
     Raises:
         IdentityUnavailable: Nobody can say; the message ends with what to do.
+        SessionExpired: The login is over; SessionRevoked where it did not just run out.
     """
     try:
-        return current_session().user
-    except IdentityUnavailable:
+        session = current_session()
+        standing = session.place.standing
+        check_at = standing.check_at  # None in most kernels, which then read no clock
+        if check_at is not None and not allow_expired and _monotonic() >= check_at:
+            standing.refuse_over()
+    except (IdentityUnavailable, SessionExpired):
         if default is _RAISE:
             raise
         return default
+    return session.user
 
 
 @overload
@@ -59,7 +70,10 @@ def get_session() -> LiveSession: ...
 @overload
 def get_session(default: D) -> LiveSession | D: ...
 def get_session(default: Any = _RAISE) -> Any:
-    """Return the session behind the current user: id, source, verified, expiry.
+    """Return the session behind the current user: id, source, verified, state, expiry.
+
+    It is given also when it is over, so that ``state`` can be read; ``state``, ``expires_at``
+    and ``seconds_left`` follow what the server says, also while the cell runs.
 
     Args:
         default: Returned where nobody can say whose session it is, instead of the error.
@@ -85,10 +99,40 @@ def get_cookies() -> Cookies:
     Raises:
         IdentityUnavailable: Nobody can say whose cookies these would be.
         RequestTimeout: The server did not answer.
+        SessionExpired: The login is over.
     """
     from jupyter_session_user.kernel.jar import cookies_of  # noqa: PLC0415 - few need it
 
-    return cookies_of(current_session())
+    return cookies_of(valid_session())
+
+
+def on_session_change(callback: Callable[[LiveSession], object], /) -> Callable[[], None]:
+    """Have a function called when something happens to the current user's login.
+
+        cancel = on_session_change(lambda session: print(session.state))
+
+    It is called with the session when that is expiring, has expired, was renewed, was revoked,
+    or has ended, and when the same person signs in again and uses this kernel; within a
+    second, also while a cell runs. The person goes by the username; for users that Jupyter
+    made up, a new login is another name.
+
+    All callbacks run one after another in one thread of their own, as the user who registered
+    them (``get_current_user(allow_expired=True)``), and what they print goes where that
+    user's cell prints. An error in one is logged, and a slow one delays the others.
+
+    Args:
+        callback: A plain function of one argument.
+
+    Returns:
+        A function without arguments that cancels this. So this is no decorator: the name
+        would stand for the cancelling.
+
+    Raises:
+        IdentityUnavailable: Nobody can say who the current user is.
+    """
+    from jupyter_session_user.kernel.listeners import listen  # noqa: PLC0415 - few need it
+
+    return listen(callback, current_session())
 
 
 @overload
@@ -159,6 +203,7 @@ def require_user(
     Raises:
         AccessDenied: At the call: this user may not.
         IdentityUnavailable: At the call: nobody can say who it is.
+        SessionExpired: At the call: the login is over.
     """
     requirement = Requirement(names(groups), names(usernames), allow_anonymous, allow_unverified)
     return requirement if function is None else requirement(function)

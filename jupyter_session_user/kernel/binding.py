@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.errors import LocalProtocolError
 from jupyter_session_user.kernel import parent
+from jupyter_session_user.kernel.current import LiveSession
 
 __all__ = ["Binding"]
 
@@ -30,7 +31,7 @@ class Binding:
                 f"bind_current_user needs a Session, not {type(session).__name__}: "
                 "take one with get_session()"
             )
-        self._session = session
+        self._session = LiveSession.of(session)
 
     def __enter__(self) -> Session:
         """Begin to act for the session's user."""

@@ -44,7 +44,7 @@ class CommClient:
         self._control_thread = control_thread
         self._comm_id = COMM_ID_PREFIX + _new_id()
         self._topic = f"comm-{self._comm_id}".encode()
-        self._waiting: dict[str, _Slot] = {}
+        self._waiting: dict[str, Callable[[Reply], None]] = {}
 
     def ask(
         self, operation: str, session_id: str, timeout: float = DEFAULT_TIMEOUT_S, **details: Any
@@ -64,11 +64,22 @@ class CommClient:
         if threading.current_thread() is self._control_thread:
             raise LocalProtocolError("the kernel's control thread cannot wait for the server")
         request = Request(_new_id(), operation, session_id, **details)
-        slot = self._waiting[request.id] = _Slot()
+        slot = _Slot()
+        self._waiting[request.id] = slot.fill
         try:
             return self._exchange(request, slot, timeout)
         finally:
             del self._waiting[request.id]
+
+    def post(self, request: Request, take: Callable[[Reply], None]) -> None:
+        """Send a question and go on.
+
+        Args:
+            request: The question; it may be posted again, if it got lost.
+            take: Gets each answer, in the thread in which they arrive.
+        """
+        self._waiting[request.id] = take
+        self._send(request)
 
     def deliver(self, message: dict[str, Any]) -> None:
         """Take an answer that arrived; what is not the server's is ignored.
@@ -83,16 +94,16 @@ class CommClient:
             return
         try:
             reply = Reply.from_wire(content.get("data"))
+            take = self._waiting.get(reply.id)
+            if take is not None:
+                take(reply)
         except RemoteProtocolError:
             return  # whoever waits gets a timeout, which says what to look at
-        slot = self._waiting.get(reply.id)
-        if slot is not None:
-            slot.fill(reply)
 
     def _exchange(self, request: Request, slot: _Slot, timeout: float) -> Reply:
         pause, left = FIRST_RETRY_S, timeout
         while left > 0:
-            self._publish({"comm_id": self._comm_id, "data": request.to_wire()}, self._topic)
+            self._send(request)
             reply = slot.wait(min(pause, left))
             if reply is not None:
                 return reply
@@ -103,6 +114,9 @@ class CommClient:
             "this kernel's requests (c.JupyterSessionUser.comm_rate), or the kernel may run "
             "behind a gateway, which the comm does not reach."
         )
+
+    def _send(self, request: Request) -> None:
+        self._publish({"comm_id": self._comm_id, "data": request.to_wire()}, self._topic)
 
 
 def _new_id() -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import fields
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core import session as core
 from jupyter_session_user.core.stamp import KEY, may_ask, read_stamp, unknown_reason
@@ -19,9 +20,10 @@ from jupyter_session_user.errors import (
 )
 from jupyter_session_user.kernel import parent
 from jupyter_session_user.kernel.diagnose import no_message, no_stamp, unavailable
+from jupyter_session_user.kernel.standing import Place, refusal, standings
 from jupyter_session_user.kernel.state import helper, installed
 
-__all__ = ["LiveSession", "ask", "current_session"]
+__all__ = ["LiveSession", "ask", "current_session", "valid_session"]
 
 #: Python 3.14 can be told to start threads with a copy of the starter's context (free-threaded
 #: builds do): a pool's worker would then be its first user for ever.
@@ -32,10 +34,64 @@ _message = parent.message.get
 _witness = parent.witness.get
 
 
-class LiveSession(core.Session):
-    """A session that can ask the server about itself."""
+class _Followed:
+    """A field of a session that reads what is known last, not what the object came with."""
 
-    __slots__ = ()
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._slot = getattr(core.Session, name)
+
+    def __get__(self, session: Any, owner: Any = None) -> Any:
+        return self if session is None else getattr(session.place.standing, self._name)
+
+    def __set__(self, session: Any, value: Any) -> None:
+        self._slot.__set__(session, value)  # for __init__ alone: a session is frozen
+
+
+class LiveSession(core.Session):
+    """A session that follows the server's news, also while the code that holds it runs.
+
+    Attributes:
+        place: Where what is known last of it is, shared with all objects of the same session.
+    """
+
+    __slots__ = ("place",)
+    place: Place
+
+    if not TYPE_CHECKING:  # a checker sees the fields
+        state = _Followed("state")
+        expires_at = _Followed("expires_at")
+        expiry_source = _Followed("expiry_source")
+        degraded = _Followed("degraded")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._follow()
+
+    def __setstate__(self, state: Any) -> None:
+        """Take what a pickle says, and follow what is known here."""
+        super().__setstate__(state)  # type: ignore[misc]
+        self._follow()
+
+    def __hash__(self) -> int:
+        """Return what stays as it is."""
+        return hash(self.id)
+
+    @classmethod
+    def of(cls, session: core.Session) -> LiveSession:
+        """Return a session as one that follows the news."""
+        if isinstance(session, cls):
+            return session
+        return cls(**{field.name: getattr(session, field.name) for field in fields(session)})
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the login still lasts; None where nobody knows, and never below 0."""
+        return self.place.standing.seconds_left
+
+    def _follow(self) -> None:
+        # Not when it is first asked for: a class with __getattr__ has slow attributes.
+        object.__setattr__(self, "place", standings.place(self))
 
     def refresh(self) -> LiveSession:
         """Return the session as the server knows it now, with its times.
@@ -48,11 +104,24 @@ class LiveSession(core.Session):
         fresh = LiveSession.from_wire(wire)
         if fresh.id != self.id:
             raise RemoteProtocolError("the server answered for another session")
+        standings.learn(fresh, told=True)
         return fresh
 
 
+def valid_session() -> LiveSession:
+    """Return the current session unless it is over.
+
+    Raises:
+        IdentityUnavailable: Nobody can say whose it is.
+        SessionExpired: It is over.
+    """
+    session = current_session()
+    session.place.standing.refuse_over()
+    return session
+
+
 def current_session() -> LiveSession:
-    """Return the session of the person whose request runs this code.
+    """Return the session of the person whose request runs this code, over or not.
 
     Raises:
         IdentityUnavailable: Nobody can say; the error says why, and what to do.
@@ -97,6 +166,8 @@ def _read(message: parent.Message) -> LiveSession:
         here.stamped = True
     reason = unknown_reason(stamp)
     session = _session_of(stamp) if reason is None else _ask_whose(stamp, reason)
+    if here is not None:
+        here.news.saw(session)
     message.session = session
     return session
 
@@ -134,6 +205,7 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
     Raises:
         RequestTimeout: The server did not answer.
         IdentityUnavailable: The server knows no such session on this kernel.
+        SessionExpired: The session is over.
         SessionUserError: The server refused; ``code`` says why.
     """
     here = helper()
@@ -147,6 +219,8 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
             f"{reply.message}. Reload the page, and run the cell again.",
             reason="unknown_at_server",
         )
+    if reply.error.removeprefix("session_") in core.OVER:
+        raise refusal(reply.error.removeprefix("session_"))
     error = SessionUserError(reply.message)
     error.code = reply.error
     raise error

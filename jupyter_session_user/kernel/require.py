@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import AccessDenied
-from jupyter_session_user.kernel.current import current_session
+from jupyter_session_user.kernel.current import valid_session
 
 __all__ = ["Requirement", "names"]
 
@@ -63,7 +63,7 @@ class Requirement:
 
     def __enter__(self) -> User:
         """Check now; the block gets the user."""
-        return self.check(current_session())
+        return self.check(valid_session())
 
     def __exit__(self, *exc_info: object) -> None:
         """Do nothing: only the entry is guarded."""

@@ -15,6 +15,7 @@ from jupyter_session_user.kernel.parent import Witnesses
 
 if TYPE_CHECKING:
     from jupyter_session_user.kernel.comm import CommClient
+    from jupyter_session_user.kernel.news import NewsDesk
 
 __all__ = ["Helper", "helper", "installed", "ipython_shell"]
 
@@ -27,12 +28,14 @@ class Helper:
         kernel: The kernel.
         witnesses: The wrappers on its handlers.
         comm: The way to the server.
+        news: Takes the server's news.
         stamped: Whether any message of this kernel carried a stamp.
     """
 
     kernel: Any
     witnesses: Witnesses
     comm: CommClient
+    news: NewsDesk
     stamped: bool = field(default=False)
 
 
@@ -70,11 +73,14 @@ def helper(shell: Any = None) -> Helper | None:
 
 def _install(kernel: Any) -> Helper:
     # A script without a kernel never gets here, and need not load the comm.
-    from jupyter_session_user.core.protocol import REPLY_TYPE  # noqa: PLC0415
+    from jupyter_session_user.core.protocol import NEWS_TYPE, REPLY_TYPE  # noqa: PLC0415
     from jupyter_session_user.kernel.comm import CommClient, kernel_publisher  # noqa: PLC0415
+    from jupyter_session_user.kernel.news import NewsDesk  # noqa: PLC0415
     from jupyter_session_user.kernel.panel_pool import watch_panel_pool  # noqa: PLC0415
 
     comm = CommClient(kernel_publisher(kernel), control_thread=kernel.control_thread)
+    news = NewsDesk(comm)
     witnesses = Witnesses(kernel, watch_panel_pool)
     kernel.control_handlers[REPLY_TYPE] = lambda _stream, _ident, reply: comm.deliver(reply)
-    return Helper(kernel, witnesses, comm)
+    kernel.control_handlers[NEWS_TYPE] = lambda _stream, _ident, message: news.deliver(message)
+    return Helper(kernel, witnesses, comm, news)

@@ -29,6 +29,8 @@ class Record:
         person: Who it is, across logins: compared where something belongs to somebody.
         stamp: The session as it rides on messages, serialised once.
         cookies: Those that the policy may give to some kernel.
+        credential: What the login shows of its own: ``cookie``, ``token``, ``resolver``, or
+            nothing (empty) where a proxy says who it is; ``open`` where nobody is asked.
     """
 
     session: Session
@@ -36,10 +38,15 @@ class Record:
     person: str = field(repr=False)
     stamp: bytes = field(repr=False)
     cookies: CookieJar = field(default=_EMPTY, repr=False)
+    credential: str = ""
 
 
 class SessionStore(Protocol):
-    """A bounded collection of records."""
+    """A bounded collection of records, and the list of logins that are over for good.
+
+    A plain Jupyter Server accepts a login cookie for a month, also after its owner has signed
+    out. So that list has to outlive the records.
+    """
 
     def get(self, session_id: str) -> Record | None:
         """Return the record with this session id, or None."""
@@ -50,11 +57,29 @@ class SessionStore(Protocol):
     def put(self, record: Record) -> None:
         """Add the record, or replace the one of the same login and kernel."""
 
+    def of_login(self, key: str) -> list[Record]:
+        """Return the records of one login, oldest first."""
+
     def on_kernel(self, kernel_id: str) -> list[Record]:
         """Return the records of one kernel, oldest first."""
 
     def drop_kernel(self, kernel_id: str) -> None:
         """Forget all records of a kernel that is gone."""
+
+    def end(self, key: str, state: str, until: float) -> None:
+        """Note that a login is over.
+
+        Args:
+            key: Hash of the login.
+            state: How it ended: ``expired``, ``revoked`` or ``ended``.
+            until: When nobody would accept it any more anyway, in seconds since the epoch.
+        """
+
+    def ended(self, key: str, now: float) -> str | None:
+        """Return how the login ended; None if it did not, or if that is long past."""
+
+    def reopen(self, key: str) -> None:
+        """Take a login off the list; harmless if it is not on it."""
 
     def __iter__(self) -> Iterator[Record]:
         """Go through all records."""

@@ -15,18 +15,23 @@ class MemoryStore:
 
     Args:
         limit: How many records are kept; beyond that, the one put longest ago is forgotten.
+        ended_limit: The same for logins that are over; none of them is forgotten earlier, so
+            this one should be generous: some 200 bytes each.
 
     Raises:
         ValueError: ``limit`` is below 1.
     """
 
-    def __init__(self, limit: int) -> None:
-        if limit < 1:
-            raise ValueError("limit must be at least 1")
+    def __init__(self, limit: int, ended_limit: int = 100_000) -> None:
+        if limit < 1 or ended_limit < 1:
+            raise ValueError("limits must be at least 1")
         self._limit = limit
+        self._ended_limit = ended_limit
         self._by_id: OrderedDict[str, Record] = OrderedDict()
         self._ids: dict[tuple[str, str | None], str] = {}
         self._by_kernel: dict[str, dict[str, None]] = {}
+        self._by_login: dict[str, dict[str, None]] = {}
+        self._ended: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def get(self, session_id: str) -> Record | None:
         """Return the record with this session id, or None."""
@@ -46,10 +51,15 @@ class MemoryStore:
         self._by_id[session.id] = record
         self._by_id.move_to_end(session.id)
         self._ids[record.key, session.kernel_id] = session.id
+        self._by_login.setdefault(record.key, {})[session.id] = None
         if session.kernel_id is not None:
             self._by_kernel.setdefault(session.kernel_id, {})[session.id] = None
         if len(self._by_id) > self._limit:
             self._remove(next(iter(self._by_id)))
+
+    def of_login(self, key: str) -> list[Record]:
+        """Return the records of one login, oldest first."""
+        return [self._by_id[session_id] for session_id in self._by_login.get(key, ())]
 
     def on_kernel(self, kernel_id: str) -> list[Record]:
         """Return the records of one kernel, oldest first."""
@@ -59,6 +69,22 @@ class MemoryStore:
         """Forget all records of a kernel that is gone."""
         for session_id in list(self._by_kernel.get(kernel_id, ())):
             self._remove(session_id)
+
+    def end(self, key: str, state: str, until: float) -> None:
+        """Note that a login is over, until a time when nobody would accept it anyway."""
+        self._ended[key] = (state, until)
+        self._ended.move_to_end(key)
+        if len(self._ended) > self._ended_limit:
+            self._ended.popitem(last=False)
+
+    def ended(self, key: str, now: float) -> str | None:
+        """Return how the login ended; None if it did not, or if that is long past."""
+        state, until = self._ended.get(key, (None, 0.0))
+        return state if now < until else None
+
+    def reopen(self, key: str) -> None:
+        """Take a login off the list; harmless if it is not on it."""
+        self._ended.pop(key, None)
 
     def __iter__(self) -> Iterator[Record]:
         """Go through all records, the one put longest ago first."""
@@ -72,8 +98,13 @@ class MemoryStore:
         record = self._by_id.pop(session_id)
         kernel_id = record.session.kernel_id
         del self._ids[record.key, kernel_id]
+        _discard(self._by_login, record.key, session_id)
         if kernel_id is not None:
-            ids = self._by_kernel[kernel_id]
-            del ids[session_id]
-            if not ids:
-                del self._by_kernel[kernel_id]
+            _discard(self._by_kernel, kernel_id, session_id)
+
+
+def _discard(index: dict[str, dict[str, None]], key: str, session_id: str) -> None:
+    ids = index[key]
+    del ids[session_id]
+    if not ids:
+        del index[key]
