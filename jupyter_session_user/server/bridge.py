@@ -17,12 +17,15 @@ from zmq.eventloop.zmqstream import ZMQStream
 
 from jupyter_session_user.core.cookies import CookieJar, Cookies, cookies_to_wire
 from jupyter_session_user.core.protocol import (
+    NEWS_TYPE,
     REPLY_TYPE,
     REQUEST_TYPE,
     TOPIC_PREFIX,
+    News,
     Reply,
     Request,
 )
+from jupyter_session_user.core.session import OVER
 from jupyter_session_user.core.stamp import KEY, SERVER_STAMP, load_json
 from jupyter_session_user.errors import RemoteProtocolError
 
@@ -32,9 +35,14 @@ if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
 
     from jupyter_session_user.core.policy import CookiePolicy
+    from jupyter_session_user.core.session import Session as UserSession
     from jupyter_session_user.store.base import Record, SessionStore
 
 __all__ = ["Answers", "Bridge", "Link", "ZmqLink"]
+
+
+#: What is given while the login holds.
+_OF_A_LOGIN = frozenset({"cookies", "signed"})
 
 
 class Answers:
@@ -64,6 +72,8 @@ class Answers:
 
     def answer(self, kernel_id: str, request: Request) -> Reply:
         """Return the answer to a request that came from this very kernel."""
+        if request.operation == "watch":
+            return self._watch(kernel_id, request)
         if request.operation == "visitor":
             record = self._visitor(kernel_id)
         else:
@@ -74,6 +84,9 @@ class Answers:
                 error="no_session",
                 message="the server knows no such session on this kernel (any more)",
             )
+        if record.session.state in OVER and request.operation in _OF_A_LOGIN:
+            state = record.session.state
+            return Reply(request.id, error=f"session_{state}", message="the login is over")
         operations = {
             "cookies": self._cookies,
             "refresh": self._refresh,
@@ -84,6 +97,11 @@ class Answers:
 
     def _refresh(self, record: Record, request: Request) -> Reply:
         return Reply(request.id, {"session": record.session.to_wire()})
+
+    def _watch(self, kernel_id: str, request: Request) -> Reply:
+        sessions = [record.session for record in self._store.on_kernel(kernel_id)]
+        changed = [s.to_wire() for s in sessions if s.state != "active" or s.degraded]
+        return Reply(request.id, {"sessions": changed})
 
     def _cookies(self, record: Record, request: Request) -> Reply:
         return Reply(request.id, cookies_to_wire(self._jar(record)))
@@ -120,6 +138,9 @@ class Link(Protocol):
     def close(self) -> None:
         """Give the sockets back; harmless when repeated."""
 
+    def send_news(self, news: News) -> None:
+        """Tell the kernel, if it has asked for news."""
+
 
 class ZmqLink:
     """Listens to our topic on a kernel's iopub, and answers on its control channel.
@@ -151,6 +172,7 @@ class ZmqLink:
         self._iopub.socket.subscribe(TOPIC_PREFIX)
         self._iopub.on_recv(self._on_iopub)
         self._control = _stream(manager.connect_control())
+        self._watched_by: object = None
 
     def is_current(self) -> bool:
         """Tell whether the kernel still has the ports it had; a restart may change them."""
@@ -161,6 +183,11 @@ class ZmqLink:
         for stream in (self._iopub, self._control):
             if not stream.closed():
                 stream.close(linger=0)
+
+    def send_news(self, news: News) -> None:
+        """Tell the kernel, if its present process has asked; others would log an unknown type."""
+        if self.is_current() and self._watched_by is self._manager.ready:
+            self._send(NEWS_TYPE, news.to_wire())
 
     def _on_iopub(self, frames: list[bytes]) -> None:
         if not frames[0].startswith(TOPIC_PREFIX) or not self._admit():
@@ -177,13 +204,17 @@ class ZmqLink:
         if message["header"]["msg_type"] != REQUEST_TYPE:
             return  # the socket's own welcome, or user code that took our topic
         request = Request.from_wire(message["content"]["data"])
-        self._send(message["content"]["comm_id"], self._answer(self._kernel_id, request))
+        if request.operation == "watch":
+            # A future of the manager's, made anew at each start: it stands for the process.
+            self._watched_by = self._manager.ready
+        reply = self._answer(self._kernel_id, request)
+        self._send(REPLY_TYPE, {"comm_id": message["content"]["comm_id"], "data": reply.to_wire()})
 
-    def _send(self, comm_id: str, reply: Reply) -> None:
+    def _send(self, msg_type: str, content: dict[str, Any]) -> None:
         self._session.send(
             self._control,
-            REPLY_TYPE,
-            {"comm_id": comm_id, "data": reply.to_wire()},
+            msg_type,
+            content,
             metadata={KEY: load_json(SERVER_STAMP, "stamp")},
         )
 
@@ -228,6 +259,18 @@ class Bridge:
         link = self._links.pop(kernel_id, None)
         if link is not None:
             link.close()
+
+    def news(self, kernel_id: str, event: str, session: UserSession) -> None:
+        """Tell a kernel what happened to one of its sessions, if it has asked for news.
+
+        Args:
+            kernel_id: The kernel.
+            event: One of the protocol's.
+            session: The session, after it happened; its revision is higher than before.
+        """
+        link = self._links.get(kernel_id)
+        if link is not None:
+            link.send_news(News(event, session))
 
     def close(self) -> None:
         """Detach all kernels."""

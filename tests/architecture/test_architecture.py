@@ -57,7 +57,7 @@ TABLE = {
     "banner": Plane("kernel core errors", "anywidget panel"),
     "server": Plane(
         "core store errors _version",
-        "jupyter_client jupyter_events jupyter_server tornado traitlets zmq",
+        "jupyter_client jupyter_core jupyter_events jupyter_server tornado traitlets zmq",
         at_top=True,
     ),
     "tokens": Plane("core errors", "joserfc", at_top=True),

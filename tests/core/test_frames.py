@@ -28,10 +28,18 @@ from jupyter_server.services.kernels.connection.base import (
 from jupyter_session_user.core import frames
 from jupyter_session_user.core.frames import (
     MAX_PARTS,
+    ClientMessage,
+    KernelHeaders,
+    kernel_headers,
+    kernel_headers_of_text,
+    kernel_info_of_text,
+    read_legacy_binary,
+    read_legacy_text,
     stamp_legacy_binary,
     stamp_legacy_text,
     stamp_v1,
 )
+from jupyter_session_user.core.frames import read_v1 as ask_v1
 from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REPLY_TYPE, TARGET
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import KEY, session_stamp, unknown_stamp
@@ -93,18 +101,26 @@ def binary_frame(*parts: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Format:
-    """A wire format: how a client writes it, how we stamp it, how the server reads it."""
+    """A wire format: how a client writes it, how we stamp and read it, how the server reads it."""
 
     name: str
     write: Callable[..., Any]
     stamp: Callable[[Any, bytes], Any]
+    ask: Callable[[Any], Any]
     read: Callable[[Any], dict[str, Any]]
     type: type
 
 
-V1 = Format("v1", write_v1, stamp_v1, read_v1, bytes)
-TEXT = Format("text", write_text, stamp_legacy_text, read_text, str)
-BINARY = Format("binary", write_binary, stamp_legacy_binary, deserialize_binary_message, bytes)
+V1 = Format("v1", write_v1, stamp_v1, ask_v1, read_v1, bytes)
+TEXT = Format("text", write_text, stamp_legacy_text, read_legacy_text, read_text, str)
+BINARY = Format(
+    "binary",
+    write_binary,
+    stamp_legacy_binary,
+    read_legacy_binary,
+    deserialize_binary_message,
+    bytes,
+)
 FORMATS = (V1, TEXT, BINARY)
 
 every_format = pytest.mark.parametrize("wire", FORMATS, ids=lambda wire: wire.name)
@@ -126,11 +142,29 @@ def refused(wire: Format, frame: str | bytes) -> bool:
     try:
         stamped = wire.stamp(frame, STAMP)
     except RemoteProtocolError:
+        with pytest.raises(RemoteProtocolError):
+            wire.ask(frame)
         return True
+    assert_reading_agrees(wire, frame, dropped=stamped is None)
     assert stamped is None or type(stamped) is wire.type
     if stamped is not None:
         assert_readers_see_our_stamp(wire, stamped)
     return False
+
+
+def assert_reading_agrees(wire: Format, frame: str | bytes, *, dropped: bool) -> None:
+    """Assert that who answers in the kernel's place drops what would not reach the kernel.
+
+    It must read the header, which others pass on unread, hence may refuse more.
+    """
+    try:
+        asked = wire.ask(frame)
+    except RemoteProtocolError:
+        return
+    assert (asked is None) == dropped
+    if asked is not None:
+        assert isinstance(asked.header["msg_id"], str)
+        assert isinstance(asked.header["msg_type"], str)
 
 
 def assert_readers_see_our_stamp(wire: Format, stamped: str | bytes) -> None:
@@ -643,6 +677,118 @@ def test_a_v1_comm_whose_content_cannot_name_us_is_not_read():
     """A widget may send megabytes many times a second: they are not parsed on the way."""
     message = texts(header=header("comm_msg"), content='{"comm_id":"0123", not JSON')
     assert not refused(V1, write_v1(message, "shell", []))
+
+
+# ------------------------------------------------------------------- answering for the kernel
+
+
+@every_format
+@every_channel
+@pytest.mark.parametrize("silent", [True, False])
+def test_what_a_cell_asks_for_is_read(wire, channel, silent):
+    """Channel, header and silence: what an answer needs, in every format."""
+    content = json.dumps({"code": "1", "silent": silent})
+    frame = wire.write(texts(content=content), channel, [])
+    assert wire.ask(frame) == ClientMessage(channel, json.loads(texts()["header"]), silent)
+
+
+@every_format
+@given(data=st.data(), message=messages(), channel=st.sampled_from(CHANNELS))
+@settings(max_examples=50, deadline=None)
+def test_the_header_is_read_as_the_client_sent_it(wire, data, message, channel):
+    """It becomes the answer's parent, by which a browser knows what is answered."""
+    asked = wire.ask(wire.write(message, channel, [] if wire is TEXT else data.draw(BUFFERS)))
+    assert (asked.channel, asked.header) == (channel, json.loads(message["header"]))
+
+
+@every_format
+@every_channel
+@pytest.mark.parametrize(("msg_type", "content"), RESERVED.values(), ids=RESERVED.keys())
+def test_a_reserved_message_is_not_answered(wire, channel, msg_type, content):
+    """What is dropped on its way to a kernel is dropped without one, too."""
+    message = texts(header=header(msg_type), content=content)
+    assert wire.ask(wire.write(message, channel, [])) is None
+
+
+@every_format
+@pytest.mark.parametrize(
+    "text", ["[]", "1", "{}", '{"msg_id":"m1"}', '{"msg_type":"x"}', '{"msg_id":1,"msg_type":"x"}']
+)
+def test_a_header_that_cannot_be_answered_is_refused(wire, text):
+    """Without an id and a type there is nothing to answer to."""
+    with pytest.raises(RemoteProtocolError, match="header"):
+        wire.ask(wire.write(texts(header=text), "shell", []))
+
+
+def test_a_legacy_message_without_a_channel_is_one_to_shell():
+    """As Jupyter Server takes it."""
+    message = {name: json.loads(text) for name, text in texts().items()}
+    for more in ({}, {"channel": None}):
+        assert read_legacy_text(json.dumps(message | more)).channel == "shell"
+
+
+def test_only_code_is_looked_into():
+    """A widget's megabytes are not parsed to be told "busy" and "idle"."""
+    message = texts(header=header("comm_msg"), content='{"comm_id":"0123", not JSON')
+    assert ask_v1(write_v1(message, "shell", [])).header["msg_type"] == "comm_msg"
+
+
+# -------------------------------------------------------------------------- what a kernel sends
+
+SENT = {"msg_id": "k1", "msg_type": "stream", "session": "kernel's"}
+PARENT = {"msg_id": "m1", "msg_type": "execute_request", "session": "client's"}
+PACKED = [b"signature", json.dumps(SENT).encode(), json.dumps(PARENT).encode(), b"{}", b"{}"]
+
+
+@pytest.mark.parametrize("prefix", [[], [b"kernel.stream"], [b"identity", b"another"]])
+def test_both_headers_of_a_kernels_message_are_read(prefix):
+    """From shell, which has nothing in front, and from iopub, which has a topic."""
+    frames = [*prefix, b"<IDS|MSG>", *PACKED, b"buffer"]
+    assert kernel_headers(frames) == KernelHeaders(SENT, PARENT)
+    assert kernel_headers(tuple(frames[: len(prefix) + 4])) == KernelHeaders(SENT, PARENT)
+
+
+def test_both_headers_of_a_gateways_message_are_read():
+    """As text, and as the bytes of it."""
+    text = json.dumps({"header": SENT, "parent_header": PARENT, "content": {}})
+    for message in (text, text.encode()):
+        assert kernel_headers_of_text(message) == KernelHeaders(SENT, PARENT)
+
+
+NOTHING = KernelHeaders({}, {})
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [],
+        [b"topic"],
+        [b"<IDS|MSG>"],
+        [b"<IDS|MSG>", b"", b"{}"],
+        [b"<IDS|MSG>", b"", b"{", b"{}"],
+        [b"<IDS|MSG>", b"", b"[]", b"null"],
+        [b"<IDS|MSG>", b"", b"[" * 100_000, b"{}"],
+    ],
+)
+def test_a_kernels_message_that_cannot_be_read_has_no_headers(frames):
+    """What a kernel sends is not ours to refuse."""
+    assert kernel_headers(frames) == NOTHING
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "{}", '{"header":1,"parent_header":[]}'])
+def test_a_gateways_message_that_cannot_be_read_has_no_headers(text):
+    """The same for text; and it says nothing of the kernel."""
+    assert kernel_headers_of_text(text) == NOTHING
+    assert kernel_info_of_text(text) is None
+
+
+def test_what_a_kernel_says_of_itself_is_read():
+    """The reply alone, not another message that talks about it."""
+    info = {"status": "ok", "implementation": "ipython"}
+    reply = {"header": SENT | {"msg_type": "kernel_info_reply"}, "parent_header": PARENT}
+    assert kernel_info_of_text(json.dumps(reply | {"content": info})) == (info, "kernel's")
+    talk = {"header": SENT, "parent_header": PARENT, "content": {"text": "kernel_info_reply"}}
+    assert kernel_info_of_text(json.dumps(talk)) is None
 
 
 # ------------------------------------------------------------------------------------------ fuzz

@@ -10,14 +10,19 @@ from hypothesis import strategies as st
 
 from jupyter_session_user.core.protocol import (
     COMM_ID_PREFIX,
+    EVENTS,
+    NEWS_TYPE,
     OPERATIONS,
     REPLY_TYPE,
     TARGET,
     TOPIC_PREFIX,
+    News,
     Reply,
     Request,
     is_reserved,
 )
+from jupyter_session_user.core.session import STATES, Session
+from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import LocalProtocolError, RemoteProtocolError
 
 #: JSON can spell halves of surrogate pairs, and quotes and zeros are where readers differ.
@@ -42,6 +47,19 @@ RESULTS = st.builds(
 )
 FAILURES = st.builds(
     Reply, id=IDS, error=st.text(min_size=1, max_size=40), message=st.text(max_size=40)
+)
+NEWS = st.builds(
+    News,
+    event=st.sampled_from(sorted(EVENTS)),
+    session=st.builds(
+        Session,
+        id=ANY_TEXT,
+        user=st.builds(User, username=ANY_TEXT.filter(bool)),
+        source=ANY_TEXT,
+        verified=st.booleans(),
+        state=st.sampled_from(sorted(STATES)),
+        revision=st.integers(),
+    ),
 )
 COMM_TYPES = ("comm_open", "comm_msg", "comm_close")
 REQUEST = Request("r1", "signed", "s1", name="token", max_age_days=7.0)
@@ -164,11 +182,38 @@ def test_a_malformed_reply_is_refused(wire):
         Reply.from_wire(wire)
 
 
+@given(NEWS)
+@settings(max_examples=50, deadline=None)
+def test_news_survive_the_wire(news):
+    """``from_wire`` undoes ``to_wire``, through real JSON."""
+    assert News.from_wire(json.loads(json.dumps(news.to_wire()))) == news
+
+
+@given(JSON | spoilt(NEWS.map(News.to_wire)))
+@settings(max_examples=100, deadline=None)
+def test_any_json_is_sound_news_or_a_protocol_error(wire):
+    """What is accepted names an event and a session, and nothing else is raised."""
+    try:
+        news = News.from_wire(wire)
+    except RemoteProtocolError:
+        return
+    assert news.event in EVENTS
+    assert news.session.state in STATES
+
+
+def test_no_other_events_are_sent():
+    """Our own side keeps to the list as well."""
+    session = Session("s", User("ada"), "test", verified=True)
+    with pytest.raises(LocalProtocolError):
+        News("promoted", session).to_wire()
+
+
 def test_one_prefix_names_our_comm_everywhere():
     """The topic, the comm id, the target and the reply's type start with the package's name."""
     assert TOPIC_PREFIX == b"comm-jupyter_session_user."
     assert TARGET + "." == COMM_ID_PREFIX
     assert REPLY_TYPE == "jupyter_session_user_reply"
+    assert NEWS_TYPE == "jupyter_session_user_news"
 
 
 # ------------------------------------------------------------------------------------- reserved
@@ -176,10 +221,11 @@ def test_one_prefix_names_our_comm_everywhere():
 
 @given(JSON)
 @settings(max_examples=50, deadline=None)
-def test_the_reply_type_is_reserved_whatever_it_carries(content):
-    """Nobody but the server sends answers."""
-    assert is_reserved(REPLY_TYPE, content)
-    assert is_reserved(REPLY_TYPE, json.dumps(content).encode())
+def test_the_server_s_types_are_reserved_whatever_they_carry(content):
+    """Nobody but the server sends answers, and news."""
+    for msg_type in (REPLY_TYPE, NEWS_TYPE):
+        assert is_reserved(msg_type, content)
+        assert is_reserved(msg_type, json.dumps(content).encode())
 
 
 @pytest.mark.parametrize("msg_type", COMM_TYPES)
@@ -226,7 +272,7 @@ def test_other_comms_are_not_reserved(msg_type, content):
 @example(msg_type="", content=[])
 @settings(max_examples=50, deadline=None)
 def test_messages_that_are_no_comms_are_not_looked_into(msg_type, content):
-    """Only comm types and the reply type matter."""
+    """Only comm types and the server's own types matter."""
     assert not is_reserved(msg_type, content)
 
 

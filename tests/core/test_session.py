@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
-from dataclasses import FrozenInstanceError, dataclass, fields
+from dataclasses import FrozenInstanceError, dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jupyter_session_user.core.session import Session, parse_time, write_time
+from jupyter_session_user.core.session import OVER, STATES, Session, parse_time, write_time
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import RemoteProtocolError
 
@@ -41,6 +41,9 @@ SESSIONS = st.builds(
     authenticated_at=MAYBE_TIMES,
     last_seen_at=MAYBE_TIMES,
     expires_at=MAYBE_TIMES,
+    expiry_source=ANY_TEXT,
+    state=st.sampled_from(sorted(STATES)),
+    degraded=st.booleans(),
     revision=st.integers(),
 )
 ADA = Session("s1", User("ada", name="Ada", claims={"canary": 1}), "jupyter_server", verified=True)
@@ -91,6 +94,9 @@ def test_any_json_is_a_sound_session_or_a_protocol_error(wire):
     assert isinstance(session.kernel_id, str | None)
     assert type(session.verified) is bool
     assert type(session.revision) is int
+    assert isinstance(session.expiry_source, str)
+    assert session.state in STATES
+    assert type(session.degraded) is bool
     hash(session)
     assert session._repr_html_()
 
@@ -108,6 +114,13 @@ def test_any_json_is_a_sound_session_or_a_protocol_error(wire):
         {"revision": None},
         {"user": None},
         {"expires_at": 1_700_000_000},
+        {"expiry_source": None},
+        {"expiry_source": 7},
+        {"state": "revived"},
+        {"state": "Active"},
+        {"state": ""},
+        {"state": None},
+        {"state": ["active"]},
         {"last_seen_at": "yesterday"},
     ],
 )
@@ -121,6 +134,21 @@ def test_a_malformed_session_is_refused(change):
 def test_only_true_makes_a_session_verified(value):
     """A truthy value proves nothing."""
     assert not Session.from_wire({**ADA.to_wire(), "verified": value}).verified
+
+
+def test_a_shorter_object_is_plainly_active():
+    """What says nothing about its end is active, and nobody knows until when."""
+    left_out = {"expiry_source", "state", "degraded", "expires_at"}
+    wire = {key: value for key, value in ADA.to_wire().items() if key not in left_out}
+    session = Session.from_wire(wire)
+    assert session == ADA
+    assert (session.state, session.expiry_source, session.degraded) == ("active", "", False)
+
+
+def test_states():
+    """What is over is one of the states, and neither active nor expiring is."""
+    assert {"active", "expiring"} == STATES - OVER
+    assert OVER < STATES
 
 
 def test_a_subclass_reads_itself():
@@ -157,6 +185,9 @@ def test_the_cell_shows_the_user_and_the_provenance():
     assert "verified by jupyter server · until 2030-01-02 03:04 UTC" in expiring._repr_html_()
     assert expiring.user._repr_html_() in expiring._repr_html_()
     assert "until" not in ADA._repr_html_()
+    guess = replace(expiring, expiry_source="estimated", state="expiring")
+    assert "until about 2030-01-02 03:04 UTC · expiring" in guess._repr_html_()
+    assert "· revoked" in replace(ADA, state="revoked")._repr_html_()
     unverified = Session("s", User("ada"), '"><script>', verified=False)
     assert "not verified; said by &quot;&gt;&lt;script&gt;" in unverified._repr_html_()
 

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jupyter_client.session import json_unpacker
 
-from jupyter_session_user.core.session import Session
+from jupyter_session_user.core.session import STATES, Session
 from jupyter_session_user.core.stamp import (
     KEY,
     SERVER_STAMP,
@@ -41,6 +41,8 @@ SESSION = Session(
     "jupyter_server",
     verified=True,
     expires_at=datetime(2030, 1, 1, tzinfo=timezone.utc),
+    expiry_source="jwt",
+    state="expiring",
     revision=3,
 )
 STAMP = session_stamp(SESSION)
@@ -338,13 +340,15 @@ def test_a_stamp_names_its_session():
     source=ANY_TEXT,
     verified=st.booleans(),
     until=st.none() | st.datetimes(timezones=st.just(timezone.utc)),
+    end=st.tuples(ANY_TEXT, st.sampled_from(sorted(STATES))),
     revision=st.integers(0),
 )
 @settings(deadline=None)
-def test_any_session_survives_its_stamp(name, source, verified, until, revision):
+def test_any_session_survives_its_stamp(name, source, verified, until, end, revision):
     """What a stamp says of a session is what the session was, in ASCII."""
     user = User(name, groups=(name,), claims={name: [name]})
-    session = Session("s", user, source, verified, expires_at=until, revision=revision)
+    times = {"expires_at": until, "expiry_source": end[0], "state": end[1]}
+    session = Session("s", user, source, verified, revision=revision, **times)
     stamp = session_stamp(session)
     assert stamp.isascii()
     assert read_stamp(json.loads(stamp)) == session

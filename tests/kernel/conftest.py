@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -22,8 +23,9 @@ from typing import Any
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from logins import login_of
 
-from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REPLY_TYPE, Request
+from jupyter_session_user.core.protocol import COMM_ID_PREFIX, NEWS_TYPE, REPLY_TYPE, News, Request
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import KEY, SERVER_STAMP, session_stamp
 from jupyter_session_user.core.user import User
@@ -191,6 +193,16 @@ class Person:
             self._output.setdefault(parent, []).append(message)
         return self._output.pop(msg_id)
 
+    def printed_later(self, msg_id: str, text: str) -> str:
+        """Wait until a message that is done with has printed ``text``; return all it printed."""
+        printed = ""
+        while text not in printed:
+            message = self.client.get_iopub_msg(timeout=TIMEOUT_S)
+            is_output = message["msg_type"] == "stream"
+            if is_output and message["parent_header"].get("msg_id") == msg_id:
+                printed += message["content"]["text"]
+        return printed
+
     def until_input(self) -> None:
         """Wait until the cell asks for input: it is under way, and it waits."""
         self.client.get_stdin_msg(timeout=TIMEOUT_S)
@@ -203,12 +215,24 @@ class Person:
 class ServerEnd(Person):
     """Speaks the server's part on the comm."""
 
-    def next_request(self) -> tuple[str, Request]:
-        """Wait for the kernel's next question; return the comm's id and the question."""
+    def next_request(self, *, watch: bool = False) -> tuple[str, Request]:
+        """Wait for the kernel's next question; return the comm's id and the question.
+
+        Args:
+            watch: Whether to wait for the question for news, or for any other.
+        """
         while True:
             content = self.client.get_iopub_msg(timeout=TIMEOUT_S)["content"]
             if content.get("comm_id", "").startswith(COMM_ID_PREFIX) and content["data"]:
-                return content["comm_id"], Request.from_wire(content["data"])
+                request = Request.from_wire(content["data"])
+                if (request.operation == "watch") is watch:
+                    return content["comm_id"], request
+
+    def tell(self, event: str, session: Session) -> float:
+        """Send news, and wait until the kernel has taken them; return when they were sent."""
+        sent_at = time.time()
+        self.settle(self.send(NEWS_TYPE, News(event, session).to_wire(), "control"))
+        return sent_at
 
     def send_answer(self, comm_id: str, data: dict[str, Any]) -> None:
         """Answer on the control channel."""
@@ -231,6 +255,10 @@ class Kernel:
     def person(self, username: str, **details: Any) -> Person:
         """Let a person in whose messages the server stamped."""
         return self.client(stamp_of(username, **details))
+
+    def login(self, username: str, **fields: Any) -> Person:
+        """Let a person in with a session of these fields."""
+        return self.client(json.loads(session_stamp(login_of(username, **fields))))
 
     def client(self, stamp: Any = None) -> Person:
         """Let a client in with any stamp; by default with none, as if past the server."""

@@ -98,6 +98,34 @@ def test_the_limit_is_kept_and_the_one_put_longest_ago_goes(make, limit):
     assert (store.get("0") is None) is (limit == 1)
 
 
+def test_a_login_that_is_over_stays_so_without_its_records(make):
+    """Bob's end is not alice's; it outlives his kernel, until nobody would accept it anyway."""
+    store = make(10)
+    store.put(record("1", "key-b", "kernel-1"))
+    store.end("key-b", "ended", until=1_000.0)
+    store.drop_kernel("kernel-1")
+    assert [store.ended("key-b", now) for now in (0.0, 999.0, 1_000.0)] == ["ended", "ended", None]
+    assert store.ended("key-a", 0.0) is None
+
+
+def test_a_login_can_be_taken_off_the_list(make):
+    """Only the one that is named; one that is not on the list is no error."""
+    store = make(10)
+    store.end("key-a", "revoked", until=1_000.0)
+    store.end("key-b", "expired", until=1_000.0)
+    store.reopen("key-a")
+    store.reopen("key-c")
+    assert [store.ended(key, 0.0) for key in KEYS] == [None, "expired", None]
+
+
+def test_the_list_of_the_ended_is_bounded_and_forgets_the_oldest():
+    """The memory store's own limit; an end noted again is young."""
+    store = MemoryStore(10, ended_limit=2)
+    for key in ("key-a", "key-b", "key-a", "key-c"):
+        store.end(key, "ended", until=1_000.0)
+    assert [store.ended(key, 0.0) for key in KEYS] == ["ended", None, "ended"]
+
+
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_below_one_is_refused(make, limit):
     """There is no value that means unlimited."""
@@ -221,6 +249,10 @@ class StoreMachine(RuleBasedStateMachine):
                 here.sort(key=lambda r: self.added[r.session.id])
                 assert self.store.on_kernel(kernel_id) == here
             for key in KEYS:
+                mine = [r for r in self.model.values() if r.key == key]
+                assert sorted(r.session.id for r in self.store.of_login(key)) == sorted(
+                    r.session.id for r in mine
+                )
                 expected = next((r for r in here if r.key == key), None)
                 assert self.store.find(key, kernel_id) is expected
 

@@ -1,0 +1,134 @@
+"""The kernel asks for news without waiting, not too often, and until it is answered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from logins import login_of
+
+from jupyter_session_user.core.protocol import News, Reply, Request
+from jupyter_session_user.core.stamp import KEY, SERVER_STAMP
+from jupyter_session_user.kernel import news
+from jupyter_session_user.kernel.comm import CommClient
+from jupyter_session_user.kernel.news import NewsDesk
+from jupyter_session_user.kernel.standing import Standings
+
+BY_SERVER = {KEY: json.loads(SERVER_STAMP)}
+
+
+class Wire:
+    """A desk, a clock that the test moves, and what the desk published."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.sent: list[tuple[str, Request]] = []
+        self.broken = False
+        self.comm = CommClient(self._publish)
+        self.desk = NewsDesk(self.comm)
+        self.told: list[News] = []
+        self.desk.on_news = self.told.append
+
+    def monotonic(self) -> float:
+        """Stand in for ``time``."""
+        return self.now
+
+    def _publish(self, content, topic) -> None:
+        if self.broken:
+            raise OSError("closed")
+        self.sent.append((content["comm_id"], Request.from_wire(content["data"])))
+
+    def answer(self, *sessions, error: str = "") -> None:
+        """Answer the last question."""
+        comm_id, request = self.sent[-1]
+        result = {} if error else {"sessions": [session.to_wire() for session in sessions]}
+        reply = Reply(request.id, result, error=error)
+        content = {"comm_id": comm_id, "data": reply.to_wire()}
+        self.comm.deliver({"metadata": BY_SERVER, "content": content})
+
+    def news(self, event, session, stamp=BY_SERVER) -> None:
+        """Deliver news."""
+        self.desk.deliver({"metadata": stamp, "content": News(event, session).to_wire()})
+
+
+@pytest.fixture
+def wire(monkeypatch) -> Wire:
+    """Join a desk to the test."""
+    joined = Wire()
+    joined.known = Standings()
+    monkeypatch.setattr(news, "time", joined)
+    monkeypatch.setattr(news, "standings", joined.known)
+    return joined
+
+
+def test_asked_until_answered(wire):
+    """With growing pauses: nobody answers behind a gateway, and each question is a message."""
+    for _ in range(3000):
+        wire.desk.saw(login_of("alice"))
+        wire.now += 0.1
+    assert 8 <= len(wire.sent) <= 15
+    assert {request.operation for _, request in wire.sent} == {"watch"}
+    assert len({request.id for _, request in wire.sent}) == 1
+    wire.answer()
+    count = len(wire.sent)
+    for _ in range(100):
+        wire.desk.saw(login_of("alice"))
+        wire.now += 100
+    assert len(wire.sent) == count
+
+
+def test_a_new_session_makes_it_ask_again(wire):
+    """A server that was started anew has forgotten us, and its sessions are new."""
+    wire.desk.saw(login_of("alice"))
+    wire.answer()
+    wire.desk.saw(login_of("bob"))
+    wire.desk.saw(login_of("bob"))
+    assert len(wire.sent) == 2
+
+
+def test_the_answer_is_learnt(wire):
+    """Alice's session was revoked before anybody asked; Bob's was not."""
+    for name in ("alice", "bob"):
+        wire.desk.saw(login_of(name))
+    wire.answer(login_of("alice", state="revoked", revision=1))
+    assert wire.known.of(login_of("alice")).state == "revoked"
+    assert wire.known.of(login_of("bob")).state == "active"
+
+
+@pytest.mark.parametrize("error", ["no_session", "other"])
+def test_an_error_is_no_answer(wire, error):
+    """A server that refuses, or is too old, is asked again later."""
+    wire.desk.saw(login_of("alice"))
+    wire.answer(error=error)
+    wire.now += 1
+    wire.desk.saw(login_of("alice"))
+    assert len(wire.sent) == 2
+
+
+def test_a_closed_socket_costs_nothing(wire):
+    """Who asks for a name gets it, although nothing can be published."""
+    wire.broken = True
+    wire.desk.saw(login_of("alice"))
+    wire.broken = False
+    wire.now += 1
+    wire.desk.saw(login_of("alice"))
+    assert len(wire.sent) == 1
+
+
+def test_news_are_passed_on(wire):
+    """News reach the standings and whoever listens; what is older or forged does not."""
+    wire.news("revoked", login_of("alice", state="revoked", revision=2))
+    wire.news("renewed", login_of("alice", revision=1))
+    wire.news("revoked", login_of("bob", state="revoked", revision=2), stamp={})
+    wire.news("revoked", login_of("bob", state="revoked", revision=2), stamp={KEY: {"version": 1}})
+    assert [told.session.user.username for told in wire.told] == ["alice"]
+    assert wire.known.of(login_of("alice")).state == "revoked"
+    assert wire.known.of(login_of("bob")).state == "active"
+
+
+@pytest.mark.parametrize("content", [{}, {"version": 1}, {"version": 1, "event": "revoked"}, []])
+def test_malformed_news(wire, content, caplog):
+    """What cannot be read is logged, and nothing else happens."""
+    wire.desk.deliver({"metadata": BY_SERVER, "content": content})
+    assert wire.told == []
+    assert "cannot be read" in caplog.text
