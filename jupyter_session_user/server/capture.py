@@ -13,9 +13,9 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.auth.identity import User as ServerUser
@@ -24,16 +24,20 @@ from jupyter_session_user.core.cookies import CookieJar, parse_cookie_headers
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User, trim_claims
+from jupyter_session_user.server.resolvers.base import resolve
 from jupyter_session_user.store.base import Record
 
 if TYPE_CHECKING:
     from jupyter_server.base.handlers import JupyterHandler
 
+    from jupyter_session_user.core.lifecycle import Expiry
     from jupyter_session_user.core.platform_cookie import PlatformCookie
     from jupyter_session_user.core.policy import CookiePolicy
+    from jupyter_session_user.server.logins import Logins
+    from jupyter_session_user.server.resolvers.base import Resolver
     from jupyter_session_user.store.base import SessionStore
 
-__all__ = ["SOURCE", "Capture", "Login", "is_made_up"]
+__all__ = ["SOURCE", "Capture", "Evidence", "Login", "Sources", "evidence_of", "is_made_up"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -43,6 +47,12 @@ SOURCE = "jupyter_server"
 SESSION_ID_BYTES = 32
 
 _STANDARD_FIELDS = frozenset(field.name for field in dataclasses.fields(ServerUser))
+#: Fields of a session, besides its user, that a kernel is told of.
+_TOLD = ("verified", "expires_at", "expiry_source", "state", "degraded")
+
+#: Where a handler keeps its login: it is asked for several times in a request.
+_KEPT = "_jupyter_session_user_login"
+
 _GROUP_FIELDS = frozenset({"admin", "groups"})
 
 #: ``uuid.uuid4().hex``: what ``IdentityProvider.generate_anonymous_user`` takes as username.
@@ -59,6 +69,10 @@ class Login:
         user: The person.
         verified: Whether this server has authenticated the person.
         source: Who says so.
+        credential: What is shown: ``cookie``, ``token``, ``resolver``; ``open`` where the
+            server authenticates nobody; empty where nothing tells this login from the
+            person's next one.
+        expiry: When the login ends, where a resolver knows.
     """
 
     key: str
@@ -66,6 +80,46 @@ class Login:
     user: User
     verified: bool
     source: str = SOURCE
+    credential: str = ""
+    expiry: Expiry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What of a request it takes to ask the authority about it again.
+
+    Attributes:
+        uri: Path and query.
+        headers: As they came.
+        host: Of the request.
+        remote_ip: As Tornado sees it, perhaps from a proxy's header.
+        protocol: ``http`` or ``https``.
+        version: Of HTTP.
+        context: The connection's context, which holds the peer's address.
+    """
+
+    uri: str = field(repr=False)
+    headers: Any = field(repr=False)
+    host: str
+    remote_ip: str
+    protocol: str
+    version: str
+    context: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Who says something of a login, besides the identity provider.
+
+    Attributes:
+        resolvers: Who knows until when a login is good.
+        platform: How a platform's cookie names people; None if there is none.
+        proxies: From where such a cookie can be believed.
+    """
+
+    resolvers: Sequence[Resolver] = ()
+    platform: PlatformCookie | None = None
+    proxies: Sequence[Network] = ()
 
 
 class Capture:
@@ -76,8 +130,8 @@ class Capture:
         policy: Which cookies may leave the server.
         admins: Usernames that count as administrators, besides whom the provider says.
         now: The wall clock, aware, UTC.
-        platform: How a platform's cookie names people; None if there is none.
-        proxies: From where such a cookie can be believed.
+        logins: How it stands with the logins.
+        sources: Who else says something of a login.
     """
 
     def __init__(
@@ -86,15 +140,17 @@ class Capture:
         policy: CookiePolicy,
         admins: frozenset[str],
         now: Callable[[], datetime],
-        platform: PlatformCookie | None = None,
-        proxies: Sequence[Network] = (),
+        logins: Logins,
+        sources: Sources,
     ) -> None:
         self._store = store
         self._policy = policy
         self._admins = admins
         self._now = now
-        self._platform = platform
-        self._proxies = proxies
+        self._logins = logins
+        self._resolvers = sources.resolvers
+        self._platform = sources.platform
+        self._proxies = sources.proxies
 
     def session_of(self, handler: JupyterHandler, kernel_id: str | None) -> Record | None:
         """Return the record of this request's login, on one kernel or on none.
@@ -109,6 +165,8 @@ class Capture:
         if handler.current_user is None:
             return None
         login = self.login(handler)
+        if self._logins.get(login.key) is None:
+            self._logins.saw(login, evidence_of(handler))
         first = self._store.find(login.key, None)
         if first is not None and login.user.is_anonymous:
             # Jupyter makes a token client up anew at each request: the first name stays.
@@ -119,15 +177,55 @@ class Capture:
 
     def login(self, handler: JupyterHandler) -> Login:
         """Return the login that an authenticated request belongs to."""
-        login = _login_of(handler, self._user_of(handler))
+        return self.login_of(handler, handler.current_user)
+
+    def login_of(self, handler: JupyterHandler, server_user: ServerUser) -> Login:
+        """Return the same, where the handler does not know its user yet."""
+        kept, login = getattr(handler, _KEPT, (None, None))
+        if kept is not server_user:  # a login form changes the user of its request
+            login = self._login(handler, server_user)
+            setattr(handler, _KEPT, (server_user, login))
+        return cast("Login", login)
+
+    def renewal(self, handler: JupyterHandler) -> tuple[str, str] | None:
+        """Return the keys of a login before and after this very answer, if it renews a cookie."""
+        _, login = getattr(handler, _KEPT, (None, None))
+        value = _cookie_being_set(handler)
+        if login is None or login.credential != "cookie" or not value:
+            return None
+        return login.key, _cookie_key(login.user, value)
+
+    def key_being_given(self, handler: JupyterHandler, server_user: ServerUser) -> str | None:
+        """Return the key of the login whose cookie this very answer sets; None if it sets none."""
+        value = _cookie_being_set(handler)
+        return _cookie_key(self._user_of(handler, server_user), value) if value else None
+
+    def _login(self, handler: JupyterHandler, server_user: ServerUser) -> Login:
+        login = _login_of(handler, self._user_of(handler, server_user))
+        if not handler.identity_provider.auth_enabled:
+            return self._of_person(handler, dataclasses.replace(login, credential="open"))
+        resolution = resolve(self._resolvers, handler, server_user)
+        # Our own signature is worth more than a token that we do not verify.
+        if resolution.key is not None and login.credential != "cookie":
+            key = _digest("resolved", login.person, resolution.key)
+            login = dataclasses.replace(login, key=key, credential="resolver")
+        login = dataclasses.replace(
+            login, key=self._logins.canonical(login.key), expiry=resolution.expiry
+        )
+        return self._of_person(handler, login)
+
+    def _of_person(self, handler: JupyterHandler, login: Login) -> Login:
         named = self._platform_user(handler) if login.user.is_anonymous else None
-        if named is None:
-            return login
+        return login if named is None else self._named(handler, login, named)
+
+    def _named(self, handler: JupyterHandler, login: Login, named: User) -> Login:
+        """Return the login of a person whom the platform's cookie names."""
         proxied = self._is_proxied(handler)
         # Not the person of an account. Who comes past the proxy writes any name he likes, and
         # is one with his own login only.
         person = f"platform:{named.username}" if proxied else f"claimed:{login.person}"
-        return Login(
+        return dataclasses.replace(
+            login,
             key=_digest("platform", person, named.username, login.key),
             person=person,
             user=named,
@@ -167,6 +265,8 @@ class Capture:
         known = self._store.find(login.key, kernel_id)
         record = self._record(handler, login, kernel_id, known)
         self._store.put(record)
+        if known is None:
+            self._logins.announce("started", record)
         return record
 
     def _record(
@@ -183,10 +283,11 @@ class Capture:
             authenticated_at=old.authenticated_at if old else now,
             last_seen_at=now,
             revision=old.revision if old else 0,
+            **self._logins.face(login.key),
         )
         # No kernel can ask for the cookies of a session that is on none.
         cookies = self._cookies(handler) if kernel_id is not None else CookieJar()
-        record = Record(session, login.key, login.person, b"", cookies)
+        record = Record(session, login.key, login.person, b"", cookies, login.credential)
         if known and old and _unchanged(known, record):
             return dataclasses.replace(record, stamp=known.stamp)
         session = dataclasses.replace(session, revision=session.revision + 1)
@@ -199,8 +300,7 @@ class Capture:
         )
         return dataclasses.replace(jar, cookies=visible.cookies, withheld=visible.withheld)
 
-    def _user_of(self, handler: JupyterHandler) -> User:
-        user: ServerUser = handler.current_user
+    def _user_of(self, handler: JupyterHandler, user: ServerUser) -> User:
         extra = {k: v for k, v in vars(user).items() if k not in _STANDARD_FIELDS}
         groups = extra.get("groups")
         listed = groups if isinstance(groups, list | tuple | set | frozenset) else ()
@@ -226,9 +326,10 @@ def _unchanged(known: Record, record: Record) -> bool:
 
     A session of a new revision makes the kernel ask for the cookies again.
     """
+    old, new = known.session, record.session
     return (
-        known.session.user is record.session.user
-        and known.session.verified == record.session.verified
+        old.user is new.user
+        and all(getattr(old, name) == getattr(new, name) for name in _TOLD)
         and known.cookies == record.cookies
     )
 
@@ -245,15 +346,25 @@ def _login_of(handler: JupyterHandler, user: User) -> Login:
     provider: IdentityProvider = handler.identity_provider
     verified = bool(provider.auth_enabled)
     shown = _valid_login_cookie(handler) or _login_cookie_being_set(handler) or ""
-    token = "" if shown else (provider.get_token(handler) or "")
+    # A named user may add any token to a request, and would be somebody new each time.
+    checked = user.is_anonymous or getattr(handler, "_token_authenticated", False)
+    token = (provider.get_token(handler) or "") if checked and not shown else ""
+    credential = "cookie" if shown else "token" if token else ""
     if not user.is_anonymous:
-        key = _digest("named", user.username, shown, token)
-        return Login(key, f"user:{user.username}", user, verified)
+        key = _cookie_key(user, shown) if not token else _digest("named", user.username, "", token)
+        return Login(key, f"user:{user.username}", user, verified, credential=credential)
     if token:
         key = _digest("token", token)
-        return Login(key, f"token:{key}", user, verified)
-    key = _digest("made-up", user.username, shown)
-    return Login(key, f"made-up:{user.username}", user, verified)
+        return Login(key, f"token:{key}", user, verified, credential=credential)
+    key = _cookie_key(user, shown)
+    return Login(key, f"made-up:{user.username}", user, verified, credential=credential)
+
+
+def _cookie_key(user: User, shown: str) -> str:
+    """Return the key of a login that shows this login cookie, or nothing at all."""
+    if user.is_anonymous:
+        return _digest("made-up", user.username, shown)
+    return _digest("named", user.username, shown, "")
 
 
 def _login_cookie_being_set(handler: JupyterHandler) -> str | None:
@@ -264,8 +375,26 @@ def _login_cookie_being_set(handler: JupyterHandler) -> str | None:
     """
     if "text/html" not in handler.request.headers.get("Accept", ""):
         return None
+    return _cookie_being_set(handler)
+
+
+def _cookie_being_set(handler: JupyterHandler) -> str | None:
     morsel = getattr(handler, "_new_cookie", {}).get(login_cookie_name(handler))
     return morsel.value or None if morsel is not None else None
+
+
+def evidence_of(handler: JupyterHandler) -> Evidence:
+    """Return what it takes to ask the authority about this request again."""
+    request = handler.request
+    return Evidence(
+        uri=request.uri or "/",
+        headers=request.headers,
+        host=request.host,
+        remote_ip=request.remote_ip or "",
+        protocol=request.protocol,
+        version=request.version,
+        context=getattr(request.connection, "context", None),
+    )
 
 
 def _cookie_headers(handler: JupyterHandler) -> list[str]:

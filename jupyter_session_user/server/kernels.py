@@ -158,7 +158,7 @@ class Kernels:
     def _visitor_stamp(self, reference: weakref.ref[KernelManager], visitor: Visitor) -> bytes:
         self._noted(reference())
         record = visitor.record
-        return _NOBODY_YET if record is None else self._capture.latest(record).stamp
+        return _NOBODY_YET if record is None else self._origin.stamp_of(record)
 
     def _stamp(self, reference: weakref.ref[KernelManager]) -> bytes:
         manager = reference()

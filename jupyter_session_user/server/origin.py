@@ -13,7 +13,7 @@ websocket's handler lives as long as its socket and therefore never counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -22,7 +22,9 @@ from jupyter_server.base.call_context import CallContext
 from jupyter_server.base.handlers import JupyterHandler
 from tornado.websocket import WebSocketHandler
 
+from jupyter_session_user.core.refusal import sentence
 from jupyter_session_user.core.stamp import unknown_stamp
+from jupyter_session_user.errors import SessionExpired, SessionRevoked
 from jupyter_session_user.store.base import Record
 
 if TYPE_CHECKING:
@@ -62,10 +64,13 @@ class Origin:
 
     Args:
         capture: Turns a live request into a session.
+        over: ``login key -> state``: how a login came to its end; None as long as messages of
+            it may go to a kernel.
     """
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, over: Callable[[str], str | None]) -> None:
         self._capture = capture
+        self._over = over
 
     def record(self, kernel_id: str | None) -> Record | None:
         """Return the session of the live request; None without one."""
@@ -73,18 +78,37 @@ class Origin:
         return None if handler is None else self._capture.session_of(handler, kernel_id)
 
     def stamp(self, kernel_id: str) -> bytes:
-        """Return the stamp for a message that is being built now for this kernel."""
+        """Return the stamp for a message that is being built now for this kernel.
+
+        Raises:
+            SessionExpired: It would be in the name of a login that is over.
+        """
         queued = _sent_for.get()
         if queued is not _UNSET:
-            return _stamp_on(kernel_id, queued)
+            return self._stamp_on(kernel_id, queued)
         if live_request() is None:
             return _NO_REQUEST
         record = self.record(kernel_id)
-        return _NOBODY if record is None else record.stamp
+        return _NOBODY if record is None else self.stamp_of(record)
 
+    def stamp_of(self, record: Record) -> bytes:
+        """Return the stamp of a session, as it is now, for a message in its name.
 
-def _stamp_on(kernel_id: str, record: object) -> bytes:
-    """Return the record's stamp, but never that of a session on another kernel."""
-    if isinstance(record, Record) and record.session.kernel_id == kernel_id:
-        return record.stamp
-    return _NO_REQUEST
+        Raises:
+            SessionExpired: Its login is over; what a page or a queue began ends here.
+        """
+        state = self.over(record)
+        if state is not None:
+            kind = SessionExpired if state == "expired" else SessionRevoked
+            raise kind(sentence(state), state=state)
+        return self._capture.latest(record).stamp
+
+    def over(self, record: Record) -> str | None:
+        """Return how the login of a session came to its end; None if it may go on."""
+        return self._over(record.key)
+
+    def _stamp_on(self, kernel_id: str, record: object) -> bytes:
+        """Return the record's stamp, but never that of a session on another kernel."""
+        if isinstance(record, Record) and record.session.kernel_id == kernel_id:
+            return self.stamp_of(record)
+        return _NO_REQUEST

@@ -6,10 +6,12 @@ In configuration files both are ``c.JupyterSessionUser``.
 from __future__ import annotations
 
 import ipaddress
+import math
 from typing import Any
 
-from traitlets import Bool, Dict, Float, HasTraits, Int, List, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, validate
 
+from jupyter_session_user.core.lifecycle import Limits
 from jupyter_session_user.core.platform_cookie import PlatformCookie
 from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookiePolicy
 from jupyter_session_user.errors import ConfigurationError
@@ -103,6 +105,121 @@ class Settings(HasTraits):
         Jupyter Server makes them.""",
     )
 
+    expired_session_policy = Enum(
+        ["quarantine", "flag", "close"],
+        default_value="quarantine",
+        config=True,
+        help="""What becomes of a kernel's websocket when its login is over. "quarantine": it
+        stays open, nothing reaches the kernel, and every request is answered with an error
+        that says so. "flag": messages go on, and the kernel is told that the session is over.
+        "close": it is closed with code 4401; JupyterLab then says that the kernel died.""",
+    )
+
+    expiry_warning = Float(
+        300.0,
+        min=0,
+        config=True,
+        help="""How long before its end a login counts as expiring, in seconds. 0 gives no
+        warning.""",
+    )
+
+    idle_timeout = Float(
+        None,
+        allow_none=True,
+        min=1,
+        config=True,
+        help="""How long a login lasts in which a person does nothing, in seconds: opens no
+        page, runs, saves and clicks nothing. None, the default, ends no login for that.""",
+    )
+
+    absolute_timeout = Float(
+        None,
+        allow_none=True,
+        min=1,
+        config=True,
+        help="""How long a login lasts whatever is done, in seconds since this server first saw
+        it. None, the default, ends no login for that.""",
+    )
+
+    revalidate_interval = Float(
+        60.0,
+        allow_none=True,
+        min=0.1,
+        config=True,
+        help="""How often the identity provider and the authorizer are asked again about a
+        login that has a kernel's websocket open, in seconds. Each login is asked about a
+        little earlier than that, at random. None never asks: who is thrown out at the
+        provider then keeps his open kernels.""",
+    )
+
+    revalidate_timeout = Float(
+        10.0,
+        min=0.1,
+        config=True,
+        help="""How long such an answer may take, in seconds. One that takes longer is none:
+        the login goes on, and is shown as degraded.""",
+    )
+
+    revalidate_concurrency = Int(
+        8,
+        min=1,
+        config=True,
+        help="""About how many logins the provider is asked at the same time.""",
+    )
+
+    max_connection_age = Float(
+        None,
+        allow_none=True,
+        min=1,
+        config=True,
+        help="""How old a kernel's websocket may get, in seconds, before it is closed so that
+        the browser makes a new one. A proxy that says by a header who somebody is looks only
+        at new connections, so this is how its logout gets here. None, the default, sets no
+        limit.""",
+    )
+
+    revoked_block = Float(
+        600.0,
+        min=0,
+        config=True,
+        help="""How long a revoked login is refused where nothing tells it from the person's
+        next one, in seconds: behind a proxy that sets a header and nothing else. A login that
+        shows a cookie, a token or a JWT of its own is refused for good.""",
+    )
+
+    resolvers = List(
+        Unicode(),
+        default_value=["jwt", "signed_cookie"],
+        config=True,
+        help="""Who knows until when a login is good, asked in this order: names of the entry
+        points `jupyter_session_user.resolvers`. `jwt`: the `exp` of the JWT in `jwt_cookie` or
+        `jwt_header`. `signed_cookie`: the age of Jupyter's login cookie, an estimate, which
+        warns and ends nothing. `custom`: the function in `session_resolver`. An empty list
+        asks nobody.""",
+    )
+
+    jwt_cookie = Unicode(
+        "",
+        config=True,
+        help="""Name of a cookie that holds a JWT which the identity provider verifies. The
+        login is over when its `exp` has come. Empty: no such cookie is looked at.""",
+    )
+
+    jwt_header = Unicode(
+        "",
+        config=True,
+        help="""Name of a request header that holds such a JWT, with or without "Bearer ".
+        Empty: no such header is looked at.""",
+    )
+
+    session_resolver = Unicode(
+        "",
+        config=True,
+        help="""Import name of a function `(handler, user)` that returns when the login ends:
+        seconds since the epoch, an aware datetime, a `Resolution`, or None where it does not
+        know. It must not wait. Asked where `resolvers` names `custom`. Empty: none.""",
+    )
+
     @validate("credential_cookies", "share_cookies", "admin_users")
     def _check_names(self, proposal: Any) -> Any:
         """Refuse what a command line made of a Python list: it would match no name at all."""
@@ -116,6 +233,14 @@ class Settings(HasTraits):
         """Return which cookies may leave the server."""
         return CookiePolicy(
             credential=tuple(self.credential_cookies), share=tuple(self.share_cookies)
+        )
+
+    def limits(self) -> Limits:
+        """Return the timeouts of logins."""
+        return Limits(
+            warning=self.expiry_warning,
+            idle=math.inf if self.idle_timeout is None else self.idle_timeout,
+            absolute=math.inf if self.absolute_timeout is None else self.absolute_timeout,
         )
 
     def platform_cookie(self) -> PlatformCookie | None:

@@ -95,3 +95,20 @@ async def test_a_forged_request_id_borrows_nobodys_name(people):
         assert await result(people[1], forged) == "bob"
         assert await result(people[0], slow) == "alice"
         assert await result(people[0], waiting) == "alice"
+
+
+async def test_a_cell_whose_login_is_over_before_its_turn_does_not_run(people, tmp_path):
+    """Alice queues behind bob's cell, then all her logins are revoked; carol's cell still runs."""
+    alice, bob, carol = people
+    flag, mark = tmp_path / "flag", tmp_path / "mark"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(flag)!r}).exists(): time.sleep(.02)"
+    async with kernel_of(bob) as kernel_id:
+        first = await queue(bob, kernel_id, wait + WHO)
+        hers = await queue(alice, kernel_id, f"open({str(mark)!r}, 'w')", cell_id="hers")
+        last = await queue(carol, kernel_id, WHO, cell_id="carol's")
+        await alice.json("api/session-user/logout-everywhere", method="POST", body={})
+        flag.touch()
+        assert [await result(p, w) for p, w in ((bob, first), (carol, last))] == ["bob", "carol"]
+        answer = json.loads((await bob.fetch(hers)).body)
+        assert "SessionRevoked" in answer["outputs"]
+        assert not mark.exists()

@@ -114,7 +114,10 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
 
 
 class SignedCookieHandler(APIHandler):
-    """Sets a cookie that the server signed ``age`` days ago."""
+    """Sets a cookie that the server signed ``age`` days ago; a login cookie is only shown.
+
+    A request whose answer sets one goes on with that login, from the server's point of view.
+    """
 
     @web.authenticated
     async def get(self) -> None:
@@ -126,7 +129,8 @@ class SignedCookieHandler(APIHandler):
             self.get_argument("value"),
             clock=lambda: time.time() - age * 86_400,
         ).decode()
-        self.set_cookie(name, signed)
+        if name != self.identity_provider.get_cookie_name(self):
+            self.set_cookie(name, signed)
         self.finish(json.dumps({"raw": signed}))
 
 

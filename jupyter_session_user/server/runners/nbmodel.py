@@ -8,10 +8,12 @@ and put back when it runs. Two functions of that package are wrapped; they have 
 from __future__ import annotations
 
 import functools
+import json
 import sys
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from jupyter_session_user.core.refusal import error_content
 from jupyter_session_user.server.origin import sent_for
 
 if TYPE_CHECKING:
@@ -60,6 +62,15 @@ def _original(function: Any) -> Any:
     return function.__wrapped__ if hasattr(function, _MARK) else function
 
 
+def _refused(state: str) -> dict[str, Any]:
+    """Return a result for a cell that was queued before its login was over.
+
+    Not "error": nbmodel would then drop what other people have queued.
+    """
+    output = {"output_type": "error", **error_content(state)}
+    return {"status": "aborted", "execution_count": None, "outputs": json.dumps([output])}
+
+
 class _Queue:
     """Whose request queued which cell."""
 
@@ -87,7 +98,11 @@ class _Queue:
 
         @functools.wraps(execute)
         async def stamped(client: Any, ydoc: Any, snippet: Any, metadata: Any, *args: Any) -> Any:
-            with sent_for(self._records.pop((metadata or {}).get("request_id", ""), None)):
+            record = self._records.pop((metadata or {}).get("request_id", ""), None)
+            state = None if record is None else self._origin.over(record)
+            if state is not None:
+                return _refused(state)
+            with sent_for(record):
                 return await execute(client, ydoc, snippet, metadata, *args)
 
         setattr(stamped, _MARK, True)

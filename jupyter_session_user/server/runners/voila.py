@@ -16,8 +16,8 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets.config import LoggingConfigurable
 
-from jupyter_session_user.server.context import build_context
-from jupyter_session_user.server.runners.visitors import preheating
+from jupyter_session_user.server.context import Host, build_context, ends_the_program
+from jupyter_session_user.server.runners.visitors import preheating, runner_request
 from jupyter_session_user.server.settings import Settings
 from jupyter_session_user.server.websocket import StampedConnection
 
@@ -41,10 +41,14 @@ class SessionUserKernelManager(AsyncMappingKernelManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        settings = JupyterSessionUser(parent=self)
-        self.session_user = build_context(
-            settings, self, lambda: self._voila.cookie_secret, self.log
+        host = Host(
+            cookie_secret=lambda: self._voila.cookie_secret,
+            application=lambda: getattr(self._voila, "app", None),
+            events=None,
+            log=self.log,
         )
+        with ends_the_program(self.log):
+            self.session_user = build_context(JupyterSessionUser(parent=self), self, host)
         hand_out = getattr(self, "get_rendered_notebook", None)
         if hand_out is not None:  # Voila's subclass has it, when it preheats
             self.get_rendered_notebook = self._handing_over(hand_out)
@@ -55,6 +59,9 @@ class SessionUserKernelManager(AsyncMappingKernelManager):
 
     async def _async_start_kernel(self, **kwargs: Any) -> str:
         """Start a kernel; one for the pool is nobody's, whoever's request fills the pool."""
+        handler = runner_request()
+        if handler is not None:
+            self.session_user.gate.guard(handler.identity_provider)
         ahead = (kwargs.get("env") or {}).get("VOILA_PREHEAT") == "True"
         with preheating(ahead):
             kernel_id: str = await super()._async_start_kernel(**kwargs)
