@@ -1,4 +1,4 @@
-"""The command line: ``jupyter session-user enable | disable | doctor``."""
+"""The command line: ``jupyter session-user enable | disable | doctor | sessions | revoke``."""
 
 # ruff: noqa: T201 - it speaks to the person at the terminal
 from __future__ import annotations
@@ -6,25 +6,31 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-from jupyter_session_user.cli import doctor, voila_config
+from jupyter_session_user.cli import doctor, sessions, voila_config
 from jupyter_session_user.errors import SessionUserError
 
 __all__ = ["main"]
+
+T = TypeVar("T")
+
+_LIST = "'jupyter session-user sessions'"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status.
 
     Returns:
-        0 if all is well, 1 if ``doctor`` found something to mend, 2 for errors.
+        0 if all is well; 1 if ``doctor`` found something to mend, or ``revoke`` could not
+        revoke something; 2 for errors.
     """
     options = _parser().parse_args(argv)
     try:
         status: int = options.run(options)
     except (SessionUserError, OSError) as error:
-        print(f"jupyter session-user: {error}", file=sys.stderr)
+        _complain(error)
         return 2
     return status
 
@@ -60,7 +66,29 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("doctor", help="say what works here, and how to mend the rest")
     check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.set_defaults(run=_doctor)
+    _add_sessions(commands)
     return parser
+
+
+def _add_sessions(commands: Any) -> None:
+    show = commands.add_parser(
+        "sessions", help="list who is logged in at the servers that run here"
+    )
+    show.add_argument("--json", action="store_true", help="print JSON, for programs")
+    show.set_defaults(run=_sessions)
+    revoke = commands.add_parser(
+        "revoke",
+        help="end logins at the servers that run here, at once",
+        description="End logins at once: nothing that their browsers send reaches a kernel.",
+    )
+    who = revoke.add_mutually_exclusive_group(required=True)
+    who.add_argument("session", nargs="*", default=[], metavar="ID", help="as 'sessions' prints it")
+    who.add_argument("--user", metavar="NAME", help="all logins of this username")
+    revoke.set_defaults(run=_revoke)
+    for command in (show, revoke):
+        command.add_argument(
+            "--server", metavar="URL|PORT", help="only this server, not all that run here"
+        )
 
 
 def _enable(options: argparse.Namespace) -> int:
@@ -84,6 +112,64 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         print("\n".join(finding.line() for finding in findings))
     return int(any(finding.verdict == "mend" for finding in findings))
+
+
+def _sessions(options: argparse.Namespace) -> int:
+    listed = [(s, _or_complain(s.sessions)) for s in sessions.find(options.server)]
+    answered = [(server, many) for server, many in listed if many is not None]
+    if options.json:
+        lines = [{"server": server.url, **one} for server, many in answered for one in many]
+        print(json.dumps(lines, indent=2))
+    else:
+        print("\n\n".join(f"{server.url}\n{sessions.table(many)}" for server, many in answered))
+    return 2 if len(answered) < len(listed) else 0
+
+
+def _revoke(options: argparse.Namespace) -> int:
+    servers = sessions.find(options.server)
+    if options.user is not None:
+        return _revoke_user(servers, options.user)
+    everything = [
+        (server, one) for server in servers for one in _or_complain(server.sessions) or ()
+    ]
+    done = [_revoke_one(everything, given) for given in options.session]
+    return 0 if all(done) else 1
+
+
+def _revoke_user(servers: Sequence[sessions.Server], username: str) -> int:
+    answers = [_or_complain(server.revoke_user, username) for server in servers]
+    revoked = sum(filter(None, answers))
+    print(f"{revoked} login{'' if revoked == 1 else 's'} revoked")
+    if not any(answers) and None not in answers:
+        _complain(f"nobody called {username!r} is logged in; see {_LIST}")
+    return 0 if revoked and None not in answers else 1
+
+
+def _revoke_one(everything: Sequence[tuple[sessions.Server, dict[str, Any]]], given: str) -> bool:
+    """Revoke the login of one session; tell whether that was done."""
+    found = [one for one in everything if sessions.matches(one[1]["id"], given)]
+    if len(found) != 1:
+        said = "more than one session begins with" if found else "there is no session"
+        _complain(f"{said} {given!r}; take an id from {_LIST}")
+        return False
+    ((server, model),) = found
+    if not _or_complain(server.revoke, model["id"]):
+        return False
+    print(f"revoked: {sessions.short(model['id'])}, {model['user']['username']!r}")
+    return True
+
+
+def _or_complain(call: Callable[..., T], *arguments: str) -> T | None:
+    """Return what a server answers; None, with a line for the person, where it does not."""
+    try:
+        return call(*arguments)
+    except SessionUserError as error:
+        _complain(error)
+        return None
+
+
+def _complain(error: object) -> None:
+    print(f"jupyter session-user: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

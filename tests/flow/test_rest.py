@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.resources
 import json
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import jsonschema
 import pytest
 from servers import DEMO, PASSWORDS, kernel_of, opened, own_server, people_on, username
 from tornado.httpclient import HTTPResponse
+from tornado.web import RequestHandler
 
 from jupyter_session_user.server.handlers import ROUTES
 from jupyter_session_user.testing.local_server import LocalServer
@@ -19,7 +21,7 @@ from jupyter_session_user.testing.people import Person
 OPENAPI = json.loads(
     importlib.resources.files("jupyter_session_user.server").joinpath("openapi.json").read_text()
 )
-PATHS = [path.lstrip("/") for path in OPENAPI["paths"]]
+PATHS = ["api/session-user/me", "api/session-user/sessions"]
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +61,20 @@ async def ask(person: Person, path: str) -> Any:
 
 
 def test_every_route_is_described_and_every_description_is_a_route():
-    """``openapi.json`` and the handlers name the same addresses, and GET alone."""
-    routes = {pattern for pattern, _ in ROUTES if not pattern.endswith(".*")}
-    assert routes == set(PATHS)
-    assert all(list(methods) == ["get"] for methods in OPENAPI["paths"].values())
-    jsonschema.Draft202012Validator.check_schema(OPENAPI["components"]["schemas"]["Session"])
+    """``openapi.json`` and the handlers name the same addresses, with the same methods."""
+    routes = {
+        f"/{pattern}".replace(r"([\w-]+)", "{id}"): {
+            method.lower()
+            for method in handler.SUPPORTED_METHODS
+            if getattr(handler, method.lower()) is not getattr(RequestHandler, method.lower())
+        }
+        - {"options"}  # Jupyter's own, for all API handlers
+        for pattern, handler in ROUTES
+        if not pattern.endswith(".*")
+    }
+    assert routes == {path: set(methods) for path, methods in OPENAPI["paths"].items()}
+    for schema in OPENAPI["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
 
 
 async def test_me_is_whoever_asks(alice, bob):
@@ -72,6 +83,17 @@ async def test_me_is_whoever_asks(alice, bob):
     assert (hers["user"]["username"], his["user"]["username"]) == ("alice", "bob")
     assert hers["kernel_id"] is None and hers["verified"] is True
     assert hers["user"]["groups"] == ["finance"]
+
+
+async def test_me_tells_the_time_and_how_it_stands_with_the_login(alice, bob):
+    """``server_time`` is now, and ``expires_at`` is after it: a browser needs no right clock."""
+    for person in (alice, bob):
+        me = await ask(person, PATHS[0])
+        now = datetime.fromisoformat(me["server_time"].replace("Z", "+00:00"))
+        assert abs((now - datetime.now(timezone.utc)).total_seconds()) < 60
+        assert (me["state"], me["degraded"]) == ("active", False)
+        assert me["expiry_source"] == "estimated"
+        assert me["expires_at"] > me["server_time"]
 
 
 async def test_people_see_their_own_sessions_only(alice, bob):
@@ -115,7 +137,7 @@ async def test_who_may_not_read_gets_403_as_json(guarded_server, path):
     await ask(alice, path)
 
 
-@pytest.mark.parametrize("path", ["", "me/", "meme", "sessions/1", "../session-user/x", "ME"])
+@pytest.mark.parametrize("path", ["", "me/", "meme", "sessions/1/2", "../session-user/x", "ME"])
 async def test_other_addresses_are_404_as_json(alice, path):
     """A program can read the error of an address that does not exist."""
     response = await alice.fetch(f"api/session-user/{path}")
@@ -126,8 +148,8 @@ async def test_other_addresses_are_404_as_json(alice, path):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_nothing_can_be_changed(alice, method):
-    """The routes answer GET; every other method is refused."""
+async def test_these_change_nothing(alice, method):
+    """What answers GET answers nothing else."""
     for path in PATHS:
         assert (await alice.fetch(path, method=method, body={})).code == 405
 
@@ -150,6 +172,8 @@ async def test_fields_beyond_the_description_are_not_sent(alice, kernel):
     async with opened(alice, kernel) as hers:
         await username(hers)
     schemas = OPENAPI["components"]["schemas"]
+    known = {*schemas["Session"]["properties"], *schemas["Me"]["properties"]}
+    assert set(await ask(alice, "api/session-user/me")) <= known
     for session in await ask(alice, "api/session-user/sessions"):
         assert set(session) <= set(schemas["Session"]["properties"])
         assert set(session["user"]) == set(schemas["User"]["properties"])

@@ -1,0 +1,219 @@
+"""The sessions of the servers that run here: list them, and revoke logins.
+
+A running server leaves its address and a secret in the runtime directory, in a file that its
+user alone can read (``server/operator.py``). The secret goes to that address and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jupyter_core.paths import jupyter_runtime_dir
+from jupyter_server.utils import check_pid
+
+from jupyter_session_user.core.secret import Secret
+from jupyter_session_user.errors import SessionUserError
+
+__all__ = ["Server", "find", "matches", "short", "table"]
+
+TIMEOUT_S = 10.0
+
+#: Of the characters of a session id, as the table shows it: 72 random bits.
+_SHORT = 12
+_WIDEST = 40  # characters of a username
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over the socket that ``ServerApp.sock`` names."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket's file."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(TIMEOUT_S)
+        self.sock.connect(self._path)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server.
+
+    Attributes:
+        url: Its base address, with a slash at the end.
+        authorization: The header that proves that we may.
+        certfile: The certificate that it shows; empty without TLS.
+        sock: The file of its Unix socket; empty if it has an address.
+    """
+
+    url: str
+    authorization: Secret = field(repr=False)
+    certfile: str = ""
+    sock: str = ""
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return everybody's sessions.
+
+        Raises:
+            SessionUserError: The server does not answer, or refuses.
+        """
+        answer: list[dict[str, Any]] = self._ask("GET", "sessions")
+        return answer
+
+    def revoke(self, session_id: str) -> bool:
+        """Revoke the login that a session belongs to; return True.
+
+        Raises:
+            SessionUserError: The server does not answer, or refuses.
+        """
+        self._ask("DELETE", f"sessions/{session_id}")
+        return True
+
+    def revoke_user(self, username: str) -> int:
+        """Revoke all logins of a person; return how many there were.
+
+        Raises:
+            SessionUserError: The server does not answer, or refuses.
+        """
+        answer = self._ask("POST", "logout-everywhere", {"username": username})
+        revoked: int = answer["revoked"]
+        return revoked
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body)
+        headers = {"Authorization": self.authorization.reveal()}
+        target = f"{urlsplit(self.url).path}api/session-user/{path}"
+        try:
+            with contextlib.closing(self._connection()) as connection:
+                connection.request(method, target, data, headers)
+                response = connection.getresponse()
+                text = response.read()
+            answer = json.loads(text) if text else None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise SessionUserError(
+                f"{self.url} does not answer ({type(error).__name__}); look at its log, or "
+                "restart it"
+            ) from None
+        if response.status >= http.client.BAD_REQUEST:
+            said = answer.get("message") if isinstance(answer, dict) else None
+            raise SessionUserError(f"{self.url}: {response.status}, {said}")
+        return answer
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.sock:
+            return _UnixConnection(self.sock)
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        if parts.scheme != "https":
+            return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
+        return http.client.HTTPSConnection(
+            host, parts.port, timeout=TIMEOUT_S, context=_trusting(self.certfile)
+        )
+
+
+def _trusting(certfile: str) -> ssl.SSLContext:
+    """Return what accepts this one certificate, whatever name is in it: we know the server."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(certfile)
+    # It need not be signed by anything that is trusted here.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def find(wanted: str | None) -> list[Server]:
+    """Return the running servers of this user.
+
+    Args:
+        wanted: Address or port of one of them; None for all.
+
+    Raises:
+        SessionUserError: There is none, or not that one.
+    """
+    folder = Path(jupyter_runtime_dir())
+    servers = [s for path in sorted(folder.glob("session-user-*.json")) if (s := _read(path))]
+    if not servers:
+        raise SessionUserError(
+            f"no running server in {folder}; start one with the extension, or run this as the "
+            "user who started it, with the same JUPYTER_RUNTIME_DIR"
+        )
+    chosen = [server for server in servers if wanted is None or _is(server, wanted)]
+    if not chosen:
+        there = " or ".join(server.url for server in servers)
+        raise SessionUserError(f"no running server is {wanted}; write --server {there}")
+    return chosen
+
+
+def _read(path: Path) -> Server | None:
+    """Return the server that wrote this file; None if it is gone, and then the file goes, too."""
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+        if info["hostname"] != socket.gethostname():
+            return None  # a home directory that several machines share
+        if not check_pid(info["pid"]):
+            path.unlink(missing_ok=True)
+            return None
+        return Server(
+            info["url"], Secret(info["authorization"]), info["certfile"], info["sock"] or ""
+        )
+    except (OSError, ValueError, LookupError, TypeError):
+        return None  # it is being written, or is nobody's
+
+
+def _is(server: Server, wanted: str) -> bool:
+    if wanted.isdecimal():
+        return urlsplit(server.url).port == int(wanted)
+    return server.url.rstrip("/") == wanted.rstrip("/")
+
+
+def short(session_id: str) -> str:
+    """Return enough of an id to find it again; no dash in front, which would be an option."""
+    return session_id.lstrip("-")[:_SHORT]
+
+
+def matches(session_id: str, given: str) -> bool:
+    """Tell whether a person means this session by what is given: all of the id, or its start."""
+    start = given.lstrip("-")
+    return len(start) >= _SHORT and session_id.lstrip("-").startswith(start)
+
+
+def table(sessions: Sequence[dict[str, Any]]) -> str:
+    """Return the sessions as a table for people."""
+    rows = [("USERNAME", "STATE", "EXPIRES", "KERNEL", "SESSION"), *map(_row, sessions)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def _row(session: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    state = session["state"] + (" (degraded)" if session["degraded"] else "")
+    kernel = (session["kernel_id"] or "-")[:8]
+    username = _printable(session["user"]["username"])
+    return username, state, _expires(session), kernel, short(session["id"])
+
+
+def _expires(session: dict[str, Any]) -> str:
+    """Return the time in the terminal's time zone; what is not exact has a tilde in front."""
+    if session["expires_at"] is None:
+        return "-"
+    moment = datetime.fromisoformat(session["expires_at"].replace("Z", "+00:00")).astimezone()
+    guess = "~" if session["expiry_source"] == "estimated" else ""
+    return f"{guess}{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _printable(text: str) -> str:
+    """Return the text without what a terminal would obey."""
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return shown if len(shown) <= _WIDEST else shown[: _WIDEST - 1] + "…"

@@ -1,0 +1,119 @@
+"""Events: what happens to sessions can be written to a file, without what nobody may know."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from jupyter_events import EventLogger
+from servers import DEMO, PASSWORDS, eventually, kernel_of, opened, own_server, people_on, username
+
+from jupyter_session_user.core.session import Session
+from jupyter_session_user.core.user import User
+from jupyter_session_user.server.events import SCHEMA_ID, SessionEvents
+from jupyter_session_user.store.base import Record
+from jupyter_session_user.testing.local_server import LocalServer
+
+CONFIG = """
+import logging, os
+c.EventLogger.handlers = [logging.FileHandler(os.environ["HOME"] + "/sessions.jsonl")]
+"""
+
+RECORD = Record(
+    Session(id="s1", user=User("alice"), source="test", verified=True), "k3y", "p3rson", b"st4mp"
+)
+
+
+def events_of(server: LocalServer, name: str | None = None) -> list[dict[str, Any]]:
+    """Return what was written of one person, or of all."""
+    lines = (server.home / "sessions.jsonl").read_text().splitlines()
+    events = [event for event in map(json.loads, lines) if event["__schema__"] == SCHEMA_ID]
+    return [event for event in events if name in {None, event["username"]}]
+
+
+def actions(events: list[dict[str, Any]]) -> list[str]:
+    """Return what happened."""
+    return [event["action"] for event in events]
+
+
+async def test_two_peoples_sessions_in_a_file():
+    """Each begins, on the server and on the kernel; alice signs out, bob is revoked."""
+    with own_server(*DEMO, config={"jupyter_server_config.py": CONFIG}) as running:
+        alice, bob = await people_on(running)
+        async with kernel_of(alice) as kernel, opened(bob, kernel) as his:
+            assert await username(his) == "bob"
+            here = {s["kernel_id"]: s["id"] for s in await bob.json("api/session-user/sessions")}
+            assert set(here) == {None, kernel}
+            path = f"api/session-user/sessions/{here[kernel]}"
+            assert (await bob.fetch(path, method="DELETE")).code == 204
+            bobs = events_of(running, "bob")
+        await alice.fetch("logout")
+        await eventually(lambda: "ended" in actions(events_of(running, "alice")))
+        text = (running.home / "sessions.jsonl").read_text()
+    assert {(e["action"], e["kernel_id"], e["session_id"]) for e in bobs} == {
+        (action, kernel_id, session_id)
+        for action in ("started", "revoked")
+        for kernel_id, session_id in here.items()
+    }
+    assert {(e["action"], e["state"]) for e in bobs} == {
+        ("started", "active"),
+        ("revoked", "revoked"),
+    }
+    assert {e["expiry_source"] for e in bobs} == {"estimated"}
+    for secret in (*alice.cookies.values(), *bob.cookies.values(), *PASSWORDS.values()):
+        assert secret.strip('"') not in text
+
+
+@pytest.fixture
+def written(tmp_path) -> tuple[EventLogger, Path]:
+    """Return an event logger, and the file that it writes to."""
+    path = tmp_path / "events.jsonl"
+    handler = logging.FileHandler(path)
+    logger = EventLogger()
+    logger.handlers = []
+    logger.register_handler(handler)
+    yield logger, path
+    handler.close()
+
+
+def test_an_event_is_as_its_schema_says(written):
+    """All fields that the schema names are there, no other, and both mark personal data."""
+    logger, path = written
+    SessionEvents(logger, logging.getLogger())("started", RECORD)
+    schema = logger.schemas.get(SCHEMA_ID)._schema
+    (event,) = map(json.loads, path.read_text().splitlines())
+    fields = {k: v for k, v in event.items() if not k.startswith("__")}
+    assert set(fields) == set(schema["properties"]) == set(schema["required"])
+    validator = jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())
+    validator.validate(fields)
+    assert schema["personal-data"] is True
+    marked = {name for name, about in schema["properties"].items() if about.get("personal-data")}
+    assert marked == {"session_id", "username"}
+    assert not any(word in path.read_text() for word in ("k3y", "p3rson", "st4mp"))
+
+
+def test_without_an_event_logger_nothing_happens():
+    """Standalone Voila has none: it is told of changes all the same."""
+    SessionEvents(None, logging.getLogger())("started", RECORD)
+
+
+def test_a_modifier_that_fails_harms_nobody(written, caplog):
+    """The log has the error's type alone; the next event is written."""
+    logger, path = written
+    events = SessionEvents(logger, logging.getLogger("server"))
+
+    def failing(schema_id: str, data: dict[str, Any]) -> dict[str, Any]:
+        raise ZeroDivisionError(data["username"])
+
+    logger.add_modifier(schema_id=SCHEMA_ID, modifier=failing)
+    events("started", RECORD)
+    assert [record.getMessage() for record in caplog.records] == [
+        "session events: ZeroDivisionError"
+    ]
+    logger.remove_modifier(schema_id=SCHEMA_ID, modifier=failing)
+    events("expired", RECORD)
+    assert actions([json.loads(line) for line in path.read_text().splitlines()]) == ["expired"]
