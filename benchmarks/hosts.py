@@ -2,8 +2,8 @@
 
     python benchmarks/hosts.py [--quick]
 
-Prints JSON: medians, and ratios within this one run. Trust the ratios; the machine is shared.
-Needs Voila.
+Then a row for each host without a kernel: our call against its own. Prints JSON: medians, and
+ratios within this one run. Trust the ratios; the machine is shared. Needs all the hosts.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from typing import Any
 
+import app_hosts
+import served_hosts
 from support import HERE, person, report, summary
 
 from jupyter_session_user.testing.local_server import LocalServer, local_server
@@ -161,7 +163,10 @@ def main() -> None:
             name: stack.enter_context(voila(ours=ours))
             for name, ours in (("stock", False), ("ours", True))
         }
-        report(asyncio.run(measure(servers, rounds)))
+        rows = asyncio.run(measure(servers, rounds))
+    for module in (served_hosts, app_hosts):
+        rows.update({name: module.measured(name) for name in module.HOSTS})
+    report(rows)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from jupyter_session_user.errors import (
     SessionRevoked,
     SessionUserError,
 )
+from jupyter_session_user.hosts import identity_from_cookie
+from jupyter_session_user.hosts import prepare as _prepare_hosts
 from jupyter_session_user.kernel.api import (
     bind_current_user,
     get_cookies,
@@ -37,6 +39,8 @@ from jupyter_session_user.kernel.install import auto_install as _auto_install
 
 if TYPE_CHECKING:
     from jupyter_session_user.core.cookies import Cookies
+    from jupyter_session_user.hosts.asgi import SessionUserMiddleware
+    from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware
 
 __all__ = [
     "AccessDenied",
@@ -53,11 +57,14 @@ __all__ = [
     "SessionExpired",
     "SessionRevoked",
     "SessionUserError",
+    "SessionUserMiddleware",
+    "SessionUserWSGIMiddleware",
     "User",
     "bind_current_user",
     "get_cookies",
     "get_current_user",
     "get_session",
+    "identity_from_cookie",
     "on_session_change",
     "require_user",
 ]
@@ -73,6 +80,14 @@ def __getattr__(name: str) -> Any:
         from jupyter_session_user.core.cookies import Cookies  # noqa: PLC0415
 
         return Cookies
+    if name == "SessionUserMiddleware":
+        from jupyter_session_user.hosts.asgi import SessionUserMiddleware  # noqa: PLC0415
+
+        return SessionUserMiddleware
+    if name == "SessionUserWSGIMiddleware":
+        from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware  # noqa: PLC0415
+
+        return SessionUserWSGIMiddleware
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -92,3 +107,4 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 
 _auto_install()
+_prepare_hosts()

@@ -56,8 +56,9 @@ class IdentityUnavailable(SessionUserError):
     #: not_in_kernel: a plain script or terminal; headless: a notebook run without a server;
     #: server_without_extension: the server puts no stamps; direct_client: this message came
     #: past the server; no_context: a bare thread or executor; disagreement: a nested event
-    #: loop; first_cell: the cell that installed the helper cannot be attributed;
-    #: unknown_at_server: the server itself could not tell; malformed_stamp: see the text.
+    #: loop, or two hosts that name different people; first_cell: the cell that installed the
+    #: helper cannot be attributed; unknown_at_server: the server itself could not tell;
+    #: malformed_stamp: see the text; unsupported_host: an app's framework has changed.
     REASONS: ClassVar[frozenset[str]] = frozenset(
         {
             "not_in_kernel",
@@ -69,6 +70,7 @@ class IdentityUnavailable(SessionUserError):
             "first_cell",
             "unknown_at_server",
             "malformed_stamp",
+            "unsupported_host",
         }
     )
 

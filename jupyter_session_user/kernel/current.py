@@ -1,11 +1,13 @@
 """From the message being handled to the session: the one place that decides.
 
-The order: an explicit binding, then the kernel's message, and nothing else.
+The order: an explicit binding, then the kernel's message, then an app's host that has a
+visitor here, and nothing else.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
 from threading import get_ident
@@ -19,11 +21,14 @@ from jupyter_session_user.errors import (
     SessionUserError,
 )
 from jupyter_session_user.kernel import parent
-from jupyter_session_user.kernel.diagnose import no_message, no_stamp, unavailable
+from jupyter_session_user.kernel.diagnose import no_message, no_stamp, no_visitor, unavailable
 from jupyter_session_user.kernel.standing import Place, refusal, standings
 from jupyter_session_user.kernel.state import helper, installed
 
-__all__ = ["LiveSession", "ask", "current_session", "valid_session"]
+if TYPE_CHECKING:
+    from jupyter_session_user.core.cookies import Cookies
+
+__all__ = ["LiveSession", "ask", "current_session", "register_host_finder", "valid_session"]
 
 #: Python 3.14 can be told to start threads with a copy of the starter's context (free-threaded
 #: builds do): a pool's worker would then be its first user for ever.
@@ -93,6 +98,10 @@ class LiveSession(core.Session):
         # Not when it is first asked for: a class with __getattr__ has slow attributes.
         object.__setattr__(self, "place", standings.place(self))
 
+    def own_cookies(self) -> Cookies | None:
+        """Return the cookies where they are at hand; None where the server has to be asked."""
+        return None
+
     def refresh(self) -> LiveSession:
         """Return the session as the server knows it now, with its times.
 
@@ -106,6 +115,31 @@ class LiveSession(core.Session):
             raise RemoteProtocolError("the server answered for another session")
         standings.learn(fresh, told=True)
         return fresh
+
+
+def _no_host() -> LiveSession | None:
+    return None
+
+
+def _not_serving() -> bool:
+    return False
+
+
+_find_host: Callable[[], LiveSession | None] = _no_host
+_is_serving: Callable[[], bool] = _not_serving
+
+
+def register_host_finder(
+    find: Callable[[], LiveSession | None], serving: Callable[[], bool]
+) -> None:
+    """Say who knows the visitors of apps without a kernel; this plane imports no host.
+
+    Args:
+        find: Returns the session of the visitor here, or None.
+        serving: Tells whether this process serves an app.
+    """
+    global _find_host, _is_serving
+    _find_host, _is_serving = find, serving
 
 
 def valid_session() -> LiveSession:
@@ -132,8 +166,10 @@ def current_session() -> LiveSession:
         session: LiveSession = bound.session
         return session
     message = _message()
-    if message is None or _witness() is not message.parent:
-        return _in_doubt(message)
+    if message is None:
+        return _find_host() or _without_message()
+    if _witness() is not message.parent:
+        raise unavailable("disagreement")
     if _THREADS_INHERIT:
         _check_thread(message)
     known: LiveSession | None = message.session
@@ -146,13 +182,11 @@ def _check_thread(entered: Any) -> None:
         raise unavailable("no_context")
 
 
-def _in_doubt(message: parent.Message | None) -> LiveSession:
-    if message is not None:
-        raise unavailable("disagreement")
+def _without_message() -> LiveSession:
     here = installed() or helper()
     first = here.witnesses.first_cell() if here is not None else None
     if first is None:
-        raise no_message(here)
+        raise no_visitor() if here is None and _is_serving() else no_message(here)
     return first.session or _read(first)
 
 

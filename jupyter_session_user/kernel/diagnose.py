@@ -11,7 +11,7 @@ from jupyter_session_user.errors import IdentityUnavailable
 if TYPE_CHECKING:
     from jupyter_session_user.kernel.state import Helper
 
-__all__ = ["no_message", "no_stamp", "unavailable"]
+__all__ = ["no_message", "no_stamp", "no_visitor", "unavailable"]
 
 #: Programs that run notebooks by themselves, and programs that are servers, as they stand on
 #: a command line.
@@ -63,11 +63,24 @@ _TEXTS = {
         "and run this cell again."
     ),
 }
+_NO_VISITOR = (
+    "This code of an app runs for no visitor in particular: in a thread, an executor, or a task "
+    "that outlives the page load or callback that started it. Guessing could name the wrong "
+    "visitor. Hand the identity over where the work is started: "
+    "Thread(target=bind_current_user(fn)), executor.submit(bind_current_user(fn)), "
+    "create_task(bind_current_user(coroutine_function)()), or take user = get_current_user() "
+    "before."
+)
 
 
 def unavailable(reason: str) -> IdentityUnavailable:
     """Return the error for one of the reasons, with its text."""
     return IdentityUnavailable(_TEXTS[reason], reason=reason)
+
+
+def no_visitor() -> IdentityUnavailable:
+    """Return the error for code of an app that runs for no visitor in particular."""
+    return IdentityUnavailable(_NO_VISITOR, reason="no_context")
 
 
 def no_message(helper: Helper | None) -> IdentityUnavailable:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from jupyter_session_user.core.cookies import Cookies, cookies_from_wire
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.errors import RemoteProtocolError
-from jupyter_session_user.kernel.current import ask
+from jupyter_session_user.kernel.current import LiveSession, ask
 
 __all__ = ["cookies_of"]
 
@@ -20,12 +20,15 @@ _jars: OrderedDict[tuple[str, int], Cookies] = OrderedDict()
 _lock = threading.Lock()
 
 
-def cookies_of(session: Session) -> Cookies:
+def cookies_of(session: LiveSession) -> Cookies:
     """Return the cookies of a session, from the server at the first call.
 
     Raises:
         RequestTimeout: The server did not answer.
     """
+    own = session.own_cookies()
+    if own is not None:
+        return own
     key = (session.id, session.revision)
     with _lock:
         known = _jars.get(key)

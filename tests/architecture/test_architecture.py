@@ -53,7 +53,7 @@ TABLE = {
     "core": Plane("errors"),
     "store": Plane("core errors"),
     "kernel": Plane("core errors", "IPython comm ipykernel"),
-    "hosts": Plane("kernel core errors", "bokeh marimo panel starlette streamlit"),
+    "hosts": Plane("kernel core errors", "bokeh marimo panel param starlette streamlit tornado"),
     "banner": Plane("kernel core errors", "anywidget panel"),
     "server": Plane(
         "core store errors _version",
@@ -63,6 +63,7 @@ TABLE = {
     "tokens": Plane("core errors", "joserfc", at_top=True),
     "cli": Plane("*", "*", at_top=True),
     "testing": Plane("*", "*", at_top=True),
+    "__main__": Plane("hosts"),
     "": Plane("*"),  # the facade
 }
 # Third parties that one file alone may import, anywhere in it.

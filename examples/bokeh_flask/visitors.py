@@ -1,0 +1,34 @@
+"""The Bokeh app in the Flask site: docs/hosts/flask.md says how to start it."""
+
+from bokeh.io import curdoc
+from bokeh.models import Button, Column, ColumnDataSource, DataTable, Div, TableColumn
+
+from jupyter_session_user import get_current_user
+
+BOOKINGS = {
+    "alice": [("Mon 09:00", "Spectrometer", "2 h"), ("Wed 14:00", "Clean room", "4 h")],
+    "bob": [("Tue 10:00", "Microscope", "1 h"), ("Thu 09:00", "Spectrometer", "3 h")],
+}
+TITLES = ("When", "What", "How long")
+
+
+def click():
+    # Asked here again: what a callback does, it does for whoever clicked.
+    clicked.text = f"{get_current_user().display_name} clicked."
+
+
+# The script runs for each visitor who opens the page.
+visitor = get_current_user()
+rows = BOOKINGS.get(visitor.username, [])
+source = ColumnDataSource({title: [row[n] for row in rows] for n, title in enumerate(TITLES)})
+columns = [TableColumn(field=title, title=title) for title in TITLES]
+
+hello = Div(text=f"Hello, {visitor.display_name}", disable_math=True, render_as_text=True)
+hello.styles = {"font-size": "1.8rem", "font-weight": "600"}
+clicked = Div(text="Nobody has clicked yet.", render_as_text=True)
+button = Button(label="Who clicks?", button_type="primary")
+button.on_click(click)
+
+table = DataTable(source=source, columns=columns, index_position=None, width=500, height=120)
+curdoc().title = "Visitors"
+curdoc().add_root(Column(hello, table, button, clicked))

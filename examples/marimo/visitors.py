@@ -1,0 +1,81 @@
+"""A marimo notebook that knows its visitor: docs/hosts/marimo.md says how to start it."""
+
+import marimo
+
+app = marimo.App(app_title="Visitors")
+
+
+@app.cell
+def _():
+    import base64
+    import json
+
+    import marimo as mo
+
+    from jupyter_session_user import get_current_user, identity_from_cookie
+
+    # marimo authenticates nobody by name; the platform's cookie does. Anybody can write one.
+    identity_from_cookie("numerous_user_info", username="user_id", name="user_full_name")
+
+    bookings = {
+        "alice": [("Mon 09:00", "Spectrometer", "2 h"), ("Wed 14:00", "Clean room", "4 h")],
+        "bob": [("Tue 10:00", "Microscope", "1 h"), ("Thu 09:00", "Spectrometer", "3 h")],
+    }
+    people = {"alice": "Alice Adams", "bob": "Bob Brown"}
+    return bookings, people, base64, get_current_user, json, mo
+
+
+@app.cell
+def _(people, base64, json, mo):
+    def sign_in(username):
+        """Return what plays the platform: it leaves its cookie, and loads the page again."""
+        said = json.dumps({"user_id": username, "user_full_name": people[username]})
+        value = base64.b64encode(said.encode()).decode()
+        cookie = f"numerous_user_info={value}; path=/; SameSite=Lax"
+        script = f"parent.document.cookie = {json.dumps(cookie)}; parent.location.reload()"
+        return mo.iframe(f"<script>{script}</script>", height="1px")
+
+    return (sign_in,)
+
+
+@app.cell
+def _(people, get_current_user, mo):
+    visitor = get_current_user()
+    someone = mo.ui.dropdown({people[name]: name for name in people}, label="Who are you?")
+    someone if visitor.is_anonymous else mo.md(f"# Hello, {visitor.display_name}")
+    return someone, visitor
+
+
+@app.cell
+def _(bookings, mo, sign_in, someone, visitor):
+    mo.stop(visitor.is_anonymous, sign_in(someone.value) if someone.value else None)
+    rows = [
+        dict(zip(("When", "What", "How long"), row, strict=True))
+        for row in bookings.get(visitor.username, [])
+    ]
+    mo.ui.table(rows, selection=None, label="Your bookings") if rows else "You have no bookings."
+    return
+
+
+@app.cell
+def _(get_current_user, mo):
+    get_clicked, set_clicked = mo.state("Nobody has clicked yet.")
+
+    def click(_value):
+        # Asked here again: what a callback does, it does for whoever clicked.
+        user = get_current_user()
+        set_clicked(f"{user.display_name} ({user.username}) clicked.")
+
+    button = mo.ui.button(label="Who clicks?", kind="success", on_change=click)
+    return button, get_clicked
+
+
+@app.cell
+def _(button, get_clicked, mo, visitor):
+    mo.stop(visitor.is_anonymous)
+    mo.vstack([button, mo.plain_text(get_clicked())])
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,36 @@
+"""Run a server of apps with us in it, and no change in the app.
+
+Write ``python -m jupyter_session_user`` before the server's own command, for example
+``python -m jupyter_session_user panel serve app.py``, or ``… bokeh serve app.py``.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+from jupyter_session_user import hosts
+
+__all__ = ["main"]
+
+#: The tools, and the module with all that we watch in their server.
+_TOOLS = {"bokeh": "bokeh.server.server", "panel": "panel.io.server"}
+
+
+def main() -> None:
+    """Put us into the tool's process, and run the tool with the rest of the command line."""
+    tool = sys.argv[1] if len(sys.argv) > 1 else ""
+    if tool not in _TOOLS:
+        sys.exit(f"{__doc__}\nThis runs {' and '.join(_TOOLS)}, not {tool or 'nothing'!r}.")
+    if find_spec(tool) is None:
+        sys.exit(f"{tool} is not installed here: pip install {tool}")
+    import_module(_TOOLS[tool])
+    hosts.prepare()
+    del sys.argv[0]
+    runpy.run_module(tool, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

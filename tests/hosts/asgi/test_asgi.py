@@ -1,0 +1,173 @@
+"""Two visitors of FastAPI and Starlette at the same time, behind a real uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from app_servers import JANE, WHO, AppServer, app_server, ask, platform_cookie
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+ALICE = {"authorization": "Bearer a"}
+BOB = {"authorization": "Bearer b"}
+IS_ALICE = "alice verified by asgi"
+IS_BOB = "bob verified by asgi"
+
+
+@pytest.fixture(scope="module", params=["h11", "httptools"])
+def server(request, need) -> Iterator[AppServer]:
+    """Run the app behind uvicorn, with one of its two HTTP parsers."""
+    need(importlib.util.find_spec("uvicorn"), "uvicorn is missing")
+    need(importlib.util.find_spec("fastapi"), "fastapi is missing")
+    need(importlib.util.find_spec("httptools"), "httptools is missing")
+    app = Path(__file__).with_name("asgi_app.py").read_text(encoding="utf-8")
+    with app_server(
+        *(sys.executable, "-m", "uvicorn", "asgi_app:app", "--port", "{port}"),
+        *("--http", request.param, "--log-level", "warning"),
+        files={"asgi_app.py": app, "who.py": WHO},
+        ready="/async",
+    ) as running:
+        yield running
+
+
+def both(server, path, *, bob: str | None = None):
+    """Return what two visitors get who ask at the same time."""
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(server.get, path, **ALICE)
+        other = pool.submit(server.get, bob or path, **BOB)
+        return one.result(), other.result()
+
+
+@pytest.mark.parametrize("path", ["/async", "/sync", "/mounted/who", "/inside/who", "/outside/who"])
+def test_handlers(server, path):
+    """Coroutines, the thread pool, mounted apps, Starlette's own authentication."""
+    assert both(server, path) == (IS_ALICE, IS_BOB)
+
+
+def test_two_visitors_inside_one_another(server):
+    """Both are in the handler when each asks: itself, in a thread, in a task."""
+    assert both(server, "/both/alice", bob="/both/bob") == ([IS_ALICE] * 3, [IS_BOB] * 3)
+
+
+def test_streamed_answers(server):
+    """What makes the body belongs to the visitor, too."""
+    assert both(server, "/stream") == ([IS_ALICE], [IS_BOB])
+
+
+def test_bare_thread(server):
+    """A bare thread belongs to nobody, one that was handed the identity to the visitor."""
+    nobody = "nobody: no_context"
+    assert both(server, "/bare-thread") == ([nobody, IS_ALICE], [nobody, IS_BOB])
+
+
+def test_background_and_outliving_tasks(server):
+    """Starlette's background tasks are the visitor's; a task outlives its request as nobody's."""
+    both(server, "/background")
+    both(server, "/task")
+    notes = server.get("/notes")
+    assert notes == {
+        "background alice": IS_ALICE,
+        "background bob": IS_BOB,
+        "task alice": "nobody: no_context",
+        "task bob": "nobody: no_context",
+        "bound task alice": IS_ALICE,
+        "bound task bob": IS_BOB,
+    }
+
+
+def test_reload_as_the_other_person_on_the_same_connection(server):
+    """Requests on one connection follow their own credentials."""
+    with server.connect() as connection:
+        said = [ask(connection, "/async", **who) for who in (ALICE, BOB, {}, ALICE)]
+    assert said == [IS_ALICE, IS_BOB, "anonymous", IS_ALICE]
+
+
+def test_a_contextvar_does_not_leak_into_a_pipelined_request(server):
+    """A pipelined request begins in uvicorn inside the one before, with its context.
+
+    A middleware that sets a ContextVar and leaves it at that names alice in the second answer,
+    which no middleware of ours serves.
+    """
+    host, port = server.host.split(":")
+    request = "GET {} HTTP/1.1\r\nHost: x\r\n{}\r\n"
+    with socket.create_connection((host, int(port)), timeout=60) as raw:
+        raw.sendall(
+            (
+                request.format("/sync", "Authorization: Bearer a\r\n")
+                + request.format("/bare", "")
+                + request.format("/async", "Connection: close\r\n")
+            ).encode()
+        )
+        with raw.makefile("rb") as stream:
+            bodies = [part.rpartition(b"\r\n\r\n")[2] for part in stream.read().split(b"HTTP/1.1")]
+    said = [json.loads(body) for body in bodies[1:]]
+    assert said == [IS_ALICE, "nobody: no_context", "anonymous"]
+
+
+def test_a_binding_left_open_does_not_reach_the_next_request(server):
+    """What one visitor's handler forgets to leave ends with the request."""
+    with server.connect() as connection:
+        assert ask(connection, "/leaves-a-binding-open", **ALICE) == IS_ALICE
+        assert ask(connection, "/async", **BOB) == IS_BOB
+
+
+async def test_websockets(server):
+    """Each websocket is its visitor's for as long as it lives."""
+    url = f"ws://{server.host}/ws"
+    sockets = [await websocket_connect(HTTPRequest(url, headers=who)) for who in (ALICE, BOB)]
+    for text in ("one", "two"):
+        for one in sockets:
+            await one.write_message(text)
+        said = await asyncio.gather(*(one.read_message() for one in sockets))
+        assert [json.loads(answer) for answer in said] == [
+            [text, IS_ALICE, IS_ALICE],
+            [text, IS_BOB, IS_BOB],
+        ]
+    for one in sockets:
+        one.close()
+
+
+def test_platform_cookie(server):
+    """The seed's visitor is Jane Doe, unverified; two visitors are two people."""
+    jane = server.get("/cookies", cookie=f"numerous_user_info={JANE}; theme=dark")
+    assert jane == ["abcdefghij1234567890 unverified by asgi", "Jane Doe", "dark"]
+    with ThreadPoolExecutor(2) as pool:
+        said = pool.map(lambda n: server.get("/cookies", cookie=platform_cookie(n)), ("ann", "ben"))
+        assert [answer[0] for answer in said] == [
+            "ann unverified by asgi",
+            "ben unverified by asgi",
+        ]
+
+
+def test_strangers_are_not_taken_for_one_another(server):
+    """Two people without a name are two, also if their browsers send the same cookie."""
+    one, other = (server.get("/username", cookie="theme=dark") for _ in range(2))
+    assert one.startswith("anonymous-") and other.startswith("anonymous-")
+    assert one != other
+
+
+def test_the_apps_own_login_wins_over_the_cookie(server):
+    """A cookie names only those whom the app does not."""
+    assert server.get("/async", **ALICE, cookie=platform_cookie("mallory")) == IS_ALICE
+
+
+def test_a_header_counts_only_where_it_is_trusted(server):
+    """A header names somebody if the app says so, and if it comes from the proxy, once."""
+    header = {"x_forwarded_user": "carol"}
+    assert server.get("/async", **header) == "anonymous"
+    assert server.get("/proxied/who", **header) == "carol verified by asgi"
+    assert server.get("/elsewhere/who", **header) == "anonymous"
+    with server.connect() as connection:
+        connection.putrequest("GET", "/proxied/who")
+        for name in ("mallory", "carol"):
+            connection.putheader("X-Forwarded-User", name)
+        connection.endheaders()
+        assert json.loads(connection.getresponse().read()) == "anonymous"

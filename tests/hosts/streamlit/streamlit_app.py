@@ -1,0 +1,97 @@
+"""The app of these tests: it asks everywhere, and shows what it was told."""
+
+import asyncio
+import json
+import threading
+
+import meeting
+import streamlit as st
+from streamlit.runtime.scriptrunner import add_script_run_ctx
+from who import who
+
+from jupyter_session_user import (
+    bind_current_user,
+    get_cookies,
+    get_current_user,
+    get_session,
+    identity_from_cookie,
+)
+
+identity_from_cookie("numerous_user_info", username="user_id", name="user_full_name")
+
+
+def say(**said):
+    """Show what is known, for the test to read."""
+    st.text(json.dumps(said))
+
+
+def in_thread(target, attach=lambda thread: thread):
+    """Ask in a thread."""
+    said = []
+    thread = attach(threading.Thread(target=lambda: said.append(target())))
+    thread.start()
+    thread.join()
+    return said[0]
+
+
+async def coroutine():
+    """Ask in a loop of one's own."""
+    await asyncio.sleep(0.01)
+    return who()
+
+
+def what_streamlit_says():
+    """Return what an app would take for an anonymous visitor."""
+    return [st.user.to_dict(), st.context.cookies.to_dict()]
+
+
+def clicked():
+    """Note who clicked."""
+    st.session_state["callback"] = who()
+
+
+if "login" in st.query_params:
+    st.login()
+if "meet" in st.query_params:
+    meeting.MEETING.wait(60)
+if "late" in st.query_params:
+    meeting.BEGUN.set()
+    meeting.RELEASED.wait(60)
+    meeting.NOTES.append(who())
+if "begun" in st.query_params:
+    meeting.BEGUN.wait(60)
+if "release" in st.query_params:
+    meeting.RELEASED.set()
+    say(notes=meeting.NOTES)
+    st.stop()
+if "logout" in st.query_params:
+    before = who()
+    st.logout()
+    say(before=before, after=who(), state=get_session().state)
+    st.stop()
+
+user = get_current_user()
+say(
+    main=who(),
+    name=user.name,
+    email=user.claims.get("email"),
+    asyncio=asyncio.run(coroutine()),
+    attached_thread=in_thread(who, add_script_run_ctx),
+    bound_thread=in_thread(bind_current_user(who)),
+    bare_thread=in_thread(who),
+    streamlit_in_bare_thread=in_thread(what_streamlit_says),
+    theme=get_cookies().get("theme"),
+)
+st.button("press", on_click=clicked)
+
+
+@st.fragment
+def part():
+    """Run by itself when its own button is pressed."""
+    say(fragment=who(), fragment_runs=st.session_state.setdefault("runs", 0))
+    st.session_state["runs"] += 1
+    st.button("inside", on_click=clicked)
+    say(callback=st.session_state.get("callback"))
+
+
+part()
