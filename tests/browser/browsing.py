@@ -75,6 +75,7 @@ CONTRAST_OF = """(node) => {
 }"""
 
 _LAB = ("jupyterlab", "notebook", "notebook_shim")
+_THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
 _OPEN = """async (path) => {
     const shown = await jupyterapp.commands.execute('docmanager:open', {path});
     jupyterapp.shell.activateById(shown.id);
@@ -128,8 +129,8 @@ def jupyter_lab(
     disabled = {name: not (nbmodel and name == NBMODEL_PAGE) for name in OTHERS}
     _write(config / "labconfig" / "page_config.json", {"disabledExtensions": disabled})
     settings = config / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    _write(settings / "themes.jupyterlab-settings", {"adaptive-theme": True})
-    _write(settings / "notification.jupyterlab-settings", {"fetchNews": "false"})
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    _write(settings / "notification.jupyterlab-settings", quiet)
     ours = (servers.EXTENSION,) if chip else ()
     return servers.own_server(
         *servers.DEMO,
@@ -216,6 +217,15 @@ class Desk:
     def dialog(self) -> Locator:
         """The open dialog."""
         return self.page.get_by_role("dialog")
+
+    def choose_theme(self, scheme: str) -> None:
+        """Choose JupyterLab's own theme, ``light`` or ``dark``, and wait until it shows.
+
+        JupyterLab 4.0 cannot follow the browser's colour scheme yet.
+        """
+        self.page.evaluate(_THEME, f"JupyterLab {scheme.title()}")
+        light = "true" if scheme == "light" else "false"
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
 
     def open(self, path: str) -> str:
         """Open a notebook in JupyterLab, and return the id of its kernel once that answers."""

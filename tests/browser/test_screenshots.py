@@ -37,12 +37,10 @@ def shot(page, name):
     page.screenshot(path=directory / f"{name}.png", animations="disabled")
 
 
-def settled(page, scheme):
+def settled(desk, scheme):
     """Choose a theme, and wait until JupyterLab shows it."""
-    page.emulate_media(color_scheme=scheme)
-    light = "true" if scheme == "light" else "false"
-    page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
-    page.wait_for_timeout(500)
+    desk.choose_theme(scheme)
+    desk.page.wait_for_timeout(500)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -66,7 +64,7 @@ def test_lab(desks):
         desk.run(0, 1, 2)
     for desk in desks:
         for scheme in SCHEMES:
-            settled(desk.page, scheme)
+            settled(desk, scheme)
             shot(desk.page, f"lab-{scheme}-{desk.name}")
             desk.chip.click()
             desk.dialog.wait_for()
@@ -76,7 +74,7 @@ def test_lab(desks):
                 desk.page.locator("#jp-top-bar").screenshot(
                     path=Path(os.environ["SCREENSHOTS"], f"chip-{scheme}-focused.png")
                 )
-        settled(desk.page, "light")
+        settled(desk, "light")
     page = desks[0].page
     for width in (480, 400):
         page.set_viewport_size({"width": width, "height": 720})
@@ -93,7 +91,7 @@ def test_example(desks):
     """The example notebook after both ran it, one after the other."""
     for desk, scheme in zip(desks, SCHEMES, strict=True):
         desk.page.set_viewport_size(TALL)
-        settled(desk.page, scheme)
+        settled(desk, scheme)
         desk.open("whoami.ipynb")
         desk.run(*range(12))
         desk.output(5).get_by_role("button", name="Who am I?").click()
@@ -109,7 +107,7 @@ def test_notebook7(chromium, lab):
         desk.kernel()
         desk.run(0, 1, 2)
         for scheme in SCHEMES:
-            settled(desk.page, scheme)
+            settled(desk, scheme)
             shot(desk.page, f"notebook7-{scheme}-{name}")
     desk.page.set_viewport_size({"width": 400, "height": 720})
     desk.page.reload()
