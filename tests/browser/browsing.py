@@ -115,7 +115,12 @@ def chromium_running(path: str) -> Iterator[Browser]:
 
 
 def jupyter_lab(
-    config: Path, *arguments: str, nbmodel: bool = False, chip: bool = True, **options: Any
+    config: Path,
+    *arguments: str,
+    nbmodel: bool = False,
+    chip: bool = True,
+    people: bool = True,
+    **options: Any,
 ) -> AbstractContextManager[LocalServer]:
     """Run JupyterLab and Notebook 7 with alice and bob.
 
@@ -124,6 +129,7 @@ def jupyter_lab(
         arguments: Command line.
         nbmodel: Whether cells go over HTTP, by jupyter-server-nbmodel.
         chip: Whether our server extension is on.
+        people: Whether alice and bob can log in; else Jupyter's own login is in place.
         options: Further ones of ``local_server``.
     """
     disabled = {name: not (nbmodel and name == NBMODEL_PAGE) for name in OTHERS}
@@ -133,7 +139,7 @@ def jupyter_lab(
     _write(settings / "notification.jupyterlab-settings", quiet)
     ours = (servers.EXTENSION,) if chip else ()
     return servers.own_server(
-        *servers.DEMO,
+        *(servers.DEMO if people else ()),
         "--JupyterSessionUser.share_cookies=demo_platform_user",  # as the demo does
         "--expose-app-in-browser",
         "--JupyterNotebookApp.expose_app_in_browser=True",
