@@ -36,6 +36,7 @@ from jupyter_session_user.kernel.api import (
 from jupyter_session_user.kernel.install import auto_install as _auto_install
 
 if TYPE_CHECKING:
+    from jupyter_session_user.banner.widget import SessionBanner
     from jupyter_session_user.core.cookies import Cookies
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "RemoteProtocolError",
     "RequestTimeout",
     "Session",
+    "SessionBanner",
     "SessionExpired",
     "SessionRevoked",
     "SessionUserError",
@@ -73,6 +75,10 @@ def __getattr__(name: str) -> Any:
         from jupyter_session_user.core.cookies import Cookies  # noqa: PLC0415
 
         return Cookies
+    if name == "SessionBanner":
+        from jupyter_session_user.banner.widget import SessionBanner  # noqa: PLC0415
+
+        return SessionBanner
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

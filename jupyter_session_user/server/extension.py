@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
 
+from jupyter_session_user.server.banner import banner_routes
 from jupyter_session_user.server.context import (
     Host,
     ServerContext,
@@ -63,7 +64,7 @@ class JupyterSessionUser(Settings, ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Serve the REST API, and the pages for logging in again."""
-        self.handlers.extend([*ROUTES, *PAGES])
+        self.handlers.extend([*ROUTES, *PAGES, *banner_routes(is_on=self.voila_banner)])
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002
         """Look for the runners, now that all extensions have loaded and the port is known."""
