@@ -30,7 +30,9 @@ WITH_NODE := export PATH="$(CURDIR)/$(BIN):$$PATH"; cd labextension;
 
 FRONT_SOURCES := $(wildcard $(addprefix labextension/,package.json yarn.lock tsconfig.json \
 	install.json .yarnrc.yml schema/*.json style/* src/*.ts src/plugins/*.ts))
-BUILD_SOURCES := pyproject.toml $(wildcard $(PACKAGE)/_data/jupyter-config/*/*.json)
+BUILD_SOURCES := pyproject.toml $(wildcard $(PACKAGE)/_data/jupyter-config/*/*.json \
+	$(PACKAGE)/banner/*.js $(PACKAGE)/banner/*.css $(PACKAGE)/voila_banner/* \
+	$(PACKAGE)/voila_banner/static/*)
 # hosts.py runs the other two hosts' files.
 BENCHMARKS := $(filter-out %/support.py %_hosts.py,$(wildcard benchmarks/*.py))
 

@@ -38,6 +38,7 @@ from jupyter_session_user.kernel.api import (
 from jupyter_session_user.kernel.install import auto_install as _auto_install
 
 if TYPE_CHECKING:
+    from jupyter_session_user.banner.widget import SessionBanner
     from jupyter_session_user.core.cookies import Cookies
     from jupyter_session_user.hosts.asgi import SessionUserMiddleware
     from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware
@@ -54,6 +55,7 @@ __all__ = [
     "RemoteProtocolError",
     "RequestTimeout",
     "Session",
+    "SessionBanner",
     "SessionExpired",
     "SessionRevoked",
     "SessionUserError",
@@ -80,6 +82,10 @@ def __getattr__(name: str) -> Any:
         from jupyter_session_user.core.cookies import Cookies  # noqa: PLC0415
 
         return Cookies
+    if name == "SessionBanner":
+        from jupyter_session_user.banner.widget import SessionBanner  # noqa: PLC0415
+
+        return SessionBanner
     if name == "SessionUserMiddleware":
         from jupyter_session_user.hosts.asgi import SessionUserMiddleware  # noqa: PLC0415
 

@@ -153,8 +153,11 @@ def learn(standing: Standing, expiry: Expiry | None, now: Moment) -> Standing:
 
     The same end told again moves nothing, so that a clock set back gives no new deadline.
     """
-    if expiry is None or expiry == standing.expiry:
+    known = standing.expiry
+    if expiry is None or expiry == known:
         return standing
+    if known is not None and known.exact and not expiry.exact:
+        return standing  # a guess does not undo what somebody said
     return replace(standing, expiry=expiry, deadline=now.monotonic + expiry.at - now.wall)
 
 

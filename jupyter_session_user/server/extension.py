@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
 
+from jupyter_session_user.server.banner import banner_routes
 from jupyter_session_user.server.context import (
     Host,
     ServerContext,
@@ -14,6 +15,7 @@ from jupyter_session_user.server.context import (
 )
 from jupyter_session_user.server.handlers import ROUTES
 from jupyter_session_user.server.operator import Operator
+from jupyter_session_user.server.pages import PAGES
 from jupyter_session_user.server.runners.nbmodel import watch_nbmodel
 from jupyter_session_user.server.settings import Settings
 from jupyter_session_user.server.websocket import SETTING, stamped_class
@@ -61,8 +63,8 @@ class JupyterSessionUser(Settings, ExtensionApp):
         context.gate.guard(self._server.identity_provider)
 
     def initialize_handlers(self) -> None:
-        """Serve the REST API."""
-        self.handlers.extend(ROUTES)
+        """Serve the REST API, and the pages for logging in again."""
+        self.handlers.extend([*ROUTES, *PAGES, *banner_routes(is_on=self.voila_banner)])
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002
         """Look for the runners, now that all extensions have loaded and the port is known."""

@@ -164,15 +164,21 @@ class Logins:
             "degraded": login.degraded,
         }
 
-    def over(self, key: str) -> str | None:
-        """Return how the login came to its end, or None; for every message to a kernel."""
+    def over(self, key: str, *, active: bool = True) -> str | None:
+        """Return how the login came to its end, or None; for every message to a kernel.
+
+        Args:
+            key: Hash of the login.
+            active: Whether a person did something just now.
+        """
         login = self._known.get(key)
         if login is None:
             return self._store.ended(key, self._clock().wall)
         if login.timed and not login.standing.over:
             now = self._clock()
             self._advance(login, now)
-            self._touch(login, now)
+            if active:
+                self._touch(login, now)
         return login.standing.state if login.standing.over else None
 
     # -------------------------------------------------------------------- what a request does
@@ -193,7 +199,8 @@ class Logins:
             self._advance(login, now)
         ended = self._store.ended(shown.key, now.wall)
         if ended is None:
-            return False
+            begins_anew = navigation and not shown.credential
+            return not begins_anew and login is not None and self._stays_over(login, shown, now)
         if shown.credential or ended == "revoked" or not navigation:
             return True
         self._store.reopen(shown.key)
@@ -263,7 +270,7 @@ class Logins:
         keys = {login.key for login in self if login.person == person}
         keys |= {record.key for record in self._store if record.person == person}
         now = self._clock().wall
-        keys = {key for key in keys if self._store.ended(key, now) is None}
+        keys = {key for key in keys if self._store.ended(key, now) in {None, "expired"}}
         for key in keys:
             self.end(key, state)
         return len(keys)
@@ -277,9 +284,11 @@ class Logins:
         """
         login.barred = login.barred and not authorized
         self._set_degraded(login, degraded=False)
+        now = self._clock()
         if login.standing.state != "expired" or login.barred:
             return
-        now = self._clock()
+        if self._store.ended(login.key, now.wall) is not None:
+            return
         revived = lifecycle.move(login.standing, "renew")
         if lifecycle.trigger_at(revived, self._limits_of(login), now) != "over":
             self._trigger(login, "renew")
@@ -289,6 +298,7 @@ class Logins:
         """Take note that the authority accepts a login no more."""
         login.barred = login.barred or barred
         self._set_degraded(login, degraded=False)
+        self._advance(login, self._clock())  # what a timeout has ended, no authority renews
         self._trigger(login, "over")
 
     def undecided(self, login: KnownLogin) -> None:
@@ -369,6 +379,13 @@ class Logins:
         """Tell whether a timeout of ours ended it: no authority can take that back."""
         standing = dataclasses.replace(login.standing, expiry=None, state="active")
         return lifecycle.trigger_at(standing, self._limits_of(login), now) == "over"
+
+    def _stays_over(self, login: KnownLogin, shown: Credentials, now: Moment) -> bool:
+        """Tell whether the time keeps a login over, although the authority accepts it again."""
+        if login.standing.state != "expired":
+            return False
+        revived = lifecycle.learn(lifecycle.move(login.standing, "renew"), shown.expiry, now)
+        return lifecycle.trigger_at(revived, self._limits_of(login), now) == "over"
 
     def _credential(self, key: str) -> str:
         login = self._known.get(key)

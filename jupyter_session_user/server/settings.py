@@ -187,6 +187,13 @@ class Settings(HasTraits):
         shows a cookie, a token or a JWT of its own is refused for good.""",
     )
 
+    voila_banner = Bool(
+        True,
+        config=True,
+        help="""Whether Voila's pages show a banner when the login, the server or the kernel is
+        gone. False leaves them as they are; a `SessionBanner()` in a notebook still shows.""",
+    )
+
     resolvers = List(
         Unicode(),
         default_value=["jwt", "signed_cookie"],

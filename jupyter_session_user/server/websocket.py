@@ -133,7 +133,7 @@ class StampedConnection(_Base):
             left = self._deadline - time.monotonic()
             self._timer = IOLoop.current().call_later(max(0.0, left), self._grow_old)
         connected = super().connect()
-        self._look_at_login()
+        self._look_at_login(active=False)  # browsers reconnect by themselves
         if hasattr(connected, "add_done_callback"):  # ZMQ: where the streams begin to receive
             connected.add_done_callback(self._on_connected)
         return connected
@@ -215,14 +215,14 @@ class StampedConnection(_Base):
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._grow_old()
         else:
-            self._look_at_login()
+            self._look_at_login(active=True)
         return self._refused or self._quarantine is not None
 
-    def _look_at_login(self) -> None:
+    def _look_at_login(self, *, active: bool) -> None:
         """Notice that the login got over before somebody says so: a timer may be late."""
         if self._record is None:
             return
-        state = self._context.logins.over(self._record.key)
+        state = self._context.logins.over(self._record.key, active=active)
         if state is not None and state != self._over:
             self.login_over(state)
 
@@ -254,7 +254,7 @@ class StampedConnection(_Base):
     def _may_see(self, stream: Any, *rest: Any) -> bool:
         """Tell whether a kernel's message answers what the client asked while it might."""
         if self._over == "expired":
-            self._look_at_login()  # somebody may have revoked it since
+            self._look_at_login(active=False)  # somebody may have revoked it since
         if self._is_muted():
             return False
         if self._quarantine is None:

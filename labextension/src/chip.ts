@@ -1,30 +1,14 @@
-/**
- * The chip in the top bar: a picture of the signed-in person, and who that is on demand.
- *
- * Names come from other people: they reach the page through textContent and attributes alone,
- * never as markup.
- */
-import { Dialog } from '@jupyterlab/apputils';
+/** The chip in the top bar: a picture of the signed-in person, or that the login is over. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
 import { discColors } from './color.js';
-import { labelOf, rowsOf, tooltipOf } from './details.js';
-import type { ISessionInfo, ISessionUserModel, IUser } from './tokens.js';
-
-const CHIP_CLASS = 'jp-SessionUser';
-
-function element<K extends keyof HTMLElementTagNameMap>(
-  tag: K,
-  className: string,
-  text = ''
-): HTMLElementTagNameMap[K] {
-  const node = document.createElement(tag);
-  node.className = `${CHIP_CLASS}-${className}`;
-  node.textContent = text;
-  return node;
-}
+import { labelOf, tooltipOf } from './details.js';
+import { CLASS, element } from './dom.js';
+import { isOver } from './login.js';
+import type { ISessionInfo, ISessionUserModel, IUser, OverState } from './tokens.js';
+import { overLabel } from './words.js';
 
 function initialsDisc(user: IUser): HTMLElement {
   const disc = element('span', 'disc', user.initials);
@@ -51,25 +35,16 @@ function picture(user: IUser): HTMLElement {
   return image;
 }
 
-function detailsBody(session: ISessionInfo, trans: TranslationBundle): Widget {
-  const list = element('dl', 'details');
-  for (const [term, description] of rowsOf(session, trans)) {
-    list.append(element('dt', 'term', term), element('dd', 'description', description));
-  }
-  return new Widget({ node: list });
-}
-
 export class SessionUserChip extends Widget {
   constructor(options: SessionUserChip.IOptions) {
     super();
-    this.addClass(CHIP_CLASS);
-    this._model = options.model;
-    this._trans = options.trans;
+    this.addClass(CLASS);
+    this._options = options;
     this._button = element('button', 'button');
     this._button.type = 'button';
-    this._button.setAttribute('aria-haspopup', 'dialog');
     this.node.append(this._button);
-    this._model.changed.connect(this._render, this);
+    options.model.changed.connect(this._render, this);
+    options.model.stateChanged.connect(this._render, this);
     this._render();
   }
 
@@ -83,13 +58,17 @@ export class SessionUserChip extends Widget {
     if (this.isDisposed) {
       return;
     }
-    this._model.changed.disconnect(this._render, this);
-    this._dialog?.dispose();
+    this._options.model.changed.disconnect(this._render, this);
+    this._options.model.stateChanged.disconnect(this._render, this);
     super.dispose();
   }
 
   handleEvent(): void {
-    void this._showDetails();
+    if (isOver(this._options.model.state)) {
+      this._options.logIn();
+    } else {
+      void this._options.showDetails().finally(() => this._button.focus());
+    }
   }
 
   protected override onAfterAttach(message: Message): void {
@@ -103,44 +82,43 @@ export class SessionUserChip extends Widget {
   }
 
   private _render(): void {
-    const { session } = this._model;
-    this.setHidden(session === null || !this._enabled);
-    if (session === null) {
+    const { session, state } = this._options.model;
+    this._button.dataset.state = state;
+    this._button.classList.toggle('jp-mod-warn', isOver(state));
+    this.setHidden(!this._enabled || (session === null && !isOver(state)));
+    if (isOver(state)) {
+      this._renderOver(state);
+    } else if (session !== null) {
+      this._renderPerson(session);
+    } else {
       // Nobody's name may stay in the page after its owner is gone.
       this._button.replaceChildren();
       this._button.title = '';
-      this._dialog?.reject();
-      return;
     }
+  }
+
+  private _renderOver(state: OverState): void {
+    const label = overLabel(state, this._options.trans);
+    const title = `${label}. ${this._options.trans.__('Log in again')}`;
+    const mark = element('span', 'disc', '!');
+    mark.setAttribute('aria-hidden', 'true');
+    this._button.replaceChildren(mark, element('span', 'over', label));
+    this._button.removeAttribute('aria-haspopup');
+    this._button.setAttribute('aria-label', title);
+    this._button.title = title;
+  }
+
+  private _renderPerson(session: ISessionInfo): void {
+    const { model, trans } = this._options;
     const name = element('span', 'name', session.user.displayName);
     this._button.replaceChildren(picture(session.user), name);
-    this._button.setAttribute('aria-label', labelOf(session, this._trans));
-    this._button.title = tooltipOf(session, this._trans);
+    this._button.setAttribute('aria-haspopup', 'dialog');
+    this._button.setAttribute('aria-label', labelOf(session, trans, model.state));
+    this._button.title = tooltipOf(session, trans, model.state);
   }
 
-  /** Who am I: a dialog, which Escape closes and which gives the focus back. */
-  private async _showDetails(): Promise<void> {
-    const { session } = this._model;
-    if (session === null || this._dialog !== null) {
-      return;
-    }
-    this._dialog = new Dialog({
-      title: this._trans.__('Signed in'),
-      body: detailsBody(session, this._trans),
-      buttons: [Dialog.cancelButton({ label: this._trans.__('Close') })]
-    });
-    try {
-      await this._dialog.launch();
-    } finally {
-      this._dialog = null;
-      this._button.focus();
-    }
-  }
-
-  private readonly _model: ISessionUserModel;
-  private readonly _trans: TranslationBundle;
+  private readonly _options: SessionUserChip.IOptions;
   private readonly _button: HTMLButtonElement;
-  private _dialog: Dialog<unknown> | null = null;
   private _enabled = true;
 }
 
@@ -148,5 +126,9 @@ export namespace SessionUserChip {
   export interface IOptions {
     readonly model: ISessionUserModel;
     readonly trans: TranslationBundle;
+    /** Called within the click: browsers open no window later. */
+    logIn(): void;
+    /** Resolves when the details are closed. */
+    showDetails(): Promise<void>;
   }
 }

@@ -5,7 +5,7 @@
  * ignored, so that a newer server can say more.
  */
 import { initialsOf } from './initials.js';
-import type { ISessionInfo, IUser } from './tokens.js';
+import type { IKernelSession, ISessionInfo, IUser, OverState } from './tokens.js';
 
 /** The answer is not what the server promised; names the field, never its value. */
 export class DecodeError extends Error {
@@ -61,6 +61,18 @@ function instant(fields: Fields, field: string): string {
   return value;
 }
 
+/** A missing field, as of an older server, reads as the first choice. */
+function choice<T extends string>(fields: Fields, field: string, choices: readonly T[]): T {
+  const value = optionalText(fields, field) ?? choices[0];
+  const found = choices.find(one => one === value);
+  if (found === undefined) {
+    throw new DecodeError(field, choices.join(', '));
+  }
+  return found;
+}
+
+const OVER: readonly OverState[] = ['expired', 'ended', 'revoked'];
+
 /**
  * The address if it may be loaded as an image: http, https, relative, or `data:image/…`.
  *
@@ -108,6 +120,42 @@ export function decodeSession(value: unknown): ISessionInfo {
     source: text(fields, 'source'),
     verified: flag(fields, 'verified'),
     authenticatedAt: instant(fields, 'authenticated_at'),
-    expiresAt: expires === null ? null : instant(fields, 'expires_at')
+    expiresAt: expires === null ? null : instant(fields, 'expires_at'),
+    expirySource: optionalText(fields, 'expiry_source') ?? '',
+    state: choice(fields, 'state', ['active', 'expiring', ...OVER]),
+    degraded: fields.degraded === undefined ? false : flag(fields, 'degraded')
   });
+}
+
+/** The server's clock in an answer, in milliseconds; null where an older server says nothing. */
+export function decodeServerTime(value: unknown): number | null {
+  const fields = fieldsOf(value, 'answer');
+  const time = optionalText(fields, 'server_time');
+  return time === null ? null : Date.parse(instant(fields, 'server_time'));
+}
+
+/** The sessions on kernels out of a list of sessions. */
+export function decodeKernels(value: unknown): readonly IKernelSession[] {
+  if (!Array.isArray(value)) {
+    throw new DecodeError('answer', 'a list');
+  }
+  const sessions = value.map(item => fieldsOf(item, 'session'));
+  return sessions
+    .filter(fields => optionalText(fields, 'kernel_id') !== null)
+    .map(fields => ({
+      kernelId: text(fields, 'kernel_id'),
+      username: text(fieldsOf(fields.user, 'user'), 'username'),
+      foreignOwner: fields.owns_kernel === false ? optionalText(fields, 'kernel_owner') : null
+    }));
+}
+
+/** How the last login came to its end; null where somebody is signed in. */
+export function decodeEnd(value: unknown): OverState | null {
+  const fields = fieldsOf(value, 'answer');
+  return flag(fields, 'signed_in') ? null : choice(fields, 'state', OVER);
+}
+
+/** What the server says against a request. */
+export function decodeMessage(value: unknown): string {
+  return text(fieldsOf(value, 'answer'), 'message');
 }

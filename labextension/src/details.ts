@@ -1,7 +1,8 @@
 /** The answer to "who am I?" in words: labels, tooltip, the rows of the dialog. Pure. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { ISessionInfo } from './tokens.js';
+import { isEstimated } from './login.js';
+import type { IKernelSession, ISessionInfo, LoginState } from './tokens.js';
 
 /** A term and what it is, as in a definition list. */
 export type Row = readonly [term: string, description: string];
@@ -18,14 +19,34 @@ function anonymity(session: ISessionInfo, trans: TranslationBundle): string[] {
     : [];
 }
 
-/** The accessible name of the chip; it contains what the chip shows. */
-export function labelOf(session: ISessionInfo, trans: TranslationBundle): string {
-  return trans.__('Signed in as %1', session.user.displayName);
+function trouble(state: LoginState, trans: TranslationBundle): string[] {
+  switch (state) {
+    case 'unreachable':
+      return [trans.__('The server cannot be reached')];
+    case 'expiring':
+      return [trans.__('Your login ends soon')];
+    default:
+      return [];
+  }
 }
 
-export function tooltipOf(session: ISessionInfo, trans: TranslationBundle): string {
+/** The accessible name of the chip; it contains what the chip shows. */
+export function labelOf(
+  session: ISessionInfo,
+  trans: TranslationBundle,
+  state: LoginState = 'active'
+): string {
+  const who = trans.__('Signed in as %1', session.user.displayName);
+  return [who, ...trouble(state, trans)].join('. ');
+}
+
+export function tooltipOf(
+  session: ISessionInfo,
+  trans: TranslationBundle,
+  state: LoginState = 'active'
+): string {
   return [
-    labelOf(session, trans),
+    labelOf(session, trans, state),
     trans.__('Username: %1', session.user.username),
     verification(session, trans),
     ...anonymity(session, trans)
@@ -36,6 +57,14 @@ function localTime(instant: string): string {
   return new Date(instant).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 }
 
+function endOf(session: ISessionInfo, trans: TranslationBundle): string {
+  if (session.expiresAt === null) {
+    return trans.__('Nobody knows');
+  }
+  const time = localTime(session.expiresAt);
+  return isEstimated(session) ? trans.__('About %1', time) : time;
+}
+
 export function rowsOf(session: ISessionInfo, trans: TranslationBundle): Row[] {
   const { user } = session;
   const groups = user.groups.length > 0 ? user.groups.join(', ') : trans.__('None');
@@ -43,15 +72,30 @@ export function rowsOf(session: ISessionInfo, trans: TranslationBundle): Row[] {
     [trans.__('Name'), user.displayName],
     [trans.__('Username'), user.username],
     [trans.__('Groups'), groups],
-    [trans.__('Signed in since'), localTime(session.authenticatedAt)]
+    [trans.__('Signed in since'), localTime(session.authenticatedAt)],
+    [trans.__('Login ends'), endOf(session, trans)]
   ];
-  if (session.expiresAt !== null) {
-    rows.push([trans.__('Login ends'), localTime(session.expiresAt)]);
-  }
   if (user.admin) {
     rows.push([trans.__('Role'), trans.__('Administrator')]);
   }
   const identity = [verification(session, trans), ...anonymity(session, trans)];
   rows.push([trans.__('Identity'), identity.join('. ')]);
+  if (session.degraded) {
+    const note = trans.__('Your login could not be checked just now. It goes on until it can be.');
+    rows.push([trans.__('Note'), note]);
+  }
   return rows;
+}
+
+/** One line for each kernel; `nameOf` knows the notebook, or nothing. */
+export function kernelLines(
+  kernels: readonly IKernelSession[],
+  nameOf: (kernelId: string) => string | undefined,
+  trans: TranslationBundle
+): string[] {
+  const lines = kernels.map(({ kernelId, foreignOwner }) => {
+    const name = nameOf(kernelId) ?? kernelId.slice(0, 8);
+    return foreignOwner === null ? name : trans.__('%1 (started by %2)', name, foreignOwner);
+  });
+  return lines.length > 0 ? lines : [trans.__('None')];
 }

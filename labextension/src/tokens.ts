@@ -23,6 +23,18 @@ export interface IUser {
   readonly isAnonymous: boolean;
 }
 
+/** How a login came to its end. `ended`: its owner signed out. `revoked`: somebody took it away. */
+export type OverState = 'expired' | 'ended' | 'revoked';
+
+/**
+ * How it stands with the login of this page.
+ *
+ * - `unknown`: the server has not answered yet, or does not tell.
+ * - `expiring`: good, but it is time to warn.
+ * - `unreachable`: the server does not answer; the login may be good.
+ */
+export type LoginState = 'unknown' | 'active' | 'expiring' | 'unreachable' | OverState;
+
 /**
  * A login of a person.
  *
@@ -38,6 +50,28 @@ export interface ISessionInfo {
   /** ISO 8601 instants. */
   readonly authenticatedAt: string;
   readonly expiresAt: string | null;
+  /** Who says when it ends: "estimated" is a guess, "" nobody, everything else is exact. */
+  readonly expirySource: string;
+  /** What the server says of it. */
+  readonly state: 'active' | 'expiring' | OverState;
+  /** Whether the authority that decides could not be asked. */
+  readonly degraded: boolean;
+}
+
+/** A kernel that the person at this page has used. */
+export interface IKernelSession {
+  readonly kernelId: string;
+  readonly username: string;
+  /** Who started the kernel, where that was somebody else. */
+  readonly foreignOwner: string | null;
+}
+
+/** Somebody is signed in after a login had ended, or been replaced. */
+export interface IReturn {
+  readonly before: ISessionInfo;
+  readonly session: ISessionInfo;
+  /** Whether this page had noticed that the former login was over. */
+  readonly wasOver: boolean;
 }
 
 /**
@@ -45,16 +79,32 @@ export interface ISessionInfo {
  *
  * - `present`: it knows.
  * - `absent`: it has no such address, our server extension is not enabled there.
- * - `refused`: this browser is not signed in, or may not ask.
+ * - `refused`: this browser may not ask.
+ * - `over`: this browser is signed in no more.
+ * - `unreachable`: there was no answer.
  */
 export type WhoAmI =
-  | { readonly kind: 'present'; readonly session: ISessionInfo }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'refused' };
+  | {
+      readonly kind: 'present';
+      readonly session: ISessionInfo;
+      /** The server's clock, in milliseconds; null where it does not say. */
+      readonly serverTime: number | null;
+    }
+  | { readonly kind: 'over'; readonly state: OverState }
+  | { readonly kind: 'absent' | 'refused' | 'unreachable' };
 
-/** Asks the server who is signed in; rejects when the server could not decide. */
+/** Asks the server. */
 export interface ISessionUserClient {
-  whoAmI(): Promise<WhoAmI>;
+  /**
+   * Who is signed in; rejects when the server could not decide.
+   *
+   * @param known - The id of the last session, of whose end the server is asked.
+   */
+  whoAmI(known?: string): Promise<WhoAmI>;
+  /** The sessions on kernels that this person may see. */
+  kernels(): Promise<readonly IKernelSession[]>;
+  /** Revoke all logins of this person; rejects with what the server says against it. */
+  signOutEverywhere(): Promise<void>;
 }
 
 /** The signed-in person, kept up to date while the page is visible. */
@@ -63,11 +113,25 @@ export interface ISessionUserModel extends IDisposable {
   readonly session: ISessionInfo | null;
   /** Emitted when `session` became a different value, never for an equal one. */
   readonly changed: ISignal<ISessionUserModel, ISessionInfo | null>;
-  /** Ask now. Settles in every case; a failure leaves `session` as it is. */
+  /** How it stands with the login. */
+  readonly state: LoginState;
+  /** Emitted when `state` became a different one, after `changed`. */
+  readonly stateChanged: ISignal<ISessionUserModel, LoginState>;
+  /** Emitted when somebody is signed in again, after `stateChanged`. */
+  readonly returned: ISignal<ISessionUserModel, IReturn>;
+  /** Milliseconds until the login ends, by the server's clock; null where nobody knows. */
+  readonly left: number | null;
+  /** Ask now. Settles in every case; a failure leaves everything as it is. */
   refresh(): Promise<void>;
+  /** Find out how it stands, by a question that is asked after this call, or is just pending. */
+  check(): Promise<LoginState>;
+  /** The kernels that this person has used; rejects when the server does not say. */
+  kernels(): Promise<readonly IKernelSession[]>;
+  /** Revoke all logins of this person, this one too. */
+  signOutEverywhere(): Promise<void>;
 }
 
 export const ISessionUserModel = new Token<ISessionUserModel>(
   'jupyter-session-user:ISessionUserModel',
-  'Who is signed in to this Jupyter Server, and since when.'
+  'Who is signed in, and whether that is over.'
 );

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { DecodeError, decodeSession, safeAvatarUrl } from '../lib/decode.js';
+import {
+  DecodeError,
+  decodeEnd,
+  decodeKernels,
+  decodeMessage,
+  decodeServerTime,
+  decodeSession,
+  safeAvatarUrl
+} from '../lib/decode.js';
 import { answer } from './fixtures.mjs';
 
 test('a complete answer becomes a frozen session', () => {
@@ -41,6 +49,9 @@ const spoilt = {
   'groups is text': answer({}, { groups: 'analysts' }),
   'groups holds a number': answer({}, { groups: ['analysts', 1] }),
   'admin is a number': answer({}, { admin: 1 }),
+  'a state that nobody knows': answer({ state: 'asleep' }),
+  'degraded is text': answer({ degraded: 'no' }),
+  'expiry_source is a number': answer({ expiry_source: 1 }),
   'avatar_url is an object': answer({}, { avatar_url: {} })
 };
 
@@ -82,4 +93,43 @@ for (const address of [
   test(`is dropped as an avatar: ${JSON.stringify(address)}`, () => {
     assert.equal(safeAvatarUrl(address), null);
   });
+}
+
+test('an older server says nothing of states, sources and its clock', () => {
+  const { state, expirySource, degraded } = decodeSession(answer());
+  assert.deepEqual([state, expirySource, degraded], ['active', '', false]);
+  assert.equal(decodeServerTime(answer()), null);
+});
+
+test("the server's clock is read in milliseconds", () => {
+  assert.equal(decodeServerTime(answer({ server_time: '1970-01-01T00:00:02Z' })), 2000);
+});
+
+test('sessions on no kernel are left out of the kernels', () => {
+  const on = changes => answer({ kernel_id: 'k', owns_kernel: true, kernel_owner: 'ada', ...changes });
+  const kernels = decodeKernels([
+    answer(),
+    on(),
+    on({ owns_kernel: false, kernel_owner: 'grace' }),
+    on({ owns_kernel: false, kernel_owner: null })
+  ]);
+  assert.deepEqual(kernels.map(kernel => kernel.foreignOwner), [null, 'grace', null]);
+  assert.deepEqual([kernels[0].kernelId, kernels[0].username], ['k', 'ada']);
+});
+
+test('the end of a login', () => {
+  assert.equal(decodeEnd({ signed_in: true, state: 'ended' }), null);
+  assert.equal(decodeEnd({ signed_in: false, state: 'ended' }), 'ended');
+  assert.equal(decodeEnd({ signed_in: false, state: null }), 'expired');
+});
+
+for (const [what, read] of [
+  ['kernels of no list', () => decodeKernels({})],
+  ['kernels without a user', () => decodeKernels([{ kernel_id: 'k' }])],
+  ['a time that is none', () => decodeServerTime({ server_time: 'now' })],
+  ['an end without signed_in', () => decodeEnd({ state: 'ended' })],
+  ['an end that nobody knows', () => decodeEnd({ signed_in: false, state: 'asleep' })],
+  ['a message that is none', () => decodeMessage({ message: 1 })]
+]) {
+  test(`refused: ${what}`, () => assert.throws(read, DecodeError));
 }

@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { decodeSession } from '../lib/decode.js';
-import { labelOf, rowsOf, tooltipOf } from '../lib/details.js';
-import { answer } from './fixtures.mjs';
+import { kernelLines, labelOf, rowsOf, tooltipOf } from '../lib/details.js';
+import { answer, trans } from './fixtures.mjs';
 
-/** English, as JupyterLab's own bundle gives it: that one cannot be imported outside a browser. */
-const trans = { __: (text, ...values) => text.replace(/%(\d)/g, (_, n) => values[n - 1]) };
 const session = (...changes) => decodeSession(answer(...changes));
 const rows = (...changes) => Object.fromEntries(rowsOf(session(...changes), trans));
 
@@ -32,10 +30,31 @@ test('nobody is told that they are in no group by an empty line', () => {
 });
 
 test('the end of the login is shown where it is known', () => {
-  assert.equal(rows()['Login ends'], undefined);
-  assert.match(rows({ expires_at: '2026-11-23T06:00:00Z' })['Login ends'], /2026/);
+  const expires_at = '2026-11-23T06:00:00Z';
+  assert.equal(rows()['Login ends'], 'Nobody knows');
+  assert.match(rows({ expires_at, expiry_source: 'jwt' })['Login ends'], /^(?!About).*2026/);
+  assert.match(rows({ expires_at, expiry_source: 'estimated' })['Login ends'], /^About .*2026/);
 });
 
 test('an administrator sees the role', () => {
   assert.deepEqual([rows().Role, rows({}, { admin: true }).Role], [undefined, 'Administrator']);
+});
+
+test('a login that could not be checked says so', () => {
+  assert.equal(rows().Note, undefined);
+  assert.match(rows({ degraded: true }).Note, /could not be checked/);
+});
+
+test('trouble is part of the accessible name, after who it is', () => {
+  assert.equal(labelOf(session(), trans, 'active'), 'Signed in as Ada King Lovelace');
+  assert.match(labelOf(session(), trans, 'unreachable'), /^Signed in as Ada.*cannot be reached/);
+  assert.match(labelOf(session(), trans, 'expiring'), /^Signed in as Ada.*ends soon/);
+});
+
+test('kernels are called by their notebook, and somebody else who started one is named', () => {
+  const kernel = (kernelId, foreignOwner = null) => ({ kernelId, username: 'ada', foreignOwner });
+  const nameOf = id => ({ one: 'a.ipynb' })[id];
+  const lines = kernelLines([kernel('one', 'grace'), kernel('0123456789')], nameOf, trans);
+  assert.deepEqual(lines, ['a.ipynb (started by grace)', '01234567']);
+  assert.deepEqual(kernelLines([], nameOf, trans), ['None']);
 });

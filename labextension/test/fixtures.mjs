@@ -23,3 +23,49 @@ export function answer(changes = {}, userChanges = {}) {
     ...changes
   };
 }
+
+const filled = (text, values) => text.replace(/%(\d)/g, (_, n) => values[n - 1]);
+
+/** English, as JupyterLab's own bundle gives it: that one cannot be imported outside a browser. */
+export const trans = {
+  __: (text, ...values) => filled(text, values),
+  _n: (one, many, n) => filled(n === 1 ? one : many, [n])
+};
+
+/** A clock that stands still until `pass` moves it. */
+export function fakeClock() {
+  const timers = new Set();
+  const clock = {
+    time: 0,
+    now: () => clock.time,
+    after(wait, callback) {
+      const timer = { at: clock.time + wait, callback };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    get waiting() {
+      return timers.size;
+    },
+    /** Ring what is due, each at its time, and let everybody finish who was woken. */
+    async pass(wait) {
+      const end = clock.time + wait;
+      for (;;) {
+        const [next] = [...timers].sort((one, other) => one.at - other.at);
+        if (next === undefined || next.at > end) {
+          break;
+        }
+        timers.delete(next);
+        clock.time = next.at;
+        next.callback();
+        await settled();
+      }
+      clock.time = end;
+    }
+  };
+  return clock;
+}
+
+/** Let promises that are resolved already go on. */
+export function settled() {
+  return new Promise(resolve => setTimeout(resolve, 1));
+}

@@ -54,7 +54,7 @@ TABLE = {
     "store": Plane("core errors"),
     "kernel": Plane("core errors", "IPython comm ipykernel"),
     "hosts": Plane("kernel core errors", "bokeh marimo panel param starlette streamlit tornado"),
-    "banner": Plane("kernel core errors", "anywidget panel"),
+    "banner": Plane("kernel core errors", "anywidget panel param traitlets"),
     "server": Plane(
         "core store errors _version",
         "jupyter_client jupyter_core jupyter_events jupyter_server tornado traitlets zmq",

@@ -75,6 +75,7 @@ CONTRAST_OF = """(node) => {
 }"""
 
 _LAB = ("jupyterlab", "notebook", "notebook_shim")
+_THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
 _OPEN = """async (path) => {
     const shown = await jupyterapp.commands.execute('docmanager:open', {path});
     jupyterapp.shell.activateById(shown.id);
@@ -114,7 +115,12 @@ def chromium_running(path: str) -> Iterator[Browser]:
 
 
 def jupyter_lab(
-    config: Path, *arguments: str, nbmodel: bool = False, chip: bool = True, **options: Any
+    config: Path,
+    *arguments: str,
+    nbmodel: bool = False,
+    chip: bool = True,
+    people: bool = True,
+    **options: Any,
 ) -> AbstractContextManager[LocalServer]:
     """Run JupyterLab and Notebook 7 with alice and bob.
 
@@ -123,16 +129,17 @@ def jupyter_lab(
         arguments: Command line.
         nbmodel: Whether cells go over HTTP, by jupyter-server-nbmodel.
         chip: Whether our server extension is on.
+        people: Whether alice and bob can log in; else Jupyter's own login is in place.
         options: Further ones of ``local_server``.
     """
     disabled = {name: not (nbmodel and name == NBMODEL_PAGE) for name in OTHERS}
     _write(config / "labconfig" / "page_config.json", {"disabledExtensions": disabled})
     settings = config / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    _write(settings / "themes.jupyterlab-settings", {"adaptive-theme": True})
-    _write(settings / "notification.jupyterlab-settings", {"fetchNews": "false"})
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    _write(settings / "notification.jupyterlab-settings", quiet)
     ours = (servers.EXTENSION,) if chip else ()
     return servers.own_server(
-        *servers.DEMO,
+        *(servers.DEMO if people else ()),
         "--JupyterSessionUser.share_cookies=demo_platform_user",  # as the demo does
         "--expose-app-in-browser",
         "--JupyterNotebookApp.expose_app_in_browser=True",
@@ -216,6 +223,15 @@ class Desk:
     def dialog(self) -> Locator:
         """The open dialog."""
         return self.page.get_by_role("dialog")
+
+    def choose_theme(self, scheme: str) -> None:
+        """Choose JupyterLab's own theme, ``light`` or ``dark``, and wait until it shows.
+
+        JupyterLab 4.0 cannot follow the browser's colour scheme yet.
+        """
+        self.page.evaluate(_THEME, f"JupyterLab {scheme.title()}")
+        light = "true" if scheme == "light" else "false"
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
 
     def open(self, path: str) -> str:
         """Open a notebook in JupyterLab, and return the id of its kernel once that answers."""

@@ -26,7 +26,11 @@ def nbmodel_lab(need, _everything, tmp_path_factory):
 
 
 def test_cells_over_http_show_who_is_at_the_browser(chromium, nbmodel_lab, expect):
-    """The server runs the cells, one after the other, and each is that of who sent it."""
+    """The server runs the cells, one after the other, and each is that of who sent it.
+
+    JupyterLab lets an extension run its cells since 4.2. Before, they go over the websocket
+    though nbmodel is installed, and each is that of who sent it, too.
+    """
     desks = [Desk.of(chromium.new_context(), nbmodel_lab, name) for name in FULL_NAMES]
     posts = []
     for desk in desks:
@@ -38,4 +42,6 @@ def test_cells_over_http_show_who_is_at_the_browser(chromium, nbmodel_lab, expec
             expect(desk.output(cell)).to_contain_text(desk.full_name)
             expect(desk.output(cell)).not_to_contain_text(desk.somebody_else)
     by_http = [line for line in posts if line.startswith("POST ") and "/execute?" in line]
-    assert len(by_http) == 8
+    lab = desks[0].page.evaluate("jupyterapp.version")
+    over_http = tuple(map(int, lab.split(".")[:2])) >= (4, 2)
+    assert len(by_http) == (8 if over_http else 0)

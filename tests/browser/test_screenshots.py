@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
-from browsing import FULL_NAMES, Desk
+from browsing import FULL_NAMES, Desk, jupyter_lab
+from test_login_over import log_in_again, look, lose_cookie
 
 pytestmark = pytest.mark.browser
 
@@ -37,12 +38,10 @@ def shot(page, name):
     page.screenshot(path=directory / f"{name}.png", animations="disabled")
 
 
-def settled(page, scheme):
+def settled(desk, scheme):
     """Choose a theme, and wait until JupyterLab shows it."""
-    page.emulate_media(color_scheme=scheme)
-    light = "true" if scheme == "light" else "false"
-    page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
-    page.wait_for_timeout(500)
+    desk.choose_theme(scheme)
+    desk.page.wait_for_timeout(500)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -66,7 +65,7 @@ def test_lab(desks):
         desk.run(0, 1, 2)
     for desk in desks:
         for scheme in SCHEMES:
-            settled(desk.page, scheme)
+            settled(desk, scheme)
             shot(desk.page, f"lab-{scheme}-{desk.name}")
             desk.chip.click()
             desk.dialog.wait_for()
@@ -76,7 +75,7 @@ def test_lab(desks):
                 desk.page.locator("#jp-top-bar").screenshot(
                     path=Path(os.environ["SCREENSHOTS"], f"chip-{scheme}-focused.png")
                 )
-        settled(desk.page, "light")
+        settled(desk, "light")
     page = desks[0].page
     for width in (480, 400):
         page.set_viewport_size({"width": width, "height": 720})
@@ -93,7 +92,7 @@ def test_example(desks):
     """The example notebook after both ran it, one after the other."""
     for desk, scheme in zip(desks, SCHEMES, strict=True):
         desk.page.set_viewport_size(TALL)
-        settled(desk.page, scheme)
+        settled(desk, scheme)
         desk.open("whoami.ipynb")
         desk.run(*range(12))
         desk.output(5).get_by_role("button", name="Who am I?").click()
@@ -109,10 +108,101 @@ def test_notebook7(chromium, lab):
         desk.kernel()
         desk.run(0, 1, 2)
         for scheme in SCHEMES:
-            settled(desk.page, scheme)
+            settled(desk, scheme)
             shot(desk.page, f"notebook7-{scheme}-{name}")
     desk.page.set_viewport_size({"width": 400, "height": 720})
     desk.page.reload()
     desk.kernel()
     desk.run(0, 1, 2)
     shot(desk.page, "notebook7-dark-400")
+
+
+def sizes(desk, name):
+    """Save pictures of the window, and of a small one."""
+    page = desk.page
+    shot(page, name)
+    page.set_viewport_size({"width": 400, "height": 720})
+    page.wait_for_timeout(700)
+    shot(page, f"{name}-400")
+    page.set_viewport_size(WINDOW)
+    page.wait_for_timeout(500)
+
+
+def told(page, text):
+    """Wait for a notification."""
+    page.locator(".Toastify__toast", has_text=text).wait_for()
+    page.wait_for_timeout(1000)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_login_over(chromium, lab, scheme):
+    """Expired, logged in again; signed out, and somebody else comes; the details."""
+    browser = context(chromium, viewport={"width": 1000, "height": 640})
+    desk = Desk.of(browser, lab, "alice")
+    settled(desk, scheme)  # it is kept on the server, and so chosen in time
+    desk.open("people.ipynb")
+    desk.run(0)
+    desk.chip.click()
+    desk.page.locator(".jp-SessionUser-kernel").first.wait_for()
+    sizes(desk, f"over-details-{scheme}")
+    desk.page.keyboard.press("Escape")
+    lose_cookie(browser)
+    look(desk)
+    told(desk.page, "has expired")
+    sizes(desk, f"over-expired-{scheme}")
+    log_in_again(desk)
+    told(desk.page, "Signed in again")
+    shot(desk.page, f"over-healed-{scheme}")
+    browser.new_page().goto(lab.url + "logout")
+    desk.page.bring_to_front()
+    look(desk)
+    told(desk.page, "have signed out")
+    desk.run(1)
+    sizes(desk, f"over-ended-{scheme}")
+    log_in_again(desk, "bob")
+    told(desk.page, "You are Bob Brown")
+    sizes(desk, f"over-stranger-{scheme}")
+    desk.chip.click()
+    desk.dialog.get_by_role("button", name="Sign out everywhere").click()
+    desk.page.get_by_text("in every browser").wait_for()
+    sizes(desk, f"over-everywhere-{scheme}")
+    desk.dialog.get_by_role("button", name="Sign out everywhere").click()
+    told(desk.page, "was revoked")
+    sizes(desk, f"over-revoked-{scheme}")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_login_ends(chromium, tmp_path, scheme):
+    """The warning, the window that opens from it, and a server that cannot be reached."""
+    from conftest import NOTEBOOKS
+
+    with jupyter_lab(
+        tmp_path, "--JupyterSessionUser.absolute_timeout=200", files=NOTEBOOKS
+    ) as server:
+        desk = Desk.of(context(chromium), server, "alice")
+        settled(desk, scheme)
+        desk.open("people.ipynb")
+        desk.run(0)
+        told(desk.page, "Your login ends in")
+        sizes(desk, f"over-warning-{scheme}")
+        with desk.page.expect_popup() as opened:
+            desk.page.get_by_role("button", name="Log in again").click()
+        opened.value.emulate_media(color_scheme=scheme)
+        shot(opened.value, f"over-window-{scheme}")
+        opened.value.close()
+    look(desk)
+    desk.page.locator("[data-state=unreachable]").wait_for()
+    sizes(desk, f"over-unreachable-{scheme}")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_login_over_notebook7(chromium, lab, scheme):
+    """Notebook 7 says the same."""
+    browser = context(chromium)
+    desk = Desk.of(browser, lab, "alice", "notebooks/people.ipynb?reset")
+    desk.kernel()
+    settled(desk, scheme)
+    lose_cookie(browser)
+    look(desk)
+    told(desk.page, "has expired")
+    sizes(desk, f"over-notebook7-{scheme}")

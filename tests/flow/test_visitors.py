@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
@@ -65,7 +66,7 @@ def test_no_other_kernel_has_a_visitor(answers, kernel_id, claimed):
     assert (reply.error, reply.result) == ("no_session", {})
 
 
-@pytest.mark.parametrize("operation", sorted(set(OPERATIONS) - {"visitor"}))
+@pytest.mark.parametrize("operation", sorted(OPERATIONS - {"visitor", "watch"}))
 def test_a_session_of_another_kernel_is_refused(answers, operation):
     """Each kernel is answered for sessions that are on it, whichever operation, both ways."""
     for kernel_id, theirs in (("shared", ALICE), ("made for alice", BOB)):
@@ -74,6 +75,13 @@ def test_a_session_of_another_kernel_is_refused(answers, operation):
         assert (reply.error, reply.result) == ("no_session", {})
         own = answers.answer(theirs.session.kernel_id, request)
         assert own.error == "" and own.result
+
+
+def test_news_are_of_the_sessions_on_this_kernel_whichever_is_named(answers):
+    """``watch`` names no session; naming one of another kernel's tells nothing of it."""
+    for kernel_id, theirs in (("shared", ALICE), ("made for alice", BOB)):
+        reply = answers.answer(kernel_id, Request("1", "watch", theirs.session.id))
+        assert theirs.session.id not in json.dumps(reply.result)
 
 
 def test_a_visitor_who_moved_on_is_not_another_kernels(answers):

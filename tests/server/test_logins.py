@@ -253,6 +253,65 @@ def test_a_new_token_in_time_renews_and_an_old_one_on_its_way_ends_nothing():
     assert ("renewed", f"{ALICE.key} on k") in world.heard
 
 
+def test_a_clock_set_back_lets_nobody_in_by_another_route():
+    """The token ran out by the clock that nobody can set; the wall clock says that it did not."""
+    world = peopled(World(Limits()), until(ALICE, 100), until(BOB, 5_000))
+    world.clock.set_wall(-3_600)
+    world.clock.pass_(100)
+    assert not world.comes(until(ALICE, 100))
+    assert not world.comes(ALICE)
+    assert world.comes(until(BOB, 5_000))
+    assert world.comes(until(ALICE, 9_000))  # a new token
+
+
+def test_a_guess_does_not_undo_an_exact_end():
+    """One request without the token, whose cookie has a month to go."""
+    world = peopled(World(Limits()), until(ALICE, 100), until(BOB, 5_000))
+    world.comes(until(ALICE, 2_600_000, "estimated"))
+    world.clock.pass_(100)
+    assert [world.logins.over(s.key) for s in (ALICE, BOB)] == ["expired", None]
+
+
+@pytest.mark.parametrize("limits", [Limits(idle=600.0), Limits(absolute=600.0)])
+def test_no_answer_of_the_authority_takes_a_timeout_back(limits):
+    """Whether it says yes or no, first or last, and wherever the wall clock has been meanwhile."""
+    world = peopled(World(limits))
+    for shown, answers in ((ALICE, ("no", "yes")), (ALICE_AT_HOME, ("yes", "no", "yes"))):
+        login = world.logins.get(shown.key)
+        world.clock.set_wall(600)
+        for answer in answers:
+            if answer == "no":
+                world.logins.refused(login)
+            else:
+                world.logins.tick()
+                world.clock.set_wall(-600)
+                world.logins.accepted(login, authorized=True)
+        assert world.logins.over(shown.key) == "expired"
+        assert not world.comes(shown, page=True)
+
+
+def test_who_timed_out_is_revoked_with_the_others():
+    """Output of an expired login still arrives; after logging out everywhere none does."""
+    world = peopled(World(Limits(absolute=600.0)))
+    hers = world.opens_socket(ALICE)
+    world.clock.pass_(600)
+    world.logins.tick()
+    assert world.logins.end_person("user:alice", "revoked") == 2
+    assert world.logins.over(ALICE.key) == "revoked"
+    assert hers.told == ["expired"]
+
+
+def test_a_socket_that_opens_by_itself_is_no_activity():
+    """Browsers reconnect on their own; a message is what a person does."""
+    world = peopled(World(Limits(idle=600.0)))
+    for _ in range(5):
+        world.clock.pass_(119)
+        world.logins.over(ALICE.key, active=False)
+        world.logins.over(BOB.key)
+    world.clock.pass_(10)
+    assert [world.logins.over(s.key) for s in (ALICE, BOB)] == ["expired", None]
+
+
 def test_an_estimate_outlived_costs_nothing():
     """The provider still accepts her: her job goes on, and the session says expiring."""
     world = peopled(World(Limits(warning=60.0)), until(ALICE, 100, "estimated"))

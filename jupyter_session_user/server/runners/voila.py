@@ -16,6 +16,7 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets.config import LoggingConfigurable
 
+from jupyter_session_user.server.banner import leave_out
 from jupyter_session_user.server.context import Host, build_context, ends_the_program
 from jupyter_session_user.server.runners.visitors import preheating, runner_request
 from jupyter_session_user.server.settings import Settings
@@ -48,7 +49,10 @@ class SessionUserKernelManager(AsyncMappingKernelManager):
             log=self.log,
         )
         with ends_the_program(self.log):
-            self.session_user = build_context(JupyterSessionUser(parent=self), self, host)
+            settings = JupyterSessionUser(parent=self)
+            self.session_user = build_context(settings, self, host)
+        if not settings.voila_banner:
+            leave_out(self._voila)
         hand_out = getattr(self, "get_rendered_notebook", None)
         if hand_out is not None:  # Voila's subclass has it, when it preheats
             self.get_rendered_notebook = self._handing_over(hand_out)

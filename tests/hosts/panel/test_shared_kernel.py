@@ -25,7 +25,9 @@ def who():
 def told(*words):
     heard.append(list(words))
 async def until(count):
-    while len(heard) < count:
+    for _ in range(100):
+        if len(heard) >= count:
+            break
         await asyncio.sleep(0.005)
     print(json.dumps(heard))
 """
@@ -106,8 +108,14 @@ async def together(server):
 
 
 async def heard(socket, count):
-    """Return what the callbacks have told once there is so much."""
-    return (await json_lines(socket, f"await until({count})"))[-1]
+    """Return what the callbacks have told once there is so much.
+
+    The cell awaits it, so that clicks meet somebody's cell under way; and it ends, since
+    ipykernel before 7.4 handles no click until then.
+    """
+    while len(told := (await json_lines(socket, f"await until({count})"))[-1]) < count:
+        pass
+    return told
 
 
 @pytest.mark.parametrize("nthreads", [None, 2], ids=["no-pool", "pool"])

@@ -1,0 +1,137 @@
+"""``SessionBanner`` in Python: whose state it has, and where there is no Jupyter server."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+from servers import eventually, json_lines, kernel_of, opened, people_on
+
+MAKE = """
+import json
+from jupyter_session_user import SessionBanner
+heard = []
+banner = SessionBanner()
+banner.observe(lambda change: heard.append(change["new"]), "state")
+print(json.dumps(banner.model_id))
+"""
+STATE = "print(json.dumps([banner.state, banner.told, heard]))"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed(need):
+    need(importlib.util.find_spec("anywidget"), "anywidget is missing")
+
+
+async def report(socket, model, state, at=0):
+    """Let somebody's browser say what it sees, as the front end does."""
+    data = {"method": "update", "state": {"seen": {"state": state, "at": at}}, "buffer_paths": []}
+    await socket.send(socket.message("comm_msg", {"comm_id": model, "data": data}))
+
+
+async def state(socket):
+    """Return what the banner shows, what the kernel says, and what was observed."""
+    return (await json_lines(socket, STATE))[-1]
+
+
+async def test_state_follows_its_maker(server):
+    """Alice's banner: her browser counts, bob's does not; nor does it matter who asks."""
+    alice, bob = await people_on(server)
+    async with (
+        kernel_of(alice) as kernel,
+        opened(alice, kernel) as hers,
+        opened(bob, kernel) as his,
+    ):
+        model = (await json_lines(hers, MAKE))[-1]
+        await report(his, model, "ended", 1)
+        assert await state(his) == ["active", "active", []]
+        await report(hers, model, "unreachable", 2)
+        assert await state(his) == ["unreachable", "active", ["unreachable"]]
+        await report(hers, model, "no such state", 3)
+        await report(hers, model, "active", 4)
+        assert await state(hers) == ["active", "active", ["unreachable", "active"]]
+
+
+async def test_state_follows_the_server(server):
+    """Alice signs out and in again: the kernel knows without any browser; bob's login is his."""
+    alice, bob = await people_on(server)
+    async with kernel_of(bob) as kernel:
+        async with opened(alice, kernel) as hers, opened(bob, kernel) as his:
+            await json_lines(hers, MAKE)
+            await json_lines(his, MAKE.replace("banner", "bobs").replace("heard", "his"))
+            await alice.fetch("logout")
+
+            async def is_ended():
+                return (await state(his))[:2] == ["ended", "ended"]
+
+            await eventually(is_ended)
+            assert await json_lines(his, "print(json.dumps(bobs.state))") == ["active"]
+        again, _ = await people_on(server)
+        async with opened(again, kernel) as hers, opened(bob, kernel) as his:
+            await hers.execute("from jupyter_session_user import get_session; get_session()")
+
+            async def is_well():
+                return await state(his) == ["active", "active", ["ended", "active"]]
+
+            await eventually(is_well)
+
+
+def python(code):
+    """Run code in an interpreter of its own, and return what it prints."""
+    run = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_without_a_server_code_decides():
+    """In a script, as in marimo, ``state`` is what code says, and nothing else is taken."""
+    code = (
+        "from jupyter_session_user import SessionBanner\n"
+        "banner = SessionBanner(texts={'ended': 'Weg'}, base_url='/u/')\n"
+        "assert isinstance(banner, SessionBanner)\n"
+        "banner.state = 'expired'\n"
+        "try: banner.state = 'nonsense'\n"
+        "except Exception: pass\n"
+        "print(banner.state, banner.texts, banner.base_url)\n"
+        "banner.close()"
+    )
+    assert python(code) == "expired {'ended': 'Weg'} /u/"
+
+
+@pytest.mark.parametrize(
+    ("missing", "call", "fix"),
+    [
+        ("anywidget", "SessionBanner()", "pip install 'jupyter-session-user[widgets]'"),
+        ("panel", "SessionBanner.panel()", "pip install 'panel>=1.5'"),
+    ],
+)
+def test_a_missing_package_is_named(missing, call, fix):
+    """The error says what to install."""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from jupyter_session_user import ConfigurationError, SessionBanner\n"
+        f"try: {call}\nexcept ConfigurationError as error: print(error)"
+    )
+    assert python(code).endswith(fix)
+
+
+def test_panel_needs_no_anywidget(need):
+    """The component of Panel is made without ipywidgets."""
+    need(importlib.util.find_spec("panel"), "panel is missing")
+    code = (
+        "import sys; sys.modules['anywidget'] = None\n"
+        "from jupyter_session_user import SessionBanner\n"
+        "banner = SessionBanner.panel(texts={'ended': 'Weg'}, margin=5)\n"
+        "print(banner.state, banner.texts, banner.margin, banner.sizing_mode)"
+    )
+    assert python(code.replace("-W error", "")) == "active {'ended': 'Weg'} 5 stretch_width"
+
+
+def test_the_name_costs_nothing():
+    """Importing the package, and even naming the class, loads no widget package."""
+    code = (
+        "import sys\nfrom jupyter_session_user import SessionBanner\n"
+        "print(sorted({'anywidget', 'ipywidgets', 'panel', 'traitlets'} & set(sys.modules)))"
+    )
+    assert python(code) == "[]"

@@ -1,0 +1,146 @@
+"""The pages for logging in again: who gets there, by which way, and what they let run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from servers import DEMO, PASSWORDS, kernel_of, opened, own_server, people_on, username
+
+from jupyter_session_user.testing.local_server import LocalServer
+from jupyter_session_user.testing.people import Person
+
+SIGNED_IN = "session-user/signed-in"
+HTML = {"Accept": "text/html"}
+
+
+async def page(person: Person, path: str = SIGNED_IN) -> str:
+    """Return a page as a browser gets it."""
+    response = await person.fetch(path)
+    assert response.code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
+    return str(response.body.decode())
+
+
+async def state(person: Person, session_id: str) -> Any:
+    """Return what the server says of a login to whoever asks."""
+    response = await person.fetch(f"session-user/login-state?session={session_id}")
+    assert (response.code, response.headers["Cache-Control"]) == (200, "no-store")
+    return json.loads(response.body)
+
+
+async def session_id(person: Person) -> str:
+    """Return the id of the session of this login."""
+    return str((await person.json("api/session-user/me"))["id"])
+
+
+async def test_who_is_not_logged_in_is_led_through_the_login_and_back(server):
+    """The form's next page is the one that was asked for; after it, that page says who it is."""
+    stranger = Person(server.url, HTML)
+    response = await stranger.fetch(SIGNED_IN)
+    assert response.code == 302
+    there = urlsplit(response.headers["Location"])
+    assert there.path == "/login"
+    assert urlsplit(parse_qs(there.query)["next"][0]).path == f"/{SIGNED_IN}"
+    await stranger.log_in(PASSWORDS["alice"], "alice")
+    text = await page(stranger)
+    assert "Signed in as Alice Adams" in text and "Bob" not in text
+    assert 'data-close="true"' in text
+
+
+async def test_nothing_but_our_script_and_style_may_run(alice):
+    """The policy allows files of this server alone, and the page needs no more than that."""
+    response = await alice.fetch(SIGNED_IN)
+    policy = response.headers["Content-Security-Policy"]
+    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'"} <= set(
+        re.split(r";\s*", policy)
+    )
+    assert "frame-ancestors 'self'" in policy
+    assert response.headers["Cache-Control"] == "no-store"
+    text = response.body.decode()
+    assert not re.search(r"<script(?![^>]*\ssrc=)|\son\w+=|<style|style=", text)
+    for name, kind in (("signed_in.js", "text/javascript"), ("signed_in.css", "text/css")):
+        assert f'"/session-user/{name}"' in text
+        file = await alice.fetch(f"session-user/{name}")
+        assert file.code == 200
+        assert file.headers["Content-Type"].startswith(kind)
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.fixture(scope="module")
+def evil_names() -> Iterator[LocalServer]:
+    """Run a server behind a proxy that says by a header who somebody is, below a base URL."""
+    with own_server(
+        "--ServerApp.identity_provider_class=header_identity.HeaderIdentityProvider",
+        "--ServerApp.base_url=/u/",
+    ) as running:
+        yield running
+
+
+async def test_a_name_is_text(evil_names):
+    """Markup in a name is shown and not run; what the address says is not shown at all."""
+    evil = Person(evil_names.url, {"X-User": "<script>alert(1)</script>\"'&{base}", **HTML})
+    for path in (SIGNED_IN, f"{SIGNED_IN}?until=%3Cscript%3Ealert(2)"):
+        text = (await page(evil, path)).lower()  # that provider capitalises names
+        assert "&lt;script&gt;alert(1)" in text and "{base}" in text
+        assert "<script>" not in text and "alert(2)" not in text
+        assert 'src="/u/session-user/signed_in.js"' in text
+
+
+@pytest.fixture(scope="module")
+def ending() -> Iterator[LocalServer]:
+    """Run a server on which every login has an end."""
+    with own_server(*DEMO, "--JupyterSessionUser.absolute_timeout=600") as running:
+        yield running
+
+
+async def test_before_the_end_a_new_login_is_offered_and_costs_nothing(ending):
+    """The old login goes on: her running kernel, and his; the new one is another session."""
+    alice, bob = await people_on(ending)
+    me = await alice.json("api/session-user/me")
+    assert 'data-close="true"' in await page(alice)
+    text = await page(alice, f"{SIGNED_IN}?until={me['expires_at'].replace('+', '%2B')}")
+    assert 'data-close="false"' in text
+    assert 'action="/session-user/sign-in-again"' in text
+    assert 'data-close="true"' in await page(alice, f"{SIGNED_IN}?until=2020-01-01T00:00:00Z")
+    async with kernel_of(alice) as kernel_id, opened(alice, kernel_id) as socket:
+        response = await alice.fetch("session-user/sign-in-again", method="POST", body="")
+        assert response.code == 302
+        there = urlsplit(response.headers["Location"])
+        assert (there.path, parse_qs(there.query)["next"]) == ("/login", [f"/{SIGNED_IN}"])
+        assert (await alice.fetch("api/me")).code == 403
+        assert await username(socket) == "alice"
+        assert (await bob.fetch("api/me")).code == 200
+        await alice.log_in(PASSWORDS["alice"], "alice")
+        assert await session_id(alice) != me["id"]
+        assert await username(socket) == "alice"
+
+
+async def test_nobody_is_sent_to_the_form_by_another_site(ending):
+    """The way there needs a POST with Jupyter's XSRF token."""
+    alice, _ = await people_on(ending)
+    assert (await alice.fetch("session-user/sign-in-again")).code == 405
+    alice.cookies.pop("_xsrf", None)
+    refused = await alice.fetch("session-user/sign-in-again", method="POST", body="")
+    assert refused.code == 403
+    assert (await alice.fetch("api/me")).code == 200
+
+
+async def test_a_page_learns_how_its_login_ended(server):
+    """Signed out, revoked, or still good; nothing else, and of no other login."""
+    alice, bob = await people_on(server)
+    hers, his = await session_id(alice), await session_id(bob)
+    assert await state(alice, hers) == {"signed_in": True, "state": None}
+    assert await state(Person(server.url), hers) == {"signed_in": False, "state": None}
+    assert await state(Person(server.url), "no-such-session") == {
+        "signed_in": False,
+        "state": None,
+    }
+    await alice.fetch("logout")
+    await bob.fetch(f"api/session-user/sessions/{his}", method="DELETE")
+    assert await state(alice, hers) == {"signed_in": False, "state": "ended"}
+    assert await state(bob, his) == {"signed_in": False, "state": "revoked"}
