@@ -67,12 +67,15 @@ labextension/node_modules/.yarn-state.yml: labextension/package.json labextensio
 
 # -------------------------------------------------------------------------------------- tests
 
+# Most tests wait for a server or a browser; the files' own servers stay with one worker.
+WORKERS ?= 2
+
 .PHONY: test
 test: test-python test-front ## Run all tests, in random order
 
 .PHONY: test-python
 test-python: $(VENV)/.extra-dev ## Run the Python tests; core/ must be covered
-	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report= $(PYTEST_ARGS)
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m coverage report --include='$(PACKAGE)/core/*' --fail-under=95
 endif
