@@ -133,7 +133,9 @@ def jupyter_lab(
         options: Further ones of ``local_server``.
     """
     disabled = {name: not (nbmodel and name == NBMODEL_PAGE) for name in OTHERS}
-    _write(config / "labconfig" / "page_config.json", {"disabledExtensions": disabled})
+    # Dash brings an extension that JupyterLab would ask to build, in a dialog over everything.
+    page = {"disabledExtensions": disabled, "buildCheck": False}
+    _write(config / "labconfig" / "page_config.json", page)
     settings = config / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     quiet = {"fetchNews": "false", "checkForUpdates": False}
     _write(settings / "notification.jupyterlab-settings", quiet)
