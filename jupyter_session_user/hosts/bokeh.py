@@ -340,7 +340,9 @@ def _find_first_page() -> None:
         if frame.f_code.co_name == "initialize_document":
             document = frame.f_locals.get("doc", document)
         handler = frame.f_locals.get("self")
-        handler = handler if isinstance(handler, handler_class) else None
+        # Panel's preview makes one without a request, in a kernel, which knows its visitor.
+        served = isinstance(handler, handler_class) and hasattr(handler, "request")
+        handler = handler if served else None
         frame = frame.f_back
     if handler is not None and document is None and (made := _document_of(handler)) is not None:
         _owners[made] = None  # a callback of a page that was made before
