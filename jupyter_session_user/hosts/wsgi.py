@@ -62,7 +62,7 @@ class SessionUserWSGIMiddleware:
         try:
             with serving(_current, served):
                 body = self.app(environ, start_response)
-        except BaseException:
+        except BaseException:  # whatever ends the request ends what was said of it
             served.live = False
             raise
         if isinstance(body, list | tuple) or _is_file(body, environ):

@@ -58,18 +58,6 @@ _session.deserialize = _noting
 """
 
 
-@pytest.fixture
-def alice(server: LocalServer, log_in) -> Person:
-    """Return alice, whose cookie is none that an earlier test has signed out."""
-    wait_for_another_cookie()
-    return log_in(server, "alice")
-
-
-def wait_for_another_cookie() -> None:
-    """Wait for the next second: a signed cookie holds the time in seconds, and nothing else."""
-    time.sleep(1.0 - time.time() % 1.0)
-
-
 @pytest.fixture(scope="module")
 def stock_server() -> Iterator[LocalServer]:
     """Run the same server without the extension."""
@@ -403,7 +391,6 @@ async def test_the_same_person_gets_what_was_kept_between_two_logins(
         assert own not in json.dumps(hers.everything)
         await hers.close()
         await eventually(lambda: _has_no_socket(bob, kernel_id))
-        wait_for_another_cookie()
         later = await asyncio.to_thread(log_in, server, "alice")
         options = {"session_id": hers.session, "protocol": protocol}
         async with opened(later, kernel_id, **options) as again:
@@ -503,7 +490,6 @@ def flagging_server() -> Iterator[LocalServer]:
 @FORMATS
 async def test_policy_close_closes_with_a_code_of_its_own(closing_server, tmp_path, protocol):
     """4401 and why; what she sends while it closes is dropped; his stays open."""
-    wait_for_another_cookie()
     alice, bob = await people_on(closing_server)
     with log_after(closing_server) as log:
         async with together(alice, bob, protocol) as (hers, his):
@@ -519,7 +505,6 @@ async def test_policy_close_closes_with_a_code_of_its_own(closing_server, tmp_pa
 @FORMATS
 async def test_policy_flag_passes_everything_on_and_the_kernel_knows(flagging_server, protocol):
     """Her cells run, with a stamp that says how it stands; his stamp says nothing of it."""
-    wait_for_another_cookie()
     alice, bob = await people_on(flagging_server)
     state = "print(get_ipython().kernel.get_parent()['metadata']['jupyter_session_user']['state'])"
     async with together(alice, bob, protocol) as (hers, his):

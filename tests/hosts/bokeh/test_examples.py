@@ -36,10 +36,10 @@ def example(kind, folder):
 
 
 @pytest.mark.parametrize("kind", ["panel", "bokeh", "flask"])
-def test_example(chromium, expect, tmp_path, kind):
+def test_example(chromium, expect, need, tmp_path, kind):
     """Each visitor is greeted, sees their own rows, and is named by the button."""
-    if kind == "flask" and (_taken(5000) or _taken(5006)):
-        pytest.skip("another server has one of the example's ports")
+    taken = kind == "flask" and (_taken(5000) or _taken(5006))
+    need(not taken, "another server has one of the example's ports")
     with example(kind, tmp_path) as address, contextlib.ExitStack() as stack:
         pages = {}
         for name in ROWS:
