@@ -612,6 +612,11 @@ function render({ model, el }) {
       return;
     }
     reported = state;
+    if (OVER.has(state) && model.get("told") === state) {
+      // A page's socket is closed when it carries a message of a login that is over: what the
+      // app still has to say to that would be lost.
+      return;
+    }
     try {
       // With the time, or a second browser's same word would be no change.
       model.set("seen", { state, at: Date.now() });

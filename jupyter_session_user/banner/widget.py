@@ -141,6 +141,7 @@ def _teller(banner: Any) -> Any:
     def tell(state: str, told: str) -> None:
         here = weak()
         if here is not None:
-            here.state, here.told = state, told
+            # Panel sends one after the other; the front end reads told when state changes.
+            here.told, here.state = told, state
 
     return tell

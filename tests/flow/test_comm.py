@@ -426,6 +426,7 @@ async def test_other_comms_still_reach_browsers(alice, bob, kernel):
     """Only our topic is dropped: a comm of the notebook's own arrives."""
     code = "from comm import create_comm; c = create_comm('widgets', data={'a': 1}); c.send(2)"
     async with opened(alice, kernel) as hers, opened(bob, kernel) as his:
+        await username(his)  # a socket that is still being opened gets nothing
         await hers.execute(code)
         await username(his)
         for socket in (hers, his):
