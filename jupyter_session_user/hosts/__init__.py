@@ -23,6 +23,7 @@ __all__ = ["find", "identity_from_cookie", "prepare", "serving"]
 _REGISTRY = (
     ("panel.io.server", "panel"),
     ("bokeh.server.views.ws", "bokeh"),
+    ("bokeh_fastapi.handler", "bokeh_fastapi"),
     ("streamlit.runtime", "streamlit"),
     ("marimo._runtime.context", "marimo"),
     ("jupyter_session_user.hosts.asgi", "asgi"),

@@ -12,6 +12,7 @@ from typing import Any
 
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import ConfigurationError
+from jupyter_session_user.hosts import prepare
 from jupyter_session_user.hosts.base import Host, HostRequest, HostSession
 from jupyter_session_user.hosts.middleware import (
     Served,
@@ -21,7 +22,7 @@ from jupyter_session_user.hosts.middleware import (
     user_of_framework,
 )
 
-__all__ = ["HOST", "META", "SessionUserMiddleware"]
+__all__ = ["HOST", "META", "SessionUserMiddleware", "current_request"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -33,7 +34,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: finds who asks: marimo hands "meta" on to its kernels. A client cannot write there.
 META = "jupyter_session_user"
 
-_current: ContextVar[Served | None] = ContextVar("jupyter_session_user.asgi", default=None)
+#: What is being served in this context; it may be over.
+current_request: ContextVar[Served | None] = ContextVar("jupyter_session_user.asgi", default=None)
 
 
 class SessionUserMiddleware:
@@ -79,9 +81,10 @@ class SessionUserMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        with serving(_current, None):
+        prepare()  # what is mounted inside may have been imported after us
+        with serving(current_request, None):
             served = Served("asgi", await self._named(scope), lambda: _request(scope))
-        with serving(_current, served):
+        with serving(current_request, served):
             try:
                 await self.app(scope, receive, _outside(send))
             finally:
@@ -112,7 +115,7 @@ def _outside(send: Send) -> Send:
     """
 
     async def send_outside(message: Message) -> None:
-        with serving(_current, None):
+        with serving(current_request, None):
             await send(message)
 
     return send_outside
@@ -133,7 +136,7 @@ class _Asgi:
     in_use = False
 
     def current(self) -> HostSession | None:
-        served = _current.get()
+        served = current_request.get()
         return None if served is None else served.session()
 
     def install(self) -> None:

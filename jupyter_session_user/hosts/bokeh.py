@@ -13,8 +13,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from threading import get_ident
@@ -34,7 +34,7 @@ _MARK = "__jupyter_session_user__"
 _THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
 #: What an entry of a served document must not inherit from a cell that started the server, or
 #: from another visitor's callback.
-_LEFT_OVER = (parent.binding, parent.message, parent.witness)
+_left_over: list[ContextVar[Any]] = [parent.binding, parent.message, parent.witness]
 
 
 class _Nobody:
@@ -74,7 +74,7 @@ class Entry:
         handler = None if self.caller is None else self.caller()
         if handler is None or _document_of(handler) is not self.document:
             return None
-        return visitor_of(handler, self.document.session_context.id)
+        return _asker(handler, self.document)
 
     def again(self) -> Entry:
         """Return an entry of the same visitor, for a thread that goes on with this one."""
@@ -109,6 +109,36 @@ def for_nobody() -> None:
     """Have what this context goes on to do belong to nobody, on whichever document it is."""
     entry.set(None)
     _handler.set(_NOBODY)
+
+
+def known_better(variable: ContextVar[Any]) -> None:
+    """Have pages and callbacks begin without what another host has in this variable."""
+    if variable not in _left_over:
+        _left_over.append(variable)
+
+
+@contextmanager
+def asked_by(handler: ref[Any]) -> Iterator[None]:
+    """Let the pages and callbacks of this block belong to the visitor of a handler.
+
+    Args:
+        handler: Has ``connection`` as Bokeh's websockets do (None for a page), and
+            ``visitor(key)``: the :class:`Visitor`, None if unknown. The caller keeps it alive.
+    """
+    asked, outer = _handler.set(handler), entry.set(None)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # a server may end a request in another context
+            _handler.reset(asked)
+            entry.reset(outer)
+
+
+def _asker(handler: Any, document: Any) -> Visitor | None:
+    """Return whose request a handler handles, on a document; None if nobody can say."""
+    key = document.session_context.id
+    find: Callable[[str], Visitor | None] | None = getattr(handler, "visitor", None)
+    return visitor_of(handler, key) if find is None else find(key)
 
 
 class _Bokeh:
@@ -154,7 +184,7 @@ HOST = _Bokeh()
 
 def entered(here: Entry, function: Callable[[], Any]) -> Any:
     """Run a function inside an entry; one that has to be awaited goes on in it."""
-    tokens = [(variable, variable.set(None)) for variable in _LEFT_OVER]
+    tokens = [(variable, variable.set(None)) for variable in _left_over]
     token = entry.set(here)
     result = None
     try:
@@ -170,7 +200,7 @@ def entered(here: Entry, function: Callable[[], Any]) -> Any:
 
 
 async def _awaited(here: Entry, awaitable: Any) -> Any:
-    for variable in _LEFT_OVER:  # a binding made here ends with this task, or this await
+    for variable in _left_over:  # a binding made here ends with this task, or this await
         variable.set(None)
     token = entry.set(here)
     try:
@@ -278,7 +308,7 @@ def _page(document: Any) -> Entry | None:
     if handler is None or document is None or document.session_context is None:
         return None  # a document that no visitor asked for: --warm, a notebook, a test
     if document not in _owners:
-        _owners[document] = visitor_of(handler, document.session_context.id)
+        _owners[document] = _asker(handler, document)
     return Entry(document, None)
 
 
@@ -348,12 +378,18 @@ def _find_first_page() -> None:
         _owners[made] = None  # a callback of a page that was made before
     if handler is not None and document is not None:
         _handler.set(ref(handler))
-        _owners[document] = visitor_of(handler, document.session_context.id)
+        _owners[document] = _asker(handler, document)
         entry.set(_FirstPage(document, None))
         _bring_banner()
 
 
 def _too_late() -> IdentityUnavailable:
+    if "bokeh_fastapi.handler" in sys.modules:
+        return IdentityUnavailable(
+            "Nothing says whose page this is. Put SessionUserMiddleware around the FastAPI app: "
+            "app.add_middleware(SessionUserMiddleware, user=…).",
+            reason="no_context",
+        )
     return IdentityUnavailable(
         "This page was made before jupyter_session_user was imported, so nobody noted whose it "
         "is. Import it at the top of the app, or start the server with "

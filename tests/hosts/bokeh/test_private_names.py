@@ -1,5 +1,6 @@
 """The private names of Bokeh and Panel that we use: where one moves, this says which."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -25,15 +26,16 @@ NAMES = {
         "Application.on_session_created",
     ],
     "panel.io.state": ["state", "_state._scheduled_cb"],
+    "bokeh_fastapi.handler": ["SessionHandler.get_session", "WSHandler.ws_connect"],
 }
 PAIRS = [(module, name) for module, names in NAMES.items() for name in names]
 
 TRY = """
 import json, sys
-import bokeh.server.server, panel.io.server
+import bokeh.server.server, panel.io.server, panel.io.fastapi
 pairs = json.loads(sys.argv[1])
 import jupyter_session_user as jsu
-from jupyter_session_user.hosts import bokeh, panel
+from jupyter_session_user.hosts import bokeh, bokeh_fastapi, panel
 assert bokeh.HOST.broken is None, bokeh.HOST.broken
 from panel.config import config
 config.nthreads = 1  # a pool
@@ -49,7 +51,7 @@ for module, name in pairs:
     value = vars(owner)[last]
     delattr(owner, last)
     bokeh.HOST.broken = None
-    for host in (bokeh.HOST, panel.HOST):
+    for host in (bokeh.HOST, panel.HOST, bokeh_fastapi.HOST):
         host.install()
     try:
         jsu.get_current_user()
@@ -61,8 +63,9 @@ print(json.dumps(result))
 
 
 @pytest.fixture(scope="module")
-def tried():
+def tried(need):
     """Take each name away in turn, in an interpreter of its own."""
+    need(importlib.util.find_spec("bokeh_fastapi"), "bokeh-fastapi is missing")
     command = [sys.executable, "-c", TRY, json.dumps(PAIRS)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert not run.returncode, run.stderr[-2000:]

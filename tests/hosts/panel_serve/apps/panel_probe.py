@@ -27,7 +27,7 @@ def who():
     try:
         session = get_session()
     except IdentityUnavailable as error:
-        return {"error": error.reason}
+        return {"error": error.reason, "text": str(error)}
     return {
         "user": "-" if session.user.is_anonymous else session.user.username,
         "source": session.source,
