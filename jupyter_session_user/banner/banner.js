@@ -21,6 +21,8 @@ const MAX_PAUSE_MS = 15_000;
 const SIGNING_IN_MS = 5 * 60_000;
 /** An answer that takes longer is none. */
 const PATIENCE_MS = 10_000;
+/** Until the kernel has heard by itself how a login ended. */
+const TELLING_MS = 2000;
 /** So that a timer does not ring a moment too early. */
 const SLACK_MS = 100;
 const MINUTE_MS = 60_000;
@@ -592,7 +594,8 @@ function isDark(node) {
 /** For anywidget and Panel. */
 function render({ model, el }) {
   const place = placeOf(model.get("base_url"));
-  let reported = "active";
+  let reported = "active"; // or about to be
+  let reporting;
   const watch = new Watch(place, { kernelId: model.get("kernel_id"), onChange: () => paint() });
   const banner = new Banner(el, watch);
 
@@ -612,9 +615,13 @@ function render({ model, el }) {
       return;
     }
     reported = state;
+    clearTimeout(reporting);
+    // A page's socket that carries a message of a login that is over is closed, and what the app
+    // still has to say is lost: the kernel mostly knows by itself, within a second.
+    reporting = setTimeout(send, OVER.has(state) ? TELLING_MS : 0, state);
+  };
+  const send = (state) => {
     if (OVER.has(state) && model.get("told") === state) {
-      // A page's socket is closed when it carries a message of a login that is over: what the
-      // app still has to say to that would be lost.
       return;
     }
     try {
@@ -641,6 +648,7 @@ function render({ model, el }) {
     model.off("change:state", hear);
     model.off("change:told", hear);
     window.removeEventListener(PAGE_EVENT, paint);
+    clearTimeout(reporting);
     watch.dispose();
     banner.dispose();
   };

@@ -272,10 +272,11 @@ def violations(desk, *selectors) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_has_nothing_against_it(need, context, office, notebooks, expect, scheme):
+@pytest.mark.parametrize("app", APPS)
+def test_axe_has_nothing_against_it(need, context, office, notebooks, expect, app, scheme):
     """Chip, details and notice, in both themes."""
     need(AXE.exists(), "axe-core is missing: make labextension/node_modules/.yarn-state.yml")
-    desk = at_work(context, office, "alice", next(notebooks))
+    desk = at_work(context, office, "alice", next(notebooks), app)
     desk.choose_theme(scheme)
     assert violations(desk, ".jp-SessionUser") == []
     desk.chip.click()

@@ -126,8 +126,24 @@ CONTRASTS = """() => {
 }"""
 
 
+#: The banners that show something, also those in shadow roots, as Panel's are.
+_CHECK = """async () => {
+    const roots = [document];
+    for (const root of roots) {
+        for (const node of root.querySelectorAll('*')) {
+            if (node.shadowRoot) roots.push(node.shadowRoot);
+        }
+    }
+    const shown = roots.flatMap(root =>
+        [...root.querySelectorAll('.jsu-banner:not([data-state=active])')]);
+    return await axe.run({include: shown});
+}"""
+
+
 def axe_violations(page: Page) -> list[str]:
-    """Return what axe-core finds wrong with the banners of a page."""
+    """Return what axe-core finds wrong with the banners that a page shows."""
     page.evaluate(AXE.read_text("utf-8"))
-    result = page.evaluate("axe.run({include: [['.jsu-banner']]})")
+    result = page.evaluate(_CHECK)
+    looked_at = {node["html"] for one in result["passes"] for node in one["nodes"]}
+    assert any("jsu-banner" in html for html in looked_at), looked_at
     return [f"{one['id']}: {node['html']}" for one in result["violations"] for node in one["nodes"]]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+
 import pytest
 import servers
-from banners import CONTRASTS, banner, end_kernel, quiet, sign_in, sign_out
+from banners import AXE, CONTRASTS, axe_violations, banner, end_kernel, quiet, sign_in, sign_out
 from browsing import log_in
 from previews import EXTENSION, RENDER
 
@@ -29,14 +33,26 @@ pn.Column(
 ).servable()
 """
 URL = RENDER + "app.py"
+NEAR_END = (
+    "--JupyterSessionUser.resolvers=custom",
+    "--JupyterSessionUser.session_resolver=near_end.soon",
+)
+
+
+def previews_on(*arguments):
+    """Run a server with previews, ours, and a login form for alice and bob."""
+    return servers.own_server(
+        *servers.DEMO,
+        *arguments,
+        extensions=(servers.EXTENSION, EXTENSION),
+        files={"app.py": APP},
+    )
 
 
 @pytest.fixture
 def server(panel_installed):
     """Run a server for one test: what ends a login lasts."""
-    with servers.own_server(
-        *servers.DEMO, extensions=(servers.EXTENSION, EXTENSION), files={"app.py": APP}
-    ) as running:
+    with previews_on() as running:
         yield running
 
 
@@ -64,6 +80,56 @@ def test_signed_out_and_in_again(chromium, server, expect):
     expect(alice.get_by_role("heading", name="App of alice")).to_be_visible()
 
 
+def test_login_cookie_removed(chromium, server, expect):
+    """The app says that the login is over at the first click; bob's does not."""
+    alice, bob = (app_of(chromium, server, name) for name in ("alice", "bob"))
+    alice.context.clear_cookies(name=re.compile("^username-"))
+    alice.get_by_text("told:").click()
+    over = banner(alice, "expired")
+    expect(over.get_by_role("status")).to_contain_text("Your login has expired.")
+    expect(quiet(bob)).to_have_count(1)
+    over.get_by_role("button", name="Reload the page").click()
+    expect(alice.get_by_label("Who are you?")).to_be_visible()
+
+
+def test_exact_end(chromium, expect):
+    """When the time is over the app says so by itself, and Python is told; reload asks anew."""
+    with previews_on("--JupyterSessionUser.absolute_timeout=20") as server:
+        alice = app_of(chromium, server, "alice")
+        over = banner(alice, "expired")
+        expect(over.get_by_role("status")).to_contain_text("Your login has expired.")
+        expect(alice.get_by_text("expiring expired")).to_be_visible()
+        over.get_by_role("button", name="Reload the page").click()
+        expect(alice.get_by_label("Who are you?")).to_be_visible()
+
+
+def test_warning(chromium, expect):
+    """Before an exact end alice reads how long there is, and can hide it; bob has no end."""
+    with previews_on(*NEAR_END) as server:
+        bob = app_of(chromium, server, "bob")
+        alice = log_in(chromium.new_context(), server, "alice", URL)
+        warning = banner(alice, "expiring")
+        expect(warning.get_by_role("status")).to_have_text(
+            re.compile(r"^Your login ends in [345] min\.$")
+        )
+        warning.get_by_role("button", name="Hide").press("Enter")
+        for page in (alice, bob):
+            expect(quiet(page)).to_have_count(1)
+
+
+def test_somebody_else_signs_in(chromium, server, expect):
+    """Bob signs in in alice's browser: her app says whose it is; reloaded, it is his."""
+    page = app_of(chromium, server, "alice")
+    sign_out(page.context, server)
+    banner(page, "ended").wait_for()
+    sign_in(page.context, server, "bob")
+    stranger = banner(page, "stranger")
+    expect(stranger.get_by_role("status")).to_contain_text("This page belongs to Alice Adams.")
+    stranger.get_by_role("button", name="Reload the page").click()
+    expect(page.get_by_role("heading", name="App of bob")).to_be_visible()
+    expect(quiet(page)).to_have_count(1)
+
+
 def test_kernel_ended(chromium, server, expect):
     """The app's kernel is shut down: reload starts another one."""
     alice = app_of(chromium, server, "alice")
@@ -75,13 +141,31 @@ def test_kernel_ended(chromium, server, expect):
     expect(quiet(alice)).to_have_count(1)
 
 
-def test_server_gone(chromium, server, expect):
-    """The server ends: it cannot be reached; in the dark as well, readable."""
+def test_server_stopped_and_back(chromium, server, expect):
+    """A server that does not answer cannot be reached; once it does, the app goes on."""
+    alice = app_of(chromium, server, "alice")
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        expect(banner(alice, "unreachable")).to_be_visible()
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    expect(quiet(alice)).to_have_count(1)
+    sign_out(alice.context, server)  # the app still hears
+    expect(alice.get_by_text("unreachable active ended")).to_be_visible()
+
+
+def test_server_gone(chromium, server, expect, need):
+    """The server ends: it cannot be reached; readable in the dark as well, and accessible."""
+    need(AXE.exists(), f"axe-core is missing: {AXE}")
     alice = app_of(chromium, server, "alice")
     server.process.terminate()
     away = banner(alice, "unreachable")
     expect(away).to_be_visible()
     expect(away).to_have_attribute("aria-label", "Anmeldung")
+    for width in (1280, 400):
+        alice.set_viewport_size({"width": width, "height": 700})
+        assert axe_violations(alice) == []
     alice.evaluate("document.body.style.background = '#111'")
     expect(away).to_have_attribute("data-theme", "dark")
     assert min(alice.evaluate(CONTRASTS)) >= 4.5
+    assert axe_violations(alice) == []
