@@ -369,11 +369,11 @@ class Logins:
     def _advance(self, login: KnownLogin, now: Moment) -> None:
         """Let the time do to a login what it does."""
         trigger = lifecycle.trigger_at(login.standing, self._limits_of(login), now)
-        if trigger is None:
-            return
-        if trigger == "over" and self._timed_out(login, now):
+        is_over = trigger == "over" or login.standing.state == "expired"
+        if is_over and self._timed_out(login, now):  # for which nobody may set a clock back
             self._close_for_good(login.key, "expired")
-        self._trigger(login, trigger)
+        if trigger is not None:
+            self._trigger(login, trigger)
 
     def _timed_out(self, login: KnownLogin, now: Moment) -> bool:
         """Tell whether a timeout of ours ended it: no authority can take that back."""

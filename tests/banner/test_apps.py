@@ -36,9 +36,11 @@ banner, end = SessionBanner.panel(), pn.widgets.Button(name="End it")
 end.on_click(lambda event: setattr(banner, "state", "expired"))
 pn.Column(end, banner).servable()
 """
+# Tornado lets a page's own address in by itself only since 6.5.
+_SERVE = "panel serve app.py --address 127.0.0.1 --allow-websocket-origin 127.0.0.1:{port}"
 APPS = {
     "marimo": (MARIMO, "marimo run app.py --headless --no-token --host 127.0.0.1", "/"),
-    "panel": (PANEL, "panel serve app.py --address 127.0.0.1", "/app"),
+    "panel": (PANEL, _SERVE, "/app"),
 }
 
 

@@ -80,7 +80,8 @@ async def test_state_follows_the_server(server):
 
 def python(code):
     """Run code in an interpreter of its own, and return what it prints."""
-    run = [sys.executable, "-W", "error", "-c", code]
+    theirs = "ignore:Deprecated in traitlets 4.1:DeprecationWarning"  # ipywidgets 8.1.0
+    run = [sys.executable, "-W", "error", "-W", theirs, "-c", code]
     return subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
 
 

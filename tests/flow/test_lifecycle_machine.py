@@ -119,8 +119,9 @@ class Login:
     def look(self, now: Clocks) -> None:
         """Notice what the time has done."""
         if self.state == "active" and (self.timed_out(now) or self.ran_out(now)):
-            self.for_good = self.timed_out(now)
             self.state = "expired"
+        if self.state == "expired" and self.timed_out(now):
+            self.for_good = True
 
     def end(self, state: str) -> None:
         """End it for good; the first such end is the one that is told."""

@@ -290,6 +290,27 @@ def test_no_answer_of_the_authority_takes_a_timeout_back(limits):
         assert not world.comes(shown, page=True)
 
 
+@pytest.mark.parametrize("limits", [Limits(idle=600.0), Limits(absolute=600.0)])
+@pytest.mark.parametrize("notices", ["the tick", "a request"])
+def test_a_timeout_that_passes_after_another_end_is_not_taken_back_either(limits, notices):
+    """Alice's token has run out; then the timeout passes; then the wall clock is set back.
+
+    A new token renews bob's login, whose timeout never passed by any clock.
+    """
+    world = peopled(World(limits), until(ALICE, 100), until(BOB, 100))
+    world.clock.pass_(100)
+    world.logins.tick()
+    assert world.state(ALICE) == "expired"
+    assert world.comes(until(BOB, 2_000))
+    world.clock.set_wall(500)
+    if notices == "the tick":
+        world.logins.tick()
+    else:
+        assert not world.comes(until(ALICE, 3_000))
+    world.clock.set_wall(-500)
+    assert not world.comes(until(ALICE, 3_000))
+
+
 def test_who_timed_out_is_revoked_with_the_others():
     """Output of an expired login still arrives; after logging out everywhere none does."""
     world = peopled(World(Limits(absolute=600.0)))
