@@ -99,10 +99,10 @@ async def measure(running: LocalServer, options: argparse.Namespace) -> dict[str
     """Let everybody work at the same time, and count."""
     people = [person(running, f"user-{number:02}") for number in range(options.users)]
     kernels = [await people[0].start_kernel() for _ in range(options.kernels)]
-    sockets = [
-        [await one.connect(kernel, protocol=(V1, LEGACY)[number % 2]) for kernel in kernels]
-        for number, one in enumerate(people)
-    ]
+    sockets = []
+    for number, one in enumerate(people):
+        protocol = (V1, LEGACY)[number % 2]
+        sockets.append([await one.connect(kernel, protocol=protocol) for kernel in kernels])
     for socket in sockets[0]:
         await socket.execute(SETUP)
         opening = {"comm_id": COMM_ID, "target_name": "bench", "data": {}}

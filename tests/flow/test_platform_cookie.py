@@ -19,6 +19,7 @@ from servers import (
     fresh_id,
     give_sign,
     identity,
+    is_watched,
     json_lines,
     kernel_of,
     opened,
@@ -208,6 +209,7 @@ async def _leave_output_behind(person: Person, kernel_id: str, flag: Path) -> tu
     session_id, secret = fresh_id(), fresh_id()
     code = f"import os, time\nwhile not os.path.exists({str(flag)!r}): time.sleep(.01)\n"
     async with opened(person, kernel_id, session_id=session_id) as socket:
+        await eventually(lambda: is_watched(person, kernel_id, socket))
         content = {"code": code + f"print({secret!r})", "silent": False, "store_history": False}
         msg_id = await socket.send(socket.message("execute_request", content))
         while (await socket.receive(msg_id))["content"].get("execution_state") != "busy":

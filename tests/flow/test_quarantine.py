@@ -26,6 +26,7 @@ from servers import (
     fresh_id,
     give_sign,
     identity,
+    is_watched,
     json_lines,
     kernel_of,
     log_after,
@@ -383,6 +384,7 @@ async def test_the_same_person_gets_what_was_kept_between_two_logins(
         own = fresh_id()
         hers = await alice.connect(kernel_id, protocol=protocol)
         assert await username(hers) == "alice"
+        await eventually(lambda: is_watched(alice, kernel_id, hers))
         running = await started(hers, waiting_for(tmp_path / "go", printing(own)))
         await sign_out(alice)
         give_sign(tmp_path / "go")
@@ -405,6 +407,7 @@ async def test_another_person_gets_nothing_of_what_was_kept(alice, bob, tmp_path
     async with kernel_of(alice) as kernel_id:
         own = fresh_id()
         hers = await alice.connect(kernel_id)
+        await eventually(lambda: is_watched(alice, kernel_id, hers))
         await started(hers, waiting_for(tmp_path / "go", printing(own)))
         await sign_out(alice)
         give_sign(tmp_path / "go")

@@ -19,6 +19,7 @@ from servers import (
     eventually,
     fresh_id,
     give_sign,
+    is_watched,
     kernel_of,
     opened,
     own_server,
@@ -50,7 +51,7 @@ async def leave_output_behind(person: Person, kernel_id: str, flag: Path) -> tup
     session_id, secret = fresh_id(), fresh_id()
     code = f"import os, time\nwhile not os.path.exists({str(flag)!r}): time.sleep(.01)\n"
     async with opened(person, kernel_id, session_id=session_id) as socket:
-        await eventually(lambda: _is_watched(person, kernel_id, socket))
+        await eventually(lambda: is_watched(person, kernel_id, socket))
         content = {"code": code + f"print({secret!r})", "silent": False, "store_history": False}
         msg_id = await socket.send(socket.message("execute_request", content))
         while (await socket.receive(msg_id))["content"].get("execution_state") != "busy":
@@ -59,12 +60,6 @@ async def leave_output_behind(person: Person, kernel_id: str, flag: Path) -> tup
     give_sign(flag)
     await eventually(lambda: _model(person, kernel_id, "execution_state", "idle"))
     return session_id, secret
-
-
-async def _is_watched(person: Person, kernel_id: str, socket: KernelSocket) -> bool:
-    """Tell whether the server follows the kernel; it may miss a new one's first messages."""
-    await socket.execute("pass")
-    return await _model(person, kernel_id, "execution_state", "idle")
 
 
 async def _model(person: Person, kernel_id: str, key: str, value: object) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "fresh_id",
     "give_sign",
     "identity",
+    "is_watched",
     "json_lines",
     "kernel_of",
     "log_after",
@@ -121,6 +122,13 @@ async def username(socket: KernelSocket, **options: Any) -> str:
     """Return whom a cell sees that is run over this websocket."""
     result = await socket.execute(WHO, **options)
     return result.text.strip() or repr(result.errors)
+
+
+async def is_watched(person: Person, kernel_id: str, socket: KernelSocket) -> bool:
+    """Tell whether the server follows a kernel's state; it may miss a new one's first messages."""
+    await socket.execute("pass")
+    model: dict[str, Any] = await person.json(f"api/kernels/{kernel_id}")
+    return bool(model["execution_state"] == "idle")
 
 
 async def until_it_answers(*sockets: KernelSocket) -> None:
