@@ -22,6 +22,10 @@ __all__ = ["LocalServer", "local_server"]
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 
+_ATTEMPTS = 3
+#: What Jupyter Server says when its port is taken.
+_TAKEN = "is already in use"
+
 
 @dataclass(frozen=True)
 class LocalServer:
@@ -71,12 +75,33 @@ def local_server(
         _write(home / "work", files or {})
         _write(home / "config", config or {})
         _write(home / "data", {})  # older notebooks' signatures want it to be there
-        server = _start(home, arguments, command, env or {}, port or _free_port())
+        server = _started(home, arguments, command, env or {}, port)
         try:
-            _wait_until_up(server)
             yield server
         finally:
             _stop(server.process)
+
+
+def _started(
+    home: Path,
+    arguments: Sequence[str],
+    command: Sequence[str],
+    env: Mapping[str, str],
+    port: int | None,
+) -> LocalServer:
+    """Return a server that is up; a free port may be somebody else's by the time it is bound."""
+    attempts = _ATTEMPTS if port is None else 1
+    while True:
+        attempts -= 1
+        server = _start(home, arguments, command, env, port or _free_port())
+        try:
+            _wait_until_up(server)
+        except BaseException:
+            _stop(server.process)
+            if not attempts or _TAKEN not in server.log_text():
+                raise
+        else:
+            return server
 
 
 def _start(
