@@ -55,6 +55,9 @@ END_LOGIN = """async id => {
 }"""
 
 
+KERNEL_ANSWERS = "async id => (await fetch(`/api/kernels/${id}`)).status"
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _extension(need):
     need_page_banner(need)
@@ -246,6 +249,45 @@ def test_kernel_ended(chromium, expect, kind):
             arg=before,
         )
         expect(quiet(visit.page)).to_have_count(1)
+
+
+def test_websocket_dead_for_good(chromium, expect):
+    """When JupyterLab's code gives the kernel's websocket up, the page says that it has ended.
+
+    The server answers all the while, and the kernel lives. The page's clock is wound forward:
+    it tries for minutes.
+    """
+    sockets, cut = [], []
+
+    def between(socket):
+        if cut:
+            socket.close()
+        else:
+            socket.connect_to_server()
+            sockets.append(socket)
+
+    with (
+        voila(*HEADER, files=FILES) as server,
+        visits(chromium, server.url, "alice", "bob") as (alice, bob),
+    ):
+        alice.page.route_web_socket(re.compile(r"/channels"), between)
+        alice.page.clock.install()
+        for visit in (alice, bob):
+            visit.open()
+            quiet(visit.page).wait_for(state="attached")
+            clicks(visit, expect, 1)
+        cut.append(True)
+        for socket in sockets:
+            socket.close()
+        ended = banner(alice.page, "kernel_ended")
+        for _ in range(200):
+            if ended.count():
+                break
+            alice.page.clock.run_for(5_000)
+        expect(ended).to_contain_text("This app has ended.")
+        assert alice.page.evaluate(KERNEL_ANSWERS, alice.kernel()) == 200
+        clicks(bob, expect, 2)
+        expect(quiet(bob.page)).to_have_count(1)
 
 
 @KINDS
