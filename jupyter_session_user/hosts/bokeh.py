@@ -26,7 +26,19 @@ from jupyter_session_user.hosts.base import HostSession, Visitor, moved
 from jupyter_session_user.hosts.tornado import visitor_of
 from jupyter_session_user.kernel import parent
 
-__all__ = ["HOST", "Entry", "entered", "entry", "for_nobody"]
+__all__ = [
+    "HOST",
+    "Entry",
+    "Part",
+    "announcing_page",
+    "asked_by",
+    "entered",
+    "entry",
+    "for_nobody",
+    "known_better",
+    "making_page",
+    "wrap",
+]
 
 #: Bokeh's name for the extension that we are: the package.
 _PACKAGE = Path(__file__).parents[1]
@@ -180,6 +192,24 @@ class _Bokeh:
 
 
 HOST = _Bokeh()
+
+
+class Part:
+    """What stands on top of Bokeh's server or in its place: Bokeh's host answers for it.
+
+    Attributes:
+        name: Of the framework.
+    """
+
+    name = ""
+
+    def current(self) -> HostSession | None:
+        """Return None."""
+        return None
+
+    def serving(self) -> bool:
+        """Return False."""
+        return False
 
 
 def entered(here: Entry, function: Callable[[], Any]) -> Any:

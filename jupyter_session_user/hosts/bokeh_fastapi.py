@@ -18,18 +18,10 @@ from jupyter_session_user.hosts.base import HostSession, Visitor
 __all__ = ["HOST"]
 
 
-class _BokehFastAPI:
+class _BokehFastAPI(bokeh.Part):
     """What stands between Bokeh's host and the ASGI middleware."""
 
     name = "bokeh_fastapi"
-
-    def current(self) -> HostSession | None:
-        """Return None: Bokeh's host answers."""
-        return None
-
-    def serving(self) -> bool:
-        """Return False: the same."""
-        return False
 
     def install(self) -> None:
         """Wrap where a page or a websocket of Bokeh's begins; harmless when repeated."""

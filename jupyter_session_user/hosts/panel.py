@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import IdentityUnavailable
 from jupyter_session_user.hosts import bokeh, tornado
-from jupyter_session_user.hosts.base import HostRequest, HostSession, moved
+from jupyter_session_user.hosts.base import HostRequest, moved
 
 __all__ = ["HOST", "ROUTES", "user_of"]
 
@@ -27,18 +27,10 @@ _MARK = "__jupyter_session_user_served__"
 _GUEST = "guest"
 
 
-class _Panel:
+class _Panel(bokeh.Part):
     """Panel's part of Bokeh's host."""
 
     name = "panel"
-
-    def current(self) -> HostSession | None:
-        """Return None: Bokeh's host answers for both."""
-        return None
-
-    def serving(self) -> bool:
-        """Return False: the same."""
-        return False
 
     def install(self) -> None:
         """Wrap what Panel puts over Bokeh's; cheap, and harmless when repeated."""
