@@ -193,6 +193,7 @@ def test_somebody_else_comes_back(context, office, notebooks, expect, app):
     desk = at_work(context, office, "alice", next(notebooks), app)
     lose_cookie(context)
     look(desk)
+    expect(desk.chip).to_have_text("!Login expired")
     log_in_again(desk, "bob")
     expect(desk.chip).to_have_accessible_name("Signed in as Bob Brown")
     told = notice(desk, "You are Bob Brown.")

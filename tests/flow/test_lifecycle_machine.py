@@ -422,7 +422,7 @@ class Machine(RuleBasedStateMachine):
         self._open(self.browsers[name], protocol)
 
     def _open(self, browser: Browser, protocol: str | None) -> None:
-        good = self.lets_in(browser, active=True)
+        good = self.lets_in(browser, active=False)  # pages open them again by themselves
         socket = self.run(self._connect(browser, protocol))
         assert (socket is not None) == good, browser.login
         if socket is not None and browser.login is not None:
