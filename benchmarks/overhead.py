@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import statistics
 import subprocess
 import sys
@@ -26,10 +27,13 @@ from support import person, report, server, summary
 
 from jupyter_session_user.core.cookies import CookieJar
 from jupyter_session_user.core.frames import stamp_v1
+from jupyter_session_user.core.lifecycle import Limits, Moment
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User
+from jupyter_session_user.server.capture import Login
 from jupyter_session_user.server.context import ServerContext
+from jupyter_session_user.server.logins import Logins
 from jupyter_session_user.server.websocket import StampedConnection
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.store.memory import MemoryStore
@@ -63,9 +67,26 @@ class Mixed(StampedConnection, Nothing):
     """The mixin over it, wired as after a handshake."""
 
     def __init__(self, store: MemoryStore, mine: Record) -> None:
-        self._context = ServerContext(store, *[None] * 4, websocket_nodelay=True)  # type: ignore[arg-type]
+        logins = Logins(store, _both_clocks, Limits(), logging.getLogger(__name__))
+        logins.saw(Login(mine.key, mine.person, mine.session.user, verified=True, expiry=None))
+        # A message needs no more of it.
+        unused: Any = [None] * 4
+        self._context = ServerContext(
+            store,
+            unused[0],
+            logins,
+            *unused,
+            session_policy="quarantine",
+            max_connection_age=None,
+            websocket_nodelay=True,
+            close=lambda: None,
+        )
         self._record = mine
         self._stamp_frame = stamp_v1
+
+
+def _both_clocks() -> Moment:
+    return Moment(time.time(), time.monotonic())
 
 
 def per_message() -> dict[str, Any]:
