@@ -96,7 +96,7 @@ def _started(
         server = _start(home, arguments, command, env, port or _free_port())
         try:
             _wait_until_up(server)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: no process stays behind
             _stop(server.process)
             if not attempts or _TAKEN not in server.log_text():
                 raise
