@@ -78,12 +78,13 @@ def test_two_people_on_one_kernel(chromium, lab, expect, path):
     expect(alice.output(2)).to_contain_text("active ended")
 
 
-def test_kernel_ended(chromium, lab, expect, need):
+@PATHS
+def test_kernel_ended(chromium, lab, expect, need, path):
     """The kernel is shut down elsewhere: the banner says what to do about it, with no button.
 
     Readable in both themes, and accessible.
     """
-    alice, kernel = at_work(chromium, lab, "alice")
+    alice, kernel = at_work(chromium, lab, "alice", path)
     alice.run(0)
     quiet(alice.page).wait_for(state="attached")
     end_kernel(alice.page, kernel)
@@ -101,9 +102,10 @@ def test_kernel_ended(chromium, lab, expect, need):
     assert axe_violations(alice.page) == []
 
 
-def test_server_gone(chromium, lab, expect):
+@PATHS
+def test_server_gone(chromium, lab, expect, path):
     """The server ends: it cannot be reached."""
-    alice, _ = at_work(chromium, lab, "alice")
+    alice, _ = at_work(chromium, lab, "alice", path)
     alice.run(0)
     quiet(alice.page).wait_for(state="attached")
     lab.process.terminate()

@@ -151,9 +151,10 @@ def test_work_survives(context, office, notebooks, expect, app):
     no_dialog(desk, expect)
 
 
-def test_logged_out_in_another_tab(context, office, notebooks, expect):
+@pytest.mark.parametrize("app", APPS)
+def test_logged_out_in_another_tab(context, office, notebooks, expect, app):
     """The first tab says so; a cell there is refused, and runs after the login there."""
-    desk = at_work(context, office, "alice", next(notebooks))
+    desk = at_work(context, office, "alice", next(notebooks), app)
     other = context.new_page()
     other.goto(office.url + "logout")
     desk.page.bring_to_front()
@@ -318,14 +319,15 @@ def test_a_warning_before_the_end_and_a_new_login_in_time(chromium, expect, tmp_
         context.close()
 
 
-def test_a_server_that_is_stopped_is_no_end_of_a_login(chromium, expect, tmp_path):
+@pytest.mark.parametrize("app", APPS)
+def test_a_server_that_is_stopped_is_no_end_of_a_login(chromium, expect, tmp_path, app):
     """It cannot be reached, says the chip; when it is back, so is everything, with no login."""
     secret = tmp_path / "cookie_secret"
     argument = f"--ServerApp.cookie_secret_file={secret}"
     context = chromium.new_context()
     with jupyter_lab(tmp_path / "one", argument, files={"work.ipynb": WORK}) as server:
         port = int(server.url.rstrip("/").rpartition(":")[2])
-        desk = at_work(context, server, "alice", "work.ipynb")
+        desk = at_work(context, server, "alice", "work.ipynb", app)
     look(desk)
     expect(desk.chip).to_have_accessible_name(
         "Signed in as Alice Adams. The server cannot be reached"

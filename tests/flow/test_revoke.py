@@ -276,4 +276,4 @@ async def test_behind_a_proxy_a_persons_logins_end_together():
             assert [await works(p) for p in (root, amy, ben)] == [True, False, True]
         # Older servers log where a refusal was raised.
         refused = log[0].count("wrote error: 'Forbidden'")
-        assert log[0].count("Traceback") == refused
+        assert log[0].count("Traceback") <= refused
