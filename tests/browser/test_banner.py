@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 
-import browsing
 import pytest
-import servers
 from banners import AXE, CONTRASTS, axe_violations, banner, end_kernel, fill_form, quiet, sign_out
-from browsing import Desk, jupyter_lab, notebook_text
+from browsing import PATIENCE_MS, Desk, jupyter_lab, notebook_text
 
 pytestmark = pytest.mark.browser
 
@@ -116,17 +113,10 @@ def test_server_gone(chromium, lab, expect, path):
 @pytest.mark.usefixtures("_everything")
 def test_with_a_token_no_cookie_is_needed(chromium, tmp_path, expect):
     """A server with a token, and no cookie any more: JupyterLab works, and there is no banner."""
-    others = {"disabledExtensions": dict.fromkeys(browsing.OTHERS, True)}
-    browsing._write(tmp_path / "labconfig" / "page_config.json", others)
-    with servers.own_server(
-        "--IdentityProvider.token=a-token",
-        "--expose-app-in-browser",
-        command=(sys.executable, "-m", "jupyterlab"),
-        extensions=(servers.EXTENSION, "jupyterlab", "notebook_shim"),
-        env={"JUPYTER_CONFIG_DIR": str(tmp_path)},
-        files=FILES,
-    ) as server:
+    token = "--IdentityProvider.token=a-token"
+    with jupyter_lab(tmp_path, token, people=False, files=FILES) as server:
         page = chromium.new_context().new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(server.url + "lab?reset&token=a-token")
         page.wait_for_function("window.jupyterapp?.restored")
         page.evaluate("jupyterapp.restored")

@@ -150,6 +150,7 @@ def test_server_stopped_and_back(chromium, server, expect):
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
     expect(quiet(alice)).to_have_count(1)
+    expect(alice.get_by_text("unreachable active")).to_be_visible()
     sign_out(alice.context, server)  # the app still hears
     expect(alice.get_by_text("unreachable active ended")).to_be_visible()
 
