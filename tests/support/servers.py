@@ -28,6 +28,7 @@ __all__ = [
     "json_lines",
     "kernel_of",
     "log_after",
+    "no_traceback",
     "opened",
     "own_server",
     "people_on",
@@ -122,6 +123,11 @@ async def username(socket: KernelSocket, **options: Any) -> str:
     """Return whom a cell sees that is run over this websocket."""
     result = await socket.execute(WHO, **options)
     return result.text.strip() or repr(result.errors)
+
+
+def no_traceback(log: str) -> bool:
+    """Tell whether a server's log has no traceback but those of refusals, which older ones log."""
+    return log.count("Traceback") <= log.count("wrote error: 'Forbidden'")
 
 
 async def is_watched(person: Person, kernel_id: str, socket: KernelSocket) -> bool:
