@@ -7,6 +7,7 @@ import functools
 import inspect
 import json
 import os
+import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
@@ -127,7 +128,7 @@ async def username(socket: KernelSocket, **options: Any) -> str:
 
 def no_traceback(log: str) -> bool:
     """Tell whether a server's log has no traceback but those of refusals, which older ones log."""
-    return log.count("Traceback") <= log.count("wrote error: 'Forbidden'")
+    return "Traceback" not in re.sub(r"wrote error: .*\n\s*Traceback", "", log)
 
 
 async def is_watched(person: Person, kernel_id: str, socket: KernelSocket) -> bool:
