@@ -24,6 +24,7 @@ _REGISTRY = (
     ("panel.io.server", "panel"),
     ("bokeh.server.views.ws", "bokeh"),
     ("bokeh_fastapi.handler", "bokeh_fastapi"),
+    ("panel.io.fastapi", "bokeh_fastapi"),  # puts functions of its own where our wrappers are
     ("streamlit.runtime", "streamlit"),
     ("marimo._runtime.context", "marimo"),
     ("jupyter_session_user.hosts.asgi", "asgi"),
@@ -32,6 +33,8 @@ _REGISTRY = (
 
 _modules = sys.modules
 _hosts: dict[str, Host] = {}
+#: For which modules of the registry the host has been prepared.
+_prepared: set[str] = set()
 
 #: How to ask the hosts whose framework is here, as of so many modules in this process: whoever
 #: asks all the time should not look the registry through each time.
@@ -60,17 +63,14 @@ def find() -> HostSession | None:
 
 def serving() -> bool:
     """Tell whether this process serves an app: its threads then belong to somebody."""
-    return any(
-        module in _modules and (_hosts.get(name) or _load(name)).serving()
-        for module, name in _REGISTRY
-    )
+    return any(module in _modules and _host(module, name).serving() for module, name in _REGISTRY)
 
 
 def prepare() -> None:
     """Load the hosts whose framework is here already: some have to watch from the start on."""
     for module, name in _REGISTRY:
-        if module in _modules and name not in _hosts:
-            _load(name)
+        if module in _modules:
+            _host(module, name)
 
 
 def identity_from_cookie(
@@ -100,18 +100,20 @@ def identity_from_cookie(
 def _scan() -> None:
     global _currents, _only, _scanned  # noqa: PLW0603 - a cache of this process's modules
     count = len(_modules)  # before: what loads meanwhile is looked at the next time
-    names = [name for module, name in _REGISTRY if module in _modules]
-    _currents = tuple((_hosts.get(name) or _load(name)).current for name in names)
+    hosts = {name: _host(module, name) for module, name in _REGISTRY if module in _modules}
+    _currents = tuple(host.current for host in hosts.values())
     _only = _currents[0] if len(_currents) == 1 else None
     _scanned = count
 
 
-def _load(name: str) -> Host:
-    module: Any = import_module(f"{__name__}.{name}")
-    host: Host = module.HOST
-    _hosts[name] = host
-    host.install()
-    return host
+def _host(module: str, name: str) -> Host:
+    """Return a host, prepared for what this module of its framework brings."""
+    if module not in _prepared:
+        _prepared.add(module)
+        loaded: Any = import_module(f"{__name__}.{name}")
+        _hosts[name] = loaded.HOST
+        _hosts[name].install()
+    return _hosts[name]
 
 
 def _agreed(inner: HostSession, outer: HostSession) -> HostSession:

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from importlib import import_module
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -273,8 +274,9 @@ def _wrap_everything() -> None:
 
 def _get(module: str, name: str) -> Any:
     try:
-        return getattr(sys.modules[module], name)
-    except (KeyError, AttributeError):
+        # Not all are loaded where something else than Bokeh's own server serves.
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError):
         raise moved("bokeh", f"{module}.{name}") from None
 
 

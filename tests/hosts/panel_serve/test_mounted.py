@@ -80,12 +80,13 @@ async def test_reload_as_the_other_person(mounted):
     }
 
 
-async def test_another_visitors_document(mounted):
+@pytest.mark.parametrize("order", [(), ("bokeh-first",)])
+async def test_another_visitors_document(mounted, order):
     """Where alice's callback puts one on bob's document, bob is who it is for.
 
     The websocket's ContextVar says alice there: her message is being handled.
     """
-    server = mounted()
+    server = mounted(*order)
     alice, bob = visitor(server, "alice"), visitor(server, "bob")
     await asyncio.gather(alice.open(), bob.open())
     await alice.click("Everybody")

@@ -1,6 +1,6 @@
 """Panel apps inside FastAPI, which says who is there.
 
-python mounted.py PORT APP [no-middleware] [threads]
+python mounted.py PORT APP [no-middleware] [threads] [bokeh-first]
 """
 
 import sys
@@ -8,6 +8,9 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+
+if "bokeh-first" in sys.argv:  # so that Panel replaces what we have wrapped
+    import bokeh_fastapi  # noqa: F401
 
 from jupyter_session_user import SessionUserMiddleware, get_current_user
 
