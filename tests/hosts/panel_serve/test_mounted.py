@@ -14,6 +14,7 @@ from serving import Visit
 
 APPS = Path(__file__).parent / "apps"
 PROBE = APPS / "panel_probe.py"
+BOKEH = APPS.parents[1] / "bokeh" / "apps" / "probe.py"
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +24,14 @@ def mounted(tmp_path_factory, need):
     stack = contextlib.ExitStack()
 
     @functools.cache
-    def start(*arguments):
+    def start(*arguments, script="mounted.py", probe=PROBE):
         folder, port = tmp_path_factory.mktemp("mounted"), serving.free_port()
-        command = [sys.executable, str(APPS / "mounted.py"), str(port), str(PROBE), *arguments]
+        command = [sys.executable, str(APPS / script), str(port), str(probe), *arguments]
         url = f"http://127.0.0.1:{port}"
         server = stack.enter_context(
             serving.running(command, url, folder / "said", folder / "output")
         )
-        server.path = f"/{PROBE.stem}"
+        server.path = f"/{probe.stem}"
         return server
 
     with stack:
@@ -157,3 +158,16 @@ async def test_without_the_middleware(mounted):
     line = (await server.wait(tag=bob.tag, where="page"))[0]
     assert line["error"] == "no_context"
     assert "SessionUserMiddleware" in line["text"]
+
+
+async def test_bokeh_without_panel(mounted):
+    """A Bokeh app in FastAPI: page and callback of two visitors, and a bare thread's error."""
+    server = mounted(script="mounted_bokeh.py", probe=BOKEH)
+    people = {name: visitor(server, name) for name in ("alice", "bob")}
+    await asyncio.gather(*(visit.open() for visit in people.values()))
+    await asyncio.gather(*(visit.click("Click") for visit in people.values()))
+    for name, visit in people.items():
+        for where in ("page", "click"):
+            line = (await server.wait(tag=visit.tag, where=where))[0]
+            assert (where, line.get("user"), line.get("source")) == (where, name, "bokeh")
+        assert await server.user(tag=visit.tag, where="thread") == "no_context"
