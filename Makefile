@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# The hundreds of servers and kernels of the tests would each compile this package again.
+unexport PYTHONDONTWRITEBYTECODE
 # Two pips in one environment would tread on each other.
 .NOTPARALLEL:
 
@@ -23,23 +25,27 @@ CONSTRAINTS ?=
 
 PACKAGE := jupyter_session_user
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet \
-	$(addprefix -c ,$(CONSTRAINTS))
+# uv installs in a tenth of pip's time. It reads no pip.conf: where that is needed, pip does it.
+WITH_CONSTRAINTS := $(addprefix -c ,$(CONSTRAINTS))
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+define PIP_INSTALL
+$(PIP) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python $(WITH_CONSTRAINTS) $(1) \
+		|| $(PIP) $(WITH_CONSTRAINTS) $(1)
+endef
 # jlpm, tsc and node --test find the environment's node first.
 WITH_NODE := export PATH="$(CURDIR)/$(BIN):$$PATH"; cd labextension;
 
 FRONT_SOURCES := $(wildcard $(addprefix labextension/,package.json yarn.lock tsconfig.json \
-	install.json .yarnrc.yml schema/*.json style/* src/*.ts src/plugins/*.ts))
+	bundle.mjs install.json .yarnrc.yml schema/*.json style/* src/*/*.ts src/*/*/*.ts))
 BUILD_SOURCES := pyproject.toml $(wildcard $(PACKAGE)/_data/jupyter-config/*/*.json \
-	$(PACKAGE)/banner/*.js $(PACKAGE)/banner/*.css $(PACKAGE)/voila_banner/* \
-	$(PACKAGE)/voila_banner/static/*)
+	$(PACKAGE)/banner/*.css $(PACKAGE)/voila_banner/*.json)
 # hosts.py runs the other two hosts' files.
 BENCHMARKS := $(filter-out %/support.py %_hosts.py,$(wildcard benchmarks/*.py))
 
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\n  Variables: PYTHON VENV PYTEST_ARGS ARGS CONSTRAINTS\n'
+	@printf '\n  Variables: PYTHON VENV PYTEST_ARGS ARGS CONSTRAINTS HOSTS WORKERS\n'
 
 # ------------------------------------------------------------------------------- environments
 
@@ -49,12 +55,12 @@ $(BIN)/python:
 
 # The build keeps assets that are there (skip-if-exists): drop them when a source is newer.
 .make/front: $(FRONT_SOURCES)
-	rm -rf $(PACKAGE)/labextension
+	rm -rf $(PACKAGE)/dist $(PACKAGE)/labextension
 	@mkdir -p $(@D) && touch $@
 
 # One extra of pyproject.toml, installed editable. Data files are copied, hence BUILD_SOURCES.
 $(VENV)/.extra-%: .make/front $(BUILD_SOURCES) $(CONSTRAINTS) | $(BIN)/python
-	$(PIP_INSTALL) --editable '.[$*]'
+	$(call PIP_INSTALL,--editable '.[$*]')
 	@touch $@
 
 .PHONY: venv
@@ -67,7 +73,8 @@ labextension/node_modules/.yarn-state.yml: labextension/package.json labextensio
 
 # -------------------------------------------------------------------------------------- tests
 
-# Most tests wait for a server or a browser; the files' own servers stay with one worker.
+# Most tests wait for a server or a browser; the files' own servers stay with one worker. pytest-xdist
+# would begin with the files of most tests, and end with a slow file of one test on one worker.
 WORKERS ?= 2
 
 .PHONY: test
@@ -75,38 +82,77 @@ test: test-python test-front ## Run all tests, in random order
 
 .PHONY: test-python
 test-python: $(VENV)/.extra-dev ## Run the Python tests; core/ must be covered
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		--cov --cov-report= $(PYTEST_ARGS)
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m coverage report --include='$(PACKAGE)/core/*' --fail-under=95
 endif
+
+# No server, no browser and no kernel: the loop while editing.
+FAST := tests/architecture tests/core tests/server tests/store
+
+.PHONY: test-fast
+test-fast: $(VENV)/.extra-dev ## Run the Python tests that need no server and no browser
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS) $(FAST)
+
+# The newest releases of some hosts depend on the Python: Bokeh 3.10 and Panel 1.10 need 3.12.
+HOSTS ?= bokeh cases panel_serve
+HOSTS_VENV = .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+.PHONY: test-hosts
+test-hosts: ## Run the tests of some hosts on another Python: PYTHON=python3.11 HOSTS='asgi wsgi'
+	$(MAKE) venv VENV=$(HOSTS_VENV)
+	$(HOSTS_VENV)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) \
+		$(addprefix tests/hosts/,$(HOSTS))
+
+.PHONY: test-next
+test-next: ## Run the Python tests with pre-releases of all packages; only a report
+	$(MAKE) venv VENV=.venv-next
+	.venv-next/bin/python -m pip install --disable-pip-version-check --quiet --upgrade --pre \
+		--upgrade-strategy eager --editable '.[test]'
+	-.venv-next/bin/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-front
 test-front: labextension/node_modules/.yarn-state.yml ## Run the unit tests of the front end
 	$(WITH_NODE) jlpm run test
 
 .PHONY: test-oldest
-test-oldest: ## Run the Python tests with the oldest versions that we promise
+test-oldest: ## Run the Python tests with the oldest supported versions
 	$(MAKE) test-python VENV=.venv-oldest PYTHON='$(OLDEST_PYTHON)' CONSTRAINTS=constraints/oldest.txt
+
+# Its packages replace parts of every JupyterLab of the environment, hence one of their own.
+.PHONY: test-documents
+test-documents: ## Run the tests of jupyter-server-documents, in an environment of their own
+	$(MAKE) venv VENV=.venv-documents
+	.venv-documents/bin/python -m pip install --disable-pip-version-check --quiet \
+		'jupyter-server-documents>=0.3.3'
+	.venv-documents/bin/python -m pytest -q $(PYTEST_ARGS) tests/hosts/test_server_documents.py
+
+.PHONY: test-mcp
+test-mcp: ## Run the tests of MCP servers, in an environment of their own
+	$(MAKE) venv VENV=.venv-mcp
+	.venv-mcp/bin/python -m pip install --disable-pip-version-check --quiet \
+		'jupyter-mcp-server>=2.2.4' 'jupyter-server-mcp>=0.4.1'
+	.venv-mcp/bin/python -m pytest -q $(PYTEST_ARGS) tests/hosts/test_mcp_servers.py
 
 # ------------------------------------------------------------------------------------- checks
 
 .PHONY: lint
-lint: $(VENV)/.extra-dev labextension/node_modules/.yarn-state.yml ## Run every static check
+lint: $(VENV)/.extra-dev labextension/node_modules/.yarn-state.yml ## Run ruff, mypy and tsc
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(WITH_NODE) jlpm run check
-	$(BIN)/python -m pytest -q tests/architecture
 
 .PHONY: format
-format: $(VENV)/.extra-dev ## Let ruff format and repair what it can
+format: $(VENV)/.extra-dev ## Format the code with ruff, and apply its automatic fixes
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 # ---------------------------------------------------------------------------------- the rest
 
 .PHONY: demo
-demo: $(VENV)/.extra-demo ## Start a server with several users; ARGS=--check to try it and end
+demo: $(VENV)/.extra-demo ## Start a server with several users; ARGS=--check checks it and exits
 	$(BIN)/python -m $(PACKAGE).testing.demo $(ARGS)
 
 .PHONY: bench
@@ -114,8 +160,8 @@ bench: $(VENV)/.extra-dev ## Run the benchmarks
 	@set -e; for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python "$$file"; done
 
 .PHONY: clean
-clean: ## Remove whatever was made here
-	rm -rf .venv .venv-oldest .make dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache \
-		.ruff_cache $(PACKAGE)/labextension $(PACKAGE)/_version.py \
+clean: ## Remove everything that was built
+	rm -rf .venv .venv-* .make dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache \
+		.ruff_cache $(PACKAGE)/dist $(PACKAGE)/labextension $(PACKAGE)/_version.py \
 		labextension/lib labextension/node_modules
 	find $(PACKAGE) tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,5 +1,5 @@
-# Binder's link carries the server's token. Each new browser that opens it becomes the next demo
-# person: open it once more in a private window, and there are two. It guards nothing.
+# Binder's link contains the server's token. Each new browser that opens it becomes the next demo
+# user: open it once more in a private window for a second user. It protects no data.
 c = get_config()  # noqa: F821 - traitlets puts it here
 
 c.ServerApp.identity_provider_class = (

@@ -1,4 +1,4 @@
-/** What `GET api/session-user/me` answers; each call gives a fresh copy to spoil. */
+/** The answer of `GET api/session-user/me`; each call gives a fresh copy to modify. */
 export function answer(changes = {}, userChanges = {}) {
   return {
     id: 'session-1',
@@ -46,7 +46,7 @@ export function fakeClock() {
     get waiting() {
       return timers.size;
     },
-    /** Ring what is due, each at its time, and let everybody finish who was woken. */
+    /** Run the timers that are due, each at its time, and let every callback finish. */
     async pass(wait) {
       const end = clock.time + wait;
       for (;;) {
