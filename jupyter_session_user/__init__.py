@@ -1,4 +1,4 @@
-"""Who is the person whose request is running this line of code?
+"""Identify the user of the request that is running this line of code.
 
 >>> from jupyter_session_user import get_current_user
 >>> get_current_user().username
@@ -24,9 +24,11 @@ from jupyter_session_user.errors import (
     SessionExpired,
     SessionRevoked,
     SessionUserError,
+    SharedResultWarning,
 )
 from jupyter_session_user.hosts import identity_from_cookie
 from jupyter_session_user.hosts import prepare as _prepare_hosts
+from jupyter_session_user.kernel.api import auto_install as _auto_install
 from jupyter_session_user.kernel.api import (
     bind_current_user,
     get_cookies,
@@ -35,7 +37,6 @@ from jupyter_session_user.kernel.api import (
     on_session_change,
     require_user,
 )
-from jupyter_session_user.kernel.install import auto_install as _auto_install
 
 if TYPE_CHECKING:
     from jupyter_session_user.banner.widget import SessionBanner
@@ -61,6 +62,7 @@ __all__ = [
     "SessionUserError",
     "SessionUserMiddleware",
     "SessionUserWSGIMiddleware",
+    "SharedResultWarning",
     "User",
     "bind_current_user",
     "get_cookies",
@@ -73,7 +75,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load what few need when somebody asks for it: a kernel's start should not wait."""
+    """Load rarely used names on first access, to keep the start of a kernel fast."""
     if name == "__version__":
         from jupyter_session_user._version import __version__  # noqa: PLC0415
 
@@ -98,11 +100,14 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Install the kernel helper and ``%whoami``: what ``%load_ext`` calls."""
+    """Install the kernel helper and ``%whoami``; called by ``%load_ext``."""
     _auto_install(shell)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from jupyter_session_user.server import check_version  # noqa: PLC0415
+
+    check_version()  # before the import of what an older server does not have
     from jupyter_session_user.server.extension import JupyterSessionUser  # noqa: PLC0415
 
     return [{"module": "jupyter_session_user", "app": JupyterSessionUser}]

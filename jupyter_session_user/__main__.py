@@ -1,4 +1,4 @@
-"""Run a server of apps with us in it, and no change in the app.
+"""Run a server of apps with this package loaded, without a change in the app.
 
 Write ``python -m jupyter_session_user`` before the server's own command, for example
 ``python -m jupyter_session_user panel serve app.py``, or ``… bokeh serve app.py``.
@@ -20,7 +20,7 @@ _TOOLS = {"bokeh": "bokeh.server.server", "panel": "panel.io.server"}
 
 
 def main() -> None:
-    """Put us into the tool's process, and run the tool with the rest of the command line."""
+    """Load this package in the tool's process, and run the tool with the other arguments."""
     tool = sys.argv[1] if len(sys.argv) > 1 else ""
     if tool not in _TOOLS:
         sys.exit(f"{__doc__}\nThis runs {' and '.join(_TOOLS)}, not {tool or 'nothing'!r}.")

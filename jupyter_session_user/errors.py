@@ -1,19 +1,23 @@
 """Every error that the package raises on purpose.
 
 SessionUserError
-├── IdentityUnavailable        nobody can say who runs this code (``reason`` says why)
-├── SessionExpired             the person is known, and the login's time is over (``state``)
-│   └── SessionRevoked         ... because somebody revoked it, or the person signed out
-├── AccessDenied               the person is known and is not allowed (``require_user``)
-├── CookieError                a cookie is there and cannot be given (``reason`` says why)
-│   └── CookieUnavailable      the server's policy keeps it back; also a ``KeyError``
+├── IdentityUnavailable        the user of this code is not known (``reason`` says why)
+├── SessionExpired             the user is known, and the login has ended (``state``)
+│   └── SessionRevoked         ... because it was revoked, or the user signed out
+├── AccessDenied               the user is known and is not allowed (``require_user``)
+├── CookieError                a cookie exists and cannot be returned (``reason`` says why)
+│   └── CookieUnavailable      the server's policy withholds it; also a ``KeyError``
 ├── ConfigurationError         a setting is wrong; the message ends with the fix
 ├── ProtocolError
 │   ├── LocalProtocolError     our own caller broke the rules
 │   └── RemoteProtocolError    the peer (browser, kernel, server) sent something malformed
-└── RequestTimeout             the server did not answer a comm request in time
+│       └── IgnoredMessage     ... that Jupyter ignores: the message is dropped
+├── RequestTimeout             the server did not answer a comm request in time
+└── StoreUnavailable           a change is in effect, but not saved for the next server start
 
-Each class has a stable ``code`` for programs; the text is for people, and holds no secret.
+SharedResultWarning            a cache keeps one visitor's result for all visitors (a UserWarning)
+
+Each class has a stable ``code`` for programs. The text is for users, and contains no secret.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ __all__ = [
     "CookieError",
     "CookieUnavailable",
     "IdentityUnavailable",
+    "IgnoredMessage",
     "LocalProtocolError",
     "ProtocolError",
     "RemoteProtocolError",
@@ -33,6 +38,8 @@ __all__ = [
     "SessionExpired",
     "SessionRevoked",
     "SessionUserError",
+    "SharedResultWarning",
+    "StoreUnavailable",
 ]
 
 
@@ -47,32 +54,55 @@ class SessionUserError(Exception):
 
 
 class IdentityUnavailable(SessionUserError):
-    """Nobody can say for sure whose request runs this code, so no name is given.
+    """The user of this code cannot be determined, so no name is returned.
 
     Attributes:
         reason: One of the words in :data:`REASONS`, stable for programs.
     """
 
-    #: not_in_kernel: a plain script or terminal; headless: a notebook run without a server;
-    #: server_without_extension: the server puts no stamps; direct_client: this message came
-    #: past the server; no_context: a bare thread or executor; disagreement: a nested event
-    #: loop, or two hosts that name different people; first_cell: the cell that installed the
-    #: helper cannot be attributed; unknown_at_server: the server itself could not tell;
-    #: malformed_stamp: see the text; unsupported_host: an app's framework has changed.
-    REASONS: ClassVar[frozenset[str]] = frozenset(
-        {
-            "not_in_kernel",
-            "headless",
-            "server_without_extension",
-            "direct_client",
-            "no_context",
-            "disagreement",
-            "first_cell",
-            "unknown_at_server",
-            "malformed_stamp",
-            "unsupported_host",
-        }
-    )
+    #: The meaning of each reason and its fix, as in docs/notebook.md.
+    REASONS: ClassVar[dict[str, str]] = {
+        "no_context": (
+            "code that belongs to no request or visitor, such as a bare thread or "
+            "executor: hand the identity over with bind_current_user"
+        ),
+        "first_cell": (
+            "a thread (on ipykernel 6 also an async cell) in the very cell that "
+            "imported the package: import it in a cell of its own"
+        ),
+        "disagreement": (
+            "a nested event loop handled another user's message in the middle of "
+            "this cell, or two hosts name different users: call get_current_user() at the "
+            "start, or let one host authenticate"
+        ),
+        "forked_process": "a process that was forked from the kernel: pass the session",
+        "finalizer": (
+            "the garbage collector runs this code: call get_current_user() when the object is made"
+        ),
+        "debugger": (
+            "a debugger evaluates this code in a frame that it has stopped: look at a "
+            "variable of the frame"
+        ),
+        "not_in_kernel": "a plain script",
+        "headless": "nbconvert, papermill, jupyter console: no server, no user",
+        "server_without_extension": "pip install jupyter-session-user in the server's environment",
+        "voila_not_enabled": (
+            "standalone voila without the classes of this package: "
+            "jupyter session-user enable voila"
+        ),
+        "direct_client": (
+            "a message from a client that bypasses the server, such as jupyter console --existing"
+        ),
+        "unknown_at_server": "the server sent the message itself, outside any user's request",
+        "malformed_stamp": (
+            "the releases of jupyter-session-user in the server and in the kernel are "
+            "incompatible: install the same release in both"
+        ),
+        "unsupported_host": (
+            "the installed release of a framework is not supported: install "
+            "the release of jupyter-session-user that the text names"
+        ),
+    }
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
@@ -81,10 +111,10 @@ class IdentityUnavailable(SessionUserError):
 
 
 class SessionExpired(SessionUserError):
-    """The login behind this code is over; signing in again, and a new request, helps.
+    """The login behind this code is over. To continue, sign in again and send a new request.
 
     Attributes:
-        state: ``expired``, ``revoked`` or ``ended``, as in ``session.state``.
+        state: ``expired``, ``revoked`` or ``signed_out``, as in ``session.state``.
     """
 
     code = "session_expired"
@@ -95,7 +125,7 @@ class SessionExpired(SessionUserError):
 
 
 class SessionRevoked(SessionExpired):
-    """The login did not run out: somebody revoked it, or the person signed out."""
+    """The login was revoked, or the user signed out; it did not expire."""
 
     code = "session_revoked"
 
@@ -104,9 +134,19 @@ class SessionRevoked(SessionExpired):
 
 
 class AccessDenied(SessionUserError, PermissionError):
-    """The current user is known, and is not among those whom ``require_user`` lets in."""
+    """The current user is known, and ``require_user`` does not allow this user.
+
+    Args:
+        message: The missing permission.
+        status_code: The HTTP status of the refused request, RFC 9110 section 15.5: 401 if a login
+            may help, else 403.
+    """
 
     code = "access_denied"
+
+    def __init__(self, message: str, *, status_code: int = 403) -> None:
+        super().__init__(message)
+        self.status_code = status_code
 
 
 class CookieError(SessionUserError):
@@ -154,7 +194,26 @@ class RemoteProtocolError(ProtocolError):
     code = "remote_protocol_error"
 
 
+class IgnoredMessage(RemoteProtocolError):
+    """The other side sent a message that Jupyter ignores. Only this message is dropped."""
+
+    code = "ignored_message"
+
+
 class RequestTimeout(SessionUserError, TimeoutError):
     """The server did not answer a request of the kernel within its deadline."""
 
     code = "request_timeout"
+
+
+class StoreUnavailable(SessionUserError):
+    """A change of the list of ended logins is in effect, but cannot be saved now."""
+
+    code = "store_unavailable"
+
+
+class SharedResultWarning(UserWarning):
+    """A function calls ``get_current_user()``, and a cache keeps its result for all visitors.
+
+    Pass the username to the function as an argument, so that it is part of the cache's key.
+    """

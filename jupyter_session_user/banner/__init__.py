@@ -1,1 +1,1 @@
-"""The banner that says when a login is over: one ESM and CSS file, and thin classes around it."""
+"""The banner that shows that a login is over: one ESM and CSS file, and thin classes around it."""

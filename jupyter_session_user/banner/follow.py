@@ -1,4 +1,4 @@
-"""What the kernel knows of the banner's login, put together with what a browser has seen."""
+"""Combines the kernel's state of the banner's login with a browser's reports."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.session import OVER
 from jupyter_session_user.kernel.api import get_session, on_session_change
-from jupyter_session_user.kernel.state import ipython_shell
+from jupyter_session_user.kernel.ipykernel import ipython_shell
 
 if TYPE_CHECKING:
     from jupyter_session_user.core.session import Session
 
 __all__ = ["STATES", "Follower", "kernel_id"]
 
-#: What a banner can show. The first is nothing at all, the next four are those of a session.
+#: The states of a banner. The first shows nothing, the next four are those of a session.
 STATES = (
     "active",
     "expiring",
     "expired",
     "revoked",
-    "ended",
+    "signed_out",
     "unreachable",
     "kernel_ended",
     "stale",
-    "stranger",
+    "user_changed",
 )
 
-#: As Jupyter Server names the file that it starts a kernel with.
+#: The name of the file with which Jupyter Server starts a kernel.
 _CONNECTION_FILE = re.compile(r"kernel-([0-9a-f-]{36})\.json$")
 
 
 def kernel_id() -> str:
-    """Return the id of this kernel, as far as its connection file says it; else nothing."""
+    """Return the id of this kernel from its connection file; empty if unknown."""
     kernel = getattr(ipython_shell(), "kernel", None)
     path = getattr(getattr(kernel, "parent", None), "connection_file", "")
     found = _CONNECTION_FILE.search(str(path))
@@ -43,10 +43,10 @@ def kernel_id() -> str:
 
 
 class Follower:
-    """Follows the login of whoever makes a banner.
+    """Follows the login of the user that makes a banner.
 
     Args:
-        tell: Called with the state, and with what the kernel alone knows of it, whenever either
+        tell: Called with the state, and with the kernel's own knowledge of it, whenever either
             changes; also in the thread of ``on_session_change``.
     """
 
@@ -58,47 +58,47 @@ class Follower:
         self._cancel: Callable[[], None] | None = None
 
     def start(self) -> None:
-        """Begin to tell; it ends by itself when nobody holds this object any more."""
+        """Start to report; reporting ends when this object is garbage-collected."""
         if self._session is None:
-            return  # no server of Jupyter's, or no extension of ours in it
+            return  # no Jupyter server, or no extension of ours in it
         weak = weakref.ref(self, lambda _: cancel())
         cancel = on_session_change(lambda session: _hear(weak, session))
         self._cancel = cancel
         self._publish()
 
     def stop(self) -> None:
-        """Tell nothing more; harmless when repeated."""
+        """Stop reporting; harmless when repeated."""
         if self._cancel is not None:
             self._cancel()
 
     def see(self, report: object) -> None:
-        """Take what a browser reports, if it is the browser of whoever made the banner."""
+        """Take a browser's report, if the browser belongs to the user that made the banner."""
         state = report.get("state") if isinstance(report, dict) else None
         if state in STATES and self._is_makers():
             self._seen = str(state)
             self._publish()
 
     def _is_makers(self) -> bool:
-        """Tell whether the message being handled comes from the same person as the banner."""
+        """Tell whether the message being handled comes from the user that made the banner."""
         sender = get_session(default=None)
         if self._session is None or sender is None:
-            return sender is self._session  # where nobody has a name, there is one browser
+            return sender is self._session  # if users have no names, there is one browser
         same: bool = sender.user.username == self._session.user.username
         return same
 
     def hear(self, session: Session) -> None:
-        """Take what has become of one of the person's logins."""
+        """Take a change of one of the user's logins."""
         with self._lock:
             known = self._session
             if session.id != known.id:
                 if known.state not in OVER or session.state in OVER:
-                    return  # another browser of the same person
+                    return  # another browser of the same user
                 self._session, self._seen = session, "active"  # signed in again
         self._publish()
 
     def _publish(self) -> None:
-        told = "active" if self._session is None else self._session.state
-        self._tell(told if told != "active" else self._seen, told)
+        session_state = "active" if self._session is None else self._session.state
+        self._tell(session_state if session_state != "active" else self._seen, session_state)
 
 
 def _hear(follower: weakref.ref[Follower], session: Session) -> None:

@@ -14,41 +14,42 @@ from jupyter_session_user.errors import ConfigurationError
 
 __all__ = ["ESM", "STYLE", "SessionBanner"]
 
-_HERE = Path(__file__).parent
-ESM = _HERE / "banner.js"
-STYLE = _HERE / "banner.css"
+_PACKAGE = Path(__file__).parents[1]
+#: Built from ``labextension/src/banner``.
+ESM = _PACKAGE / "dist" / "banner.js"
+STYLE = _PACKAGE / "banner" / "banner.css"
 
 
 class SessionBanner:
-    """A banner that shows when a login ends, or the server or the kernel is gone.
+    """A banner that appears if a login ends, or the server or the kernel cannot be reached.
 
         SessionBanner()
 
-    It takes no room while all is well. In JupyterLab, Notebook 7, Voila and, as
-    ``marimo.ui.anywidget(SessionBanner())``, in marimo it is an ipywidget.
+    Otherwise it is hidden. It is an ipywidget in JupyterLab, Notebook 7 and Voila, and in marimo as
+    ``marimo.ui.anywidget(SessionBanner())``.
 
     Args:
-        texts: Replaces some or all of its words, by their names: see ``docs/banner.md``.
-        base_url: The server's base URL, where the page does not say it; rarely needed.
+        texts: Replaces some or all of its texts, by their names: see ``docs/banner.md``.
+        base_url: The server's base URL, if the page does not contain it; rarely needed.
 
     Attributes:
-        state: What it shows: ``active`` is nothing, see :data:`STATES`. It can be observed:
-            ``banner.observe(callback, "state")``; in Panel ``banner.param.watch``. It is about
-            whoever made the banner; everybody's browser shows what holds for itself.
+        state: The state shown: ``active`` is nothing, see :data:`STATES`. It can be observed:
+            ``banner.observe(callback, "state")``; in Panel ``banner.param.watch``. It is about the
+            user that made the banner; each browser shows the state of its own login.
 
     Raises:
         ConfigurationError: anywidget is missing.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make one; the class itself is made on first use, since few kernels need it."""
+        """Make a banner; the class itself is made on first use, since few kernels need it."""
         if cls is SessionBanner:
             made = _widget_class()
             return made.__new__(made, *args, **kwargs)
         return super().__new__(cls)
 
     def __init__(self, *, texts: Mapping[str, str] | None = None, base_url: str = "") -> None:
-        """Say what it takes; the class that is really made has an ``__init__`` of its own."""
+        """Document the arguments; the class that is really made has an ``__init__`` of its own."""
 
     @staticmethod
     def panel(*, texts: Mapping[str, str] | None = None, base_url: str = "", **params: Any) -> Any:
@@ -81,7 +82,7 @@ def _widget_class() -> Any:
         _esm = ESM
         _css = STYLE
         state = traitlets.Enum(STATES, default_value="active").tag(sync=True)
-        told = traitlets.Unicode("active").tag(sync=True)
+        session_state = traitlets.Unicode("active").tag(sync=True)
         seen = traitlets.Dict().tag(sync=True)
         texts = traitlets.Dict().tag(sync=True)
         base_url = traitlets.Unicode("").tag(sync=True)
@@ -117,7 +118,7 @@ def _panel_class() -> Any:
         _esm = ESM
         _stylesheets = [STYLE.read_text("utf-8")]  # noqa: RUF012 - as Panel wants it
         state = param.Selector(default="active", objects=list(STATES))
-        told = param.String("active")
+        session_state = param.String("active")
         seen = param.Dict({})
         texts = param.Dict({})
         base_url = param.String("")
@@ -138,10 +139,10 @@ def _teller(banner: Any) -> Any:
     """Return a function that sets both states, and does not keep the banner alive."""
     weak = weakref.ref(banner)
 
-    def tell(state: str, told: str) -> None:
+    def tell(state: str, session_state: str) -> None:
         here = weak()
         if here is not None:
-            # Panel sends one after the other; the front end reads told when state changes.
-            here.told, here.state = told, state
+            # Panel sends one after the other; the front end reads session_state when state changes.
+            here.session_state, here.state = session_state, state
 
     return tell

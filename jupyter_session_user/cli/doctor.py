@@ -1,4 +1,4 @@
-"""What works here, and how to mend the rest: the findings of ``doctor``."""
+"""The findings of ``doctor``: which parts work, and the fix for each part that does not."""
 
 from __future__ import annotations
 
@@ -7,23 +7,29 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from string import Template
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.paths import jupyter_config_path
 from jupyter_server.extension.config import ExtensionConfigManager
+from packaging.version import Version
 
-from jupyter_session_user.cli import voila_config
-from jupyter_session_user.errors import ConfigurationError
+from jupyter_session_user.cli import sessions, voila_config
+from jupyter_session_user.errors import ConfigurationError, SessionUserError
+from jupyter_session_user.upstream import trouble
 
 __all__ = ["Finding", "examine"]
 
 #: Oldest releases that work; the first also stands in pyproject.toml.
 OLDEST = {"jupyter_server": (2, 16), "ipykernel": (6, 29), "voila": (0, 5), "panel": (1, 5)}
+
+#: What a server's process has, and what the package uses private names of.
+_BESIDE_SERVER = ("jupyter_server", "tornado", "jupyter_server_nbmodel", "jupyter_server_documents")
 
 KERNEL_TIMEOUT_S = 60
 
@@ -35,7 +41,13 @@ def version(name):
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-print(json.dumps({name: version(name) for name in ("ipykernel", "jupyter-session-user")}))
+found = {name: version(name) for name in ("ipykernel", "jupyter-session-user")}
+try:
+    from jupyter_session_user.upstream import trouble
+    found["trouble"] = trouble("ipykernel", load=True)
+except ImportError:  # an older helper
+    pass
+print(json.dumps(found))
 """
 
 
@@ -46,7 +58,7 @@ class Finding:
     Attributes:
         what: Its name.
         verdict: ``ok``, ``absent`` (not installed, nothing to do) or ``mend``.
-        text: What was found; for ``mend`` it ends with what to do.
+        text: What was found; for ``mend`` it ends with the fix.
     """
 
     what: str
@@ -58,122 +70,152 @@ class Finding:
         return asdict(self)
 
     def line(self) -> str:
-        """Return the finding for a person."""
+        """Return the finding as a line of text."""
         return f"{self.verdict.upper():6}  {self.what}: {self.text}"
 
 
-def examine() -> list[Finding]:
-    """Look at the server, every kernel, Voila and Panel."""
-    return [_server(), *_kernels(), _voila(), _panel()]
+def examine(wanted: str | None = None) -> list[Finding]:
+    """Look at the server, every kernel, Voila and Panel, and at the servers that run.
 
+    Args:
+        wanted: Address or port of the only running server to ask; None for all.
 
-def _server() -> Finding:
-    found = _host("jupyter_server")
-    if found.verdict != "ok":
-        return found
-    enabled = ExtensionConfigManager(read_config_path=jupyter_config_path()).enabled(
-        "jupyter_session_user"
-    )
-    if not enabled:
-        fix = "run 'jupyter server extension enable jupyter_session_user'"
-        return Finding("jupyter_server", "mend", f"the extension is not enabled; {fix}")
-    return Finding("jupyter_server", "ok", f"{found.text}, the extension is enabled")
-
-
-def _kernels() -> Iterator[Finding]:
-    for name, entry in sorted(KernelSpecManager().get_all_specs().items()):
-        yield _kernel(f"kernel {name}", entry["spec"])
-
-
-def _kernel(what: str, spec: dict[str, Any]) -> Finding:
-    if spec.get("language", "").lower() != "python":
-        return Finding(what, "absent", f"{spec.get('language')}: the helper is for Python")
-    if not spec.get("argv"):
-        return Finding(what, "mend", "its argv is empty; mend or remove the kernelspec")
-    python = _executable(spec["argv"][0])
+    Raises:
+        SessionUserError: That server does not run.
+    """
     try:
-        run = subprocess.run(  # noqa: S603 - what Jupyter itself would start
-            [python, "-c", _PROBE],
-            capture_output=True,
-            timeout=KERNEL_TIMEOUT_S,
-            check=True,
-            env=_environment(spec.get("env") or {}),
-        )
-        versions = json.loads(run.stdout.splitlines()[-1])
-        return _kernel_versions(what, python, versions)
-    except (OSError, LookupError, TypeError, ValueError, subprocess.SubprocessError) as error:
-        text = f"{python} does not run Python code ({type(error).__name__})"
-        return Finding(what, "mend", f"{text}; mend or remove the kernelspec")
+        servers = sessions.find(wanted)
+    except SessionUserError:
+        if wanted is not None:
+            raise
+        servers = []  # none runs
+    kernels = sorted(KernelSpecManager().get_all_specs().items())
+    return [
+        _project("jupyter_server", _server_trouble, "the extension is enabled"),
+        *(_kernel(f"kernel {name}", entry["spec"]) for name, entry in kernels),
+        _project("voila", _voila_trouble, "standalone and as a server extension"),
+        _project(
+            "panel", lambda _version: _trouble("panel", "bokeh"), "in notebooks and as a preview"
+        ),
+        *(finding for server in servers for finding in _asked(server)),
+    ]
 
 
-def _environment(extra: dict[str, str]) -> dict[str, str]:
-    """Return the kernel's environment; jupyter_client fills ``${NAME}`` in, too."""
-    filled = {k: Template(v).safe_substitute(os.environ) for k, v in extra.items()}
-    return {**os.environ, **filled}
+def _project(name: str, find_trouble: Callable[[str], str], works: str) -> Finding:
+    """Look at an installed project.
 
-
-def _executable(command: str) -> str:
-    """Return what Jupyter starts: a bare ``python`` is the one that runs the server."""
-    return sys.executable if re.fullmatch(r"python[\d.]*", command) else command
-
-
-def _kernel_versions(what: str, python: str, versions: dict[str, str | None]) -> Finding:
-    if versions["jupyter-session-user"] is None:
-        fix = f"run '{python} -m pip install jupyter-session-user'"
-        return Finding(what, "mend", f"the helper is not installed there; {fix}")
-    ipykernel = versions["ipykernel"] or "0"
-    if _numbers(ipykernel) < OLDEST["ipykernel"]:
-        fix = f"run '{python} -m pip install --upgrade ipykernel'"
-        return Finding(what, "mend", f"ipykernel {ipykernel} is too old; {fix}")
-    return Finding(what, "ok", f"ipykernel {ipykernel}")
-
-
-def _voila() -> Finding:
-    found = _host("voila")
-    if found.verdict != "ok":
-        return found
-    wrong = _voila_trouble()
-    if wrong:
-        return Finding("voila", "mend", f"{found.text}: works as a server extension; {wrong}")
-    return Finding("voila", "ok", f"{found.text}, standalone and as a server extension")
-
-
-def _voila_trouble() -> str:
-    """Return what keeps standalone Voila from working, with what to do; empty if nothing."""
-    try:
-        values = voila_config.effective()
-    except (ConfigurationError, OSError) as error:
-        return f"standalone 'voila' may not start; {error}"
-    ours = {(section, key): value for section, key, value in voila_config.KEYS}
-    for (section, key), value in values.items():
-        if value not in (None, ours[section, key]):
-            return (
-                f"a voila.json sets {section}.{key} to {value!r}, so that standalone 'voila' "
-                f"is not enabled; take it out, or derive that class from {ours[section, key]}"
-            )
-    if values != ours:
-        return "standalone 'voila' is not enabled; run 'jupyter session-user enable voila'"
-    return ""
-
-
-def _panel() -> Finding:
-    found = _host("panel")
-    if found.verdict != "ok":
-        return found
-    return Finding("panel", "ok", f"{found.text}, in notebooks and as a preview")
-
-
-def _host(name: str) -> Finding:
+    Args:
+        name: Its name.
+        find_trouble: Gets its version; returns what to mend, or an empty string.
+        works: Describes what works if there is nothing to mend.
+    """
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
         return Finding(name, "absent", "not installed")
     oldest = ".".join(map(str, OLDEST[name]))
-    if _numbers(version) < OLDEST[name]:
+    if Version(version).release < OLDEST[name]:
         fix = f"run 'pip install --upgrade \"{name}>={oldest}\"'"
         return Finding(name, "mend", f"{version} is too old; {fix}")
-    return Finding(name, "ok", version)
+    wrong = find_trouble(version)
+    return Finding(name, "mend", wrong) if wrong else Finding(name, "ok", f"{version}, {works}")
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+def _server_trouble(_version: str) -> str:
+    manager = ExtensionConfigManager(read_config_path=jupyter_config_path())
+    if not manager.enabled("jupyter_session_user"):
+        fix = "run 'jupyter server extension enable jupyter_session_user'"
+        return f"the extension is not enabled; {fix}"
+    return _trouble(*_BESIDE_SERVER)
+
+
+def _asked(server: sessions.Server) -> Iterator[Finding]:
+    what = f"server {server.url}"
+    try:
+        health = server.health()
+    except SessionUserError as error:
+        yield Finding(what, "mend", str(error))
+        return
+    failing = health["revalidation_failing"]
+    if failing:
+        text = f"open logins cannot be validated again ({failing}); look at the server's log"
+        yield Finding(what, "mend", text)
+    else:
+        yield Finding(what, "ok", "open logins are validated again")
+    # A server that runs an older release does not say it.
+    for sender in health.get("senders_without_user", ()):
+        messages = sender["messages"]
+        yield Finding(
+            f"{sender['package']} on {what}",
+            "mend",
+            f"has run code in kernels {messages} time{'' if messages == 1 else 's'} outside any "
+            "user's request, so that get_current_user() raises IdentityUnavailable "
+            "(unknown_at_server) there; upgrade it, or have it run that code inside the request "
+            "of the user who asked for it",
+        )
+
+
+def _kernel(what: str, spec: dict[str, Any]) -> Finding:
+    if spec.get("language", "").lower() != "python":
+        return Finding(what, "absent", f"{spec.get('language')}: the package is for Python kernels")
+    if not spec.get("argv"):
+        return Finding(what, "mend", "its argv is empty; fix or remove the kernelspec")
+    # Jupyter starts a bare ``python`` as the one that runs the server.
+    command: str = spec["argv"][0]
+    python = sys.executable if re.fullmatch(r"python[\d.]*", command) else command
+    try:
+        # jupyter_client fills ``${NAME}`` in, too.
+        extra = {
+            k: Template(v).safe_substitute(os.environ) for k, v in (spec.get("env") or {}).items()
+        }
+        run = subprocess.run(  # noqa: S603 - what Jupyter itself would start
+            [python, "-c", _PROBE],
+            capture_output=True,
+            timeout=KERNEL_TIMEOUT_S,
+            check=True,
+            env={**os.environ, **extra},
+        )
+        versions = json.loads(run.stdout.splitlines()[-1])
+        return _kernel_versions(what, python, versions)
+    except (OSError, LookupError, TypeError, ValueError, subprocess.SubprocessError) as error:
+        text = f"{python} does not run Python code ({type(error).__name__})"
+        return Finding(what, "mend", f"{text}; fix or remove the kernelspec")
+
+
+def _kernel_versions(what: str, python: str, versions: dict[str, str | None]) -> Finding:
+    if versions["jupyter-session-user"] is None:
+        fix = f"run '{python} -m pip install jupyter-session-user'"
+        return Finding(what, "mend", f"the package is not installed there; {fix}")
+    ipykernel = versions["ipykernel"] or "0"
+    if Version(ipykernel).release < OLDEST["ipykernel"]:
+        fix = f"run '{python} -m pip install --upgrade ipykernel'"
+        return Finding(what, "mend", f"ipykernel {ipykernel} is too old; {fix}")
+    if versions.get("trouble"):
+        return Finding(what, "mend", str(versions["trouble"]))
+    return Finding(what, "ok", f"ipykernel {ipykernel}")
+
+
+def _voila_trouble(version: str) -> str:
+    """Return the problem of standalone Voila and its fix; empty if it works."""
+    alone = f"{version}: works as a server extension; "
+    try:
+        values = voila_config.effective()
+    except (ConfigurationError, OSError) as error:
+        return f"{alone}standalone 'voila' may not start; {error}"
+    ours = {(section, key): value for section, key, value in voila_config.KEYS}
+    for (section, key), value in values.items():
+        if value not in (None, ours[section, key]):
+            return (
+                f"{alone}a voila.json sets {section}.{key} to {value!r}, so that standalone "
+                "'voila' is not enabled; remove it, or derive that class from "
+                f"{ours[section, key]}"
+            )
+    if values != ours:
+        return f"{alone}standalone 'voila' is not enabled; run 'jupyter session-user enable voila'"
+    return ""
+
+
+def _trouble(*projects: str) -> str:
+    """Return which private names the installed releases of these projects lack, and the fix."""
+    installed = (project for project in projects if find_spec(project) is not None)
+    return " ".join(filter(None, (trouble(project, load=True) for project in installed)))

@@ -1,7 +1,7 @@
-"""The sessions of the servers that run here: list them, and revoke logins.
+"""Lists the sessions of the servers that run here, and revokes logins.
 
-A running server leaves its address and a secret in the runtime directory, in a file that its
-user alone can read (``server/operator.py``). The secret goes to that address and nowhere else.
+A running server writes its address and a secret to a file in the runtime directory that only its
+user can read (``server/web/operator.py``). The secret is sent only to that address.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Server", "find", "matches", "short", "table"]
 
 TIMEOUT_S = 10.0
 
-#: Of the characters of a session id, as the table shows it: 72 random bits.
+#: Characters of a session id in the table: 72 random bits.
 _SHORT = 12
 _WIDEST = 40  # characters of a username
 
@@ -52,10 +52,10 @@ class Server:
     """A running server.
 
     Attributes:
-        url: Its base address, with a slash at the end.
-        authorization: The header that proves that we may.
-        certfile: The certificate that it shows; empty without TLS.
-        sock: The file of its Unix socket; empty if it has an address.
+        url: Its base URL, with a trailing slash.
+        authorization: The Authorization header that proves our permission.
+        certfile: The server's certificate; empty without TLS.
+        sock: Path of its Unix socket; empty if it listens on TCP.
     """
 
     url: str
@@ -64,12 +64,21 @@ class Server:
     sock: str = ""
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return everybody's sessions.
+        """Return the sessions of all users.
 
         Raises:
             SessionUserError: The server does not answer, or refuses.
         """
         answer: list[dict[str, Any]] = self._ask("GET", "sessions")
+        return answer
+
+    def health(self) -> dict[str, Any]:
+        """Return the server's report on its own health.
+
+        Raises:
+            SessionUserError: The server does not answer, or refuses.
+        """
+        answer: dict[str, Any] = self._ask("GET", "health")
         return answer
 
     def revoke(self, session_id: str) -> bool:
@@ -82,7 +91,7 @@ class Server:
         return True
 
     def revoke_user(self, username: str) -> int:
-        """Revoke all logins of a person; return how many there were.
+        """Revoke all logins of a user; return their number.
 
         Raises:
             SessionUserError: The server does not answer, or refuses.
@@ -118,29 +127,23 @@ class Server:
         host = parts.hostname or ""
         if parts.scheme != "https":
             return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
-        return http.client.HTTPSConnection(
-            host, parts.port, timeout=TIMEOUT_S, context=_trusting(self.certfile)
-        )
-
-
-def _trusting(certfile: str) -> ssl.SSLContext:
-    """Return what accepts this one certificate, whatever name is in it: we know the server."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.load_verify_locations(certfile)
-    # It need not be signed by anything that is trusted here.
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
+        # Only the server's own certificate is accepted, for any name: the server is known. It needs
+        # no signature of a trusted authority.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(self.certfile)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_S, context=context)
 
 
 def find(wanted: str | None) -> list[Server]:
     """Return the running servers of this user.
 
     Args:
-        wanted: Address or port of one of them; None for all.
+        wanted: URL or port of one server; None for all.
 
     Raises:
-        SessionUserError: There is none, or not that one.
+        SessionUserError: No server runs, or not the wanted one.
     """
     folder = Path(jupyter_runtime_dir())
     servers = [s for path in sorted(folder.glob("session-user-*.json")) if (s := _read(path))]
@@ -149,7 +152,12 @@ def find(wanted: str | None) -> list[Server]:
             f"no running server in {folder}; start one with the extension, or run this as the "
             "user who started it, with the same JUPYTER_RUNTIME_DIR"
         )
-    chosen = [server for server in servers if wanted is None or _is(server, wanted)]
+    chosen = [
+        server
+        for server in servers
+        if wanted is None
+        or wanted.rstrip("/") in (server.url.rstrip("/"), str(urlsplit(server.url).port))
+    ]
     if not chosen:
         there = " or ".join(server.url for server in servers)
         raise SessionUserError(f"no running server is {wanted}; write --server {there}")
@@ -157,11 +165,11 @@ def find(wanted: str | None) -> list[Server]:
 
 
 def _read(path: Path) -> Server | None:
-    """Return the server that wrote this file; None if it is gone, and then the file goes, too."""
+    """Return the server that wrote this file; None, and remove the file, if it has stopped."""
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         if info["hostname"] != socket.gethostname():
-            return None  # a home directory that several machines share
+            return None  # several machines share this home directory
         if not check_pid(info["pid"]):
             path.unlink(missing_ok=True)
             return None
@@ -169,28 +177,22 @@ def _read(path: Path) -> Server | None:
             info["url"], Secret(info["authorization"]), info["certfile"], info["sock"] or ""
         )
     except (OSError, ValueError, LookupError, TypeError):
-        return None  # it is being written, or is nobody's
-
-
-def _is(server: Server, wanted: str) -> bool:
-    if wanted.isdecimal():
-        return urlsplit(server.url).port == int(wanted)
-    return server.url.rstrip("/") == wanted.rstrip("/")
+        return None  # it is being written, or is not a server's file
 
 
 def short(session_id: str) -> str:
-    """Return enough of an id to find it again; no dash in front, which would be an option."""
+    """Return enough of an id to find it again; a leading dash would look like an option."""
     return session_id.lstrip("-")[:_SHORT]
 
 
 def matches(session_id: str, given: str) -> bool:
-    """Tell whether a person means this session by what is given: all of the id, or its start."""
+    """Tell whether the given text names this session: by its full id, or by its start."""
     start = given.lstrip("-")
     return len(start) >= _SHORT and session_id.lstrip("-").startswith(start)
 
 
 def table(sessions: Sequence[dict[str, Any]]) -> str:
-    """Return the sessions as a table for people."""
+    """Return the sessions as a text table."""
     rows = [("USERNAME", "STATE", "EXPIRES", "KERNEL", "SESSION"), *map(_row, sessions)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
@@ -205,7 +207,7 @@ def _row(session: dict[str, Any]) -> tuple[str, str, str, str, str]:
 
 
 def _expires(session: dict[str, Any]) -> str:
-    """Return the time in the terminal's time zone; what is not exact has a tilde in front."""
+    """Return the time in the terminal's time zone; an estimated time has a tilde in front."""
     if session["expires_at"] is None:
         return "-"
     moment = datetime.fromisoformat(session["expires_at"].replace("Z", "+00:00")).astimezone()
@@ -214,6 +216,6 @@ def _expires(session: dict[str, Any]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return the text without what a terminal would obey."""
+    """Return the text without control characters that a terminal would obey."""
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     return shown if len(shown) <= _WIDEST else shown[: _WIDEST - 1] + "…"

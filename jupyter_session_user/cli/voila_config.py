@@ -1,6 +1,6 @@
-"""``voila.json``: put our keys in and take them out, and leave all else as it is.
+"""Adds this package's keys to ``voila.json`` and removes them; other content is unchanged.
 
-Voila has no directory of configuration snippets, so one file is everybody's.
+Voila has no directory for configuration snippets, so all packages share one file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jupyter_session_user.errors import ConfigurationError
 
 __all__ = ["KEYS", "disable", "effective", "enable", "path_for"]
 
-_MODULE = "jupyter_session_user.server.runners.voila"
+_MODULE = "jupyter_session_user.server.voila"
 
 #: Section, key, value.
 KEYS = (
@@ -31,17 +31,17 @@ KEYS = (
 
 
 def path_for(where: str | None) -> Path:
-    """Return the file for ``sys-prefix`` or ``user``; None takes Jupyter's own preference."""
+    """Return the file for ``sys-prefix`` or ``user``; for None, as Jupyter prefers."""
     where = where or ("sys-prefix" if prefer_environment_over_user() else "user")
     folder = ENV_CONFIG_PATH[0] if where == "sys-prefix" else jupyter_config_dir()
     return Path(folder) / "voila.json"
 
 
 def enable(path: Path) -> bool:
-    """Write our keys; return whether anything changed.
+    """Write our keys; return whether the file changed.
 
     Raises:
-        ConfigurationError: The file is no JSON object, or has other values for our keys.
+        ConfigurationError: The file is not a JSON object, or has other values for our keys.
     """
     config = _read(path)
     before = json.dumps(config)
@@ -49,8 +49,8 @@ def enable(path: Path) -> bool:
         values = config.setdefault(section, {})
         if values.get(key, value) != value:
             raise ConfigurationError(
-                f"{path} sets {section}.{key} to {values[key]!r} already, and there can be "
-                "one only. Take it out, or derive that class from ours: "
+                f"{path} sets {section}.{key} to {values[key]!r} already, and only one "
+                "class is possible. Remove it, or derive that class from ours: "
                 f"{value}"
             )
         values[key] = value
@@ -58,10 +58,10 @@ def enable(path: Path) -> bool:
 
 
 def disable(path: Path) -> bool:
-    """Take our keys out; return whether anything changed.
+    """Remove our keys; return whether the file changed.
 
     Raises:
-        ConfigurationError: The file is no JSON object.
+        ConfigurationError: The file is not a JSON object.
     """
     config = _read(path)
     ours = [(s, k) for s, k, value in KEYS if config.get(s, {}).get(k) == value]
@@ -73,10 +73,10 @@ def disable(path: Path) -> bool:
 
 
 def effective() -> dict[tuple[str, str], Any]:
-    """Return what standalone Voila, started here, would take for our keys, from all its files.
+    """Return the values of our keys that standalone Voila, started here, would read.
 
     Raises:
-        ConfigurationError: A file is no JSON object.
+        ConfigurationError: A file is not a JSON object.
     """
     merged: dict[str, Any] = {}
     for folder in reversed([str(Path.cwd()), *jupyter_config_path()]):
@@ -91,14 +91,14 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise ConfigurationError(f"{path} is not JSON ({error}); mend it first") from None
+        raise ConfigurationError(f"{path} is not JSON ({error}); fix the file first") from None
     if not isinstance(config, dict) or not all(isinstance(v, dict) for v in config.values()):
-        raise ConfigurationError(f"{path} is not an object of sections; mend it first")
+        raise ConfigurationError(f"{path} is not an object of sections; fix the file first")
     return config
 
 
 def _write(path: Path, config: dict[str, Any]) -> bool:
-    """Write the file at once or not at all; an empty one is removed."""
+    """Write the file atomically; remove it if it would be empty."""
     if not config:
         path.unlink()
         return True

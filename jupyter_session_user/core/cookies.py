@@ -1,11 +1,11 @@
-"""The cookies of a request, recorded as they came and read without guessing.
+"""Parses the cookies of a request, and keeps them as the browser sent them.
 
 Rules of this file:
-- a name that came twice has no value: which of the two is meant depends on paths and domains
-  that the browser does not send (RFC 6265bis, 5.8.3), and parsers choose differently;
-- nothing is lost in silence: what a cap cut off raises when it is asked for;
-- values are in a :class:`Secret` in every frame that can raise, and decoders report failure by
-  a return value: a traceback shows local variables, and ``JSONDecodeError`` keeps the text;
+- a name that occurs twice has no value. Paths and domains decide which of the two applies, the
+  browser does not send these (RFC 6265bis, 5.8.3), and parsers choose differently;
+- nothing is dropped silently: reading a cookie that a limit cut off raises an error;
+- every frame that can raise holds values in a :class:`Secret`, and decoders report failure by a
+  return value: a traceback shows local variables, and ``JSONDecodeError`` keeps the text;
 - every step is linear in the size of the header. ``http.cookies`` is not (CVE-2024-7592).
 """
 
@@ -36,8 +36,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-# What str.strip() removes of ASCII, and so what Tornado does. Not str.strip() itself, which
-# also takes U+00A0 and U+0085: these are bytes of UTF-8 here, "à" ends in one.
+# The ASCII characters that str.strip() removes, as Tornado does. str.strip() itself also removes
+# U+00A0 and U+0085, which are bytes of UTF-8 here: "à" ends in one.
 _BLANKS = " \t\n\v\f\r\x1c\x1d\x1e\x1f"
 
 # Escapes in a quoted value, as Tornado and Python 3.13 read them. One pass of re.sub is linear.
@@ -46,10 +46,10 @@ _ESCAPE = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
 _SHOWN_NAMES = 10
 _SHOWN_CHARS = 40
 
-# Stands for "not decodable", where None is a value that JSON can have.
+# Means "not decodable". None cannot mean that, since JSON has null.
 _NOTHING: Final = object()
 
-# What is wrong with a cookie, after its name. Where there is a fix, it stands last.
+# Follow the cookie's name in an error message. The fix, if there is one, comes last.
 _AMBIGUOUS = "came several times, and the browser does not say which is meant; see .pairs()"
 _TOO_LARGE = "was too large to be kept; store less in it, or raise the server's limit"
 _TOO_MANY = "may be among those that were cut off; delete some, or raise the server's limit"
@@ -57,28 +57,28 @@ _NO_JSON = "holds no JSON: neither plain, nor URL-encoded, nor in base64"
 _NO_JWT = "holds no JWT in compact form"
 _NO_SERVER = "cannot be verified here: there is no Jupyter server to ask"
 _WITHHELD = (
-    "is a login credential, which does not go to kernels; if a person's own kernel must have it, "
+    "is a login credential, which does not go to kernels; if a user's own kernel must have it, "
     "remove its pattern from c.JupyterSessionUser.credential_cookies, or if all kernels must, "
     "add it to c.JupyterSessionUser.share_cookies"
 )
 _NOT_SHARED = (
-    "is not sent to this kernel, which belongs to somebody else, whether the browser has it or "
-    "not; if everybody's may go to all kernels, add it to c.JupyterSessionUser.share_cookies"
+    "is not sent to this kernel, which belongs to another user, whether the browser has it or "
+    "not; to send it to all kernels, for every user, add it to c.JupyterSessionUser.share_cookies"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CookieLimits:
-    """How much of a request's cookies is kept.
+    """Limits on the cookies of one request.
 
     Attributes:
-        header_chars: Length of all Cookie headers together, in octets (one character each).
-            Tornado takes 64 KiB for all headers of a request, so more comes only where the
-            administrator raised that.
-        cookies: How many. Browsers keep 180 or fewer for a site, and several sites can share
-            a host's cookies through a parent domain.
-        value_chars: Length of one value, in octets. RFC 6265bis, 5.6, has browsers drop 4096
-            and more; proxies and tests send what they want.
+        header_chars: Length of all Cookie headers together, in octets (one character each). Tornado
+            limits all headers of a request to 64 KiB, so more arrives only if the administrator
+            raised that limit.
+        cookies: Number of cookies. Browsers keep 180 or fewer for a site, and several sites can
+            share a host's cookies through a parent domain.
+        value_chars: Length of one value, in octets. Browsers drop values of 4096 octets or more
+            (RFC 6265bis, 5.6); proxies and tests have no such limit.
     """
 
     header_chars: int = 64 * 1024
@@ -95,8 +95,8 @@ class RawCookie:
 
     Attributes:
         name: May be empty: a chunk without ``=`` is a value without a name.
-        value: Empty if it was too large.
-        too_large: Whether the value was longer than the limit and is gone.
+        value: Empty if it was longer than the limit.
+        too_large: Whether the value was dropped because it was longer than the limit.
     """
 
     name: str
@@ -106,14 +106,15 @@ class RawCookie:
 
 @dataclass(frozen=True, slots=True)
 class CookieJar:
-    """The cookies of one browser, as far as one side may know them.
+    """The cookies of one browser, reduced to those that this process may know.
 
     Attributes:
-        cookies: In the order in which they came, with names that came twice.
-        withheld: Names of those that the policy keeps from kernels.
-        shared: Whether the kernel belongs to somebody else, so that a cookie that is missing
-            may exist in the browser.
-        too_many: Whether a limit cut cookies off, so that one that is missing may have come.
+        cookies: In the order of the request; a name may occur twice.
+        withheld: Names of the cookies that the policy keeps from kernels.
+        shared: Whether the kernel belongs to another user. A cookie that is missing here may then
+            exist in the browser.
+        too_many: Whether a limit cut cookies off. A cookie that is missing here may then have been
+            sent.
     """
 
     cookies: tuple[RawCookie, ...] = ()
@@ -127,17 +128,17 @@ def parse_cookie_headers(
 ) -> CookieJar:
     """Split Cookie headers into names and values; never raises.
 
-    Several headers are one list joined by ``"; "`` (RFC 9113, 8.2.3). Chunks are split as by
-    Tornado's ``parse_cookie``, so that names are those of ``handler.get_cookie``.
+    Several headers are one list joined by ``"; "`` (RFC 9113, 8.2.3). Chunks are split as in
+    Tornado's ``parse_cookie``, so the names equal those of ``handler.get_cookie``.
 
     Args:
-        headers: Values of all Cookie headers: octets decoded as latin-1, as Tornado has them.
-        limits: What is too much. Headers that are too long together give an empty jar: a part
-            of them could hide the second cookie of a name.
+        headers: Values of all Cookie headers: octets decoded as latin-1, as in Tornado.
+        limits: The limits. Headers that are too long together give an empty result: a part of them
+            could hide the second cookie of a name.
 
     Returns:
-        The cookies, with values that are too long dropped and marked; the flag ``too_many``
-        where not all were kept.
+        The cookies. Values that are too long are dropped and marked. ``too_many`` is set if cookies
+        were cut off.
     """
     joined = "; ".join(headers)
     if len(joined) > limits.header_chars:
@@ -148,19 +149,19 @@ def parse_cookie_headers(
 
 
 def _split(chunk: str) -> tuple[str, str]:
-    """Return name and value; the name is empty where there is no ``=``, as browsers do."""
+    """Return name and value; the name is empty if there is no ``=``, as in browsers."""
     name, _, value = (chunk if "=" in chunk else f"={chunk}").partition("=")
     return name.strip(_BLANKS), value.strip(_BLANKS)
 
 
 def _record(name: str, value: str, limit: int) -> RawCookie:
-    """Return the cookie, without its value where that is longer than the limit."""
+    """Return the cookie, without its value if that is longer than the limit."""
     too_large = len(value) > limit
     return RawCookie(_repair(name), Secret("" if too_large else _repair(value)), too_large)
 
 
 def _repair(text: str) -> str:
-    """Return the UTF-8 that the octets spell, or the text as it is."""
+    """Decode the octets as UTF-8; return the text unchanged if they are not UTF-8."""
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -168,9 +169,9 @@ def _repair(text: str) -> str:
 
 
 def _keep(cookies: tuple[RawCookie, ...], limit: int) -> tuple[RawCookie, ...]:
-    """Return the first cookies, and one empty mark for each name that came again later.
+    """Return the first cookies, and an empty marker for each name that occurs again after them.
 
-    Without the marks, filling up the list would make a name look unambiguous.
+    Without the markers, filling up the list would make a name look unambiguous.
     """
     kept, rest = cookies[:limit], cookies[limit:]
     again = {cookie.name for cookie in kept} & {cookie.name for cookie in rest}
@@ -178,7 +179,7 @@ def _keep(cookies: tuple[RawCookie, ...], limit: int) -> tuple[RawCookie, ...]:
 
 
 def cookies_to_wire(jar: CookieJar) -> dict[str, Any]:
-    """Return the jar as JSON, for the comm; it holds the values in clear."""
+    """Return the cookies as JSON, for the comm; values are in plain text."""
     return {
         "cookies": [
             [cookie.name, None if cookie.too_large else cookie.value.reveal()]
@@ -191,7 +192,7 @@ def cookies_to_wire(jar: CookieJar) -> dict[str, Any]:
 
 
 def cookies_from_wire(wire: object) -> CookieJar:
-    """Read what :func:`cookies_to_wire` wrote; keys that it does not know are ignored.
+    """Read the output of :func:`cookies_to_wire`; unknown keys are ignored.
 
     Raises:
         RemoteProtocolError: ``wire`` is not such an object.
@@ -204,7 +205,7 @@ def cookies_from_wire(wire: object) -> CookieJar:
 
 
 def _read_jar(wire: object) -> CookieJar | None:
-    """Return the jar, or None if it is malformed."""
+    """Return the cookies, or None if the object is malformed."""
     match wire:
         case {
             "cookies": list(pairs),
@@ -230,17 +231,17 @@ def _read_cookie(pair: object) -> RawCookie | None:
 class Cookies(Mapping[str, str]):
     """The cookies of the current user's browser, by name.
 
-    A value is what Tornado's ``handler.get_cookie`` gives: quotes and escapes are undone. A
-    cookie that is there and cannot be given raises :class:`CookieError`, from ``get`` and its
-    default too; only one that the browser did not send counts as missing. Iteration and ``in``
-    go by the names that are here, readable or not; :attr:`withheld` has those that are not.
+    Values equal those of Tornado's ``handler.get_cookie``: quotes and escapes are removed. If a
+    cookie exists but cannot be given, reading it raises :class:`CookieError`, even by ``get`` with
+    a default. Only a cookie that the browser did not send counts as missing. Iteration and ``in``
+    use the names that are here, readable or not; :attr:`withheld` has the names that are not here.
 
-    Nothing but the accessors shows a value: not the repr, not a pickle, not a traceback.
+    Only the accessors show a value: the repr, a pickle or a traceback never does.
 
     Args:
-        jar: What this process may know.
-        signed: Asks the server for the signed cookie of this name, not older than so many
-            days; None where there is no server to ask.
+        jar: The cookies that this process may know.
+        signed: Asks the server for the signed cookie of a name, with a maximum age in days; None if
+            there is no server to ask.
     """
 
     __slots__ = ("_by_name", "_jar", "_signed")
@@ -259,17 +260,18 @@ class Cookies(Mapping[str, str]):
     def withheld(self) -> frozenset[str]:
         """Names of the cookies that the server's policy keeps from this kernel.
 
-        Always empty in a kernel that belongs to somebody else.
+        Always empty in a kernel that belongs to another user.
         """
         return self._jar.withheld
 
     def __getitem__(self, name: str) -> str:
-        """Return the value, as Tornado reads it.
+        """Return the value, decoded as in Tornado.
 
         Raises:
-            CookieUnavailable: The policy keeps it back, or may do so. It is a KeyError.
-            CookieError: It came twice, or was too large, or may have been cut off.
-            KeyError: The browser did not send it.
+            CookieUnavailable: The policy withholds the cookie, or may do so. It is a KeyError.
+            CookieError: The name occurs twice, the value was too large, or the cookie may have been
+                cut off.
+            KeyError: The browser did not send the cookie.
         """
         return _tornado_view(self._get(name))
 
@@ -278,11 +280,12 @@ class Cookies(Mapping[str, str]):
     @overload
     def get(self, name: str, /, default: str | _T) -> str | _T: ...
     def get(self, name: str, /, default: object = None) -> object:
-        """Return the value, as Tornado reads it, or the default if the browser sent none.
+        """Return the value, decoded as in Tornado, or the default if the browser sent none.
 
         Raises:
-            CookieUnavailable: The policy keeps it back, or may do so.
-            CookieError: It came twice, or was too large, or may have been cut off.
+            CookieUnavailable: The policy withholds the cookie, or may do so.
+            CookieError: The name occurs twice, the value was too large, or the cookie may have been
+                cut off.
         """
         found = self._find(name)
         return default if found is None else _tornado_view(found)
@@ -296,23 +299,23 @@ class Cookies(Mapping[str, str]):
         return self._get(name).reveal()
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Return all names and raw values in the order in which they came.
+        """Return all names and raw values, in the order of the request.
 
-        Names that came twice are there twice. Values that were too large are not there.
+        A name that occurs twice is returned twice. Values that were too large are left out.
         """
         kept = (cookie for cookie in self._jar.cookies if not cookie.too_large)
         return tuple((cookie.name, cookie.value.reveal()) for cookie in kept)
 
     def is_ambiguous(self, name: str) -> bool:
-        """Tell whether the name came more than once, so that reading it raises."""
+        """Tell whether the name occurs more than once, so that reading it raises."""
         return len(self._by_name.get(name, ())) > 1
 
     def get_json(self, name: str) -> Any:
         """Return the decoded value of a cookie that holds JSON (RFC 8259).
 
-        Plain, URL-encoded and base64 JSON are understood, the latter in both alphabets, with
-        or without padding (RFC 4648). A number or a string counts only if it is plain JSON:
-        almost any text is base64 of something.
+        Accepts plain, URL-encoded and base64 JSON; base64 in both alphabets, with or without
+        padding (RFC 4648). A number or a string counts only as plain JSON: almost any text is valid
+        base64.
 
         Raises:
             CookieUnavailable, KeyError: As for ``cookies[name]``.
@@ -327,8 +330,8 @@ class Cookies(Mapping[str, str]):
     def get_jwt(self, name: str) -> dict[str, Any]:
         """Return the claims of a cookie that holds a JWT (RFC 7519), **not verified**.
 
-        Neither signature nor expiry is looked at. Whoever can set a cookie in this browser can
-        write such claims: show them, and decide nothing by them.
+        Neither the signature nor the expiry is checked. Any code that can set a cookie in this
+        browser can write such claims: display them, but make no decision by them.
 
         Raises:
             CookieUnavailable, KeyError: As for ``cookies[name]``.
@@ -344,15 +347,15 @@ class Cookies(Mapping[str, str]):
         """Return the value of a cookie that the server signed, verified by the server.
 
         Args:
-            name: Of the cookie.
-            max_age_days: How long ago it may have been signed, in days. The default is that of
+            name: Name of the cookie.
+            max_age_days: Maximum age of the signature, in days. The default equals that of
                 Tornado's ``get_signed_cookie``.
 
         Returns:
-            The value; None if the browser sent none, or its signature is wrong or too old.
+            The value; None if the browser sent none, or if its signature is wrong or too old.
 
         Raises:
-            CookieUnavailable: The policy keeps it back, or may do so.
+            CookieUnavailable: The policy withholds the cookie, or may do so.
             CookieError: As for ``cookies[name]``; ``undecodable`` if there is no server to ask.
         """
         if self._find(name) is None:
@@ -362,30 +365,30 @@ class Cookies(Mapping[str, str]):
         return self._signed(name, max_age_days)
 
     def values(self) -> ValuesView[str]:
-        """Return a view of the values; going through it raises at one that cannot be read."""
+        """Return a view of the values; iterating raises at a value that cannot be read."""
         return _Values(self)
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names, each once."""
+        """Iterate over the names, each once."""
         return iter(self._by_name)
 
     def __len__(self) -> int:
-        """Return how many names there are."""
+        """Return the number of names."""
         return len(self._by_name)
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether such a cookie is here, readable or not."""
+        """Tell whether a cookie of this name is here, readable or not."""
         return name in self._by_name
 
     def __repr__(self) -> str:
-        """Return the names, which may be hostile: escaped, short and few."""
+        """Return the names, escaped, shortened and limited in number: they may be hostile."""
         plural = "" if len(self) == 1 else "s"
-        shown = [_shown(name) for name in islice(self, _SHOWN_NAMES)]
+        shown = [_name_for_display(name) for name in islice(self, _SHOWN_NAMES)]
         shown += ["…"] * (len(self) > _SHOWN_NAMES)
         names = f" ({', '.join(shown)})" if shown else ""
         withheld = f", {len(self.withheld)} withheld" if self.withheld else ""
         cut = ", others cut off" if self._jar.too_many else ""
-        shared = ", only those shared with other people's kernels" if self._jar.shared else ""
+        shared = ", only those shared with other users' kernels" if self._jar.shared else ""
         return f"<Cookies: {len(self)} cookie{plural}{names}{withheld}{cut}{shared}, values hidden>"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -426,7 +429,7 @@ class Cookies(Mapping[str, str]):
 
 
 class _Values(ValuesView[str]):
-    """A view whose ``in`` keeps no value in a frame while it reads the next one."""
+    """A view with an ``in`` that leaves no value in a frame while it reads the next one."""
 
     __slots__ = ()
 
@@ -449,7 +452,7 @@ def _decode_json(secret: Secret) -> object:
         value = _load_json(view, *decoders)
         if isinstance(value, dict | list):
             return value
-    # A quoted text is JSON as it stands: the quotes are then the string's own.
+    # A quoted text is JSON itself: the quotes then belong to the string.
     value = _load_json(secret.reveal())
     return _load_json(view) if value is _NOTHING else value
 
@@ -465,7 +468,7 @@ def _decode_jwt(secret: Secret) -> dict[str, Any] | None:
 
 
 def _load_json(text: str, *decoders: Callable[[str], str]) -> object:
-    """Return the JSON value that is left after decoding, or ``_NOTHING``; cannot raise."""
+    """Return the JSON value after decoding, or ``_NOTHING``; cannot raise."""
     try:
         for decode in decoders:
             text = decode(text)
@@ -475,27 +478,27 @@ def _load_json(text: str, *decoders: Callable[[str], str]) -> object:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python adds to JSON."""
+    """Refuse NaN and Infinity, which Python accepts but JSON does not have."""
     raise ValueError(name)
 
 
 def _percent(text: str) -> str:
-    """Undo percent-encoding; a ValueError if that does not give UTF-8."""
+    """Decode percent-encoding; raise ValueError if the result is not UTF-8."""
     return unquote(text, errors="strict")
 
 
 def _base64(text: str) -> str:
-    """Undo base64 in either alphabet; a ValueError if it is none, or not of UTF-8."""
+    """Decode base64 in either alphabet; raise ValueError if it is not base64 of UTF-8."""
     digits = text.replace("-", "+").replace("_", "/").rstrip("=")
     return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True).decode("utf-8")
 
 
-def _shown(name: str) -> str:
-    """Return the name for a person: escaped, and not longer than a line can take."""
+def _name_for_display(name: str) -> str:
+    """Return the name for display: escaped, and short enough for one line."""
     return repr(name if len(name) <= _SHOWN_CHARS else name[: _SHOWN_CHARS - 1] + "…")
 
 
 def _refusal(name: str, reason: str, text: str) -> CookieError:
-    """Return the error that says what is wrong with the cookie of this name."""
+    """Return the error for the cookie of this name."""
     error = CookieUnavailable if reason == "withheld" else CookieError
-    return error(f"the cookie {_shown(name)} {text}", reason=reason)
+    return error(f"the cookie {_name_for_display(name)} {text}", reason=reason)

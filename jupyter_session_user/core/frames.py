@@ -1,4 +1,4 @@
-"""Websocket frames of the kernel channels: bound-check, refuse what is ours, stamp.
+"""Websocket frames of the kernel channels: check bounds, refuse reserved messages, stamp.
 
 Three formats arrive at a kernel websocket:
 
@@ -10,39 +10,29 @@ binary      legacy with buffers: a 32-bit big-endian table, one JSON object, buf
 
 https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html
 
-Each can be stamped, to be passed on, or read, to be answered in the kernel's place; both
-refuse and drop the same frames. What a kernel sends is read, too, as far as its headers.
+A frame can be stamped, to be forwarded, or read, to be answered in place of the kernel. Both refuse
+and drop the same frames: those for which Jupyter Server closes a socket, and those that Jupyter
+Server or the kernel ignores. :func:`format_of` chooses between v1 and legacy.
 
-This file does not know who the client is: it is handed the stamp. All lengths in a frame
-are the client's claims, and are checked before anything is sliced by them.
+This file does not know the client: the caller passes the stamp. The client supplies all lengths in
+a frame, so they are checked before any slicing.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from jupyter_session_user.core.protocol import is_reserved
-from jupyter_session_user.core.stamp import load_json, may_spell_key, splice, stamp_mapping
-from jupyter_session_user.errors import RemoteProtocolError
+from jupyter_session_user.core.stamp import load_json, may_spell_key, prepend, splice, stamp_mapping
+from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
 
-__all__ = [
-    "MAX_PARTS",
-    "ClientMessage",
-    "KernelHeaders",
-    "kernel_headers",
-    "kernel_headers_of_text",
-    "kernel_info_of_text",
-    "read_legacy_binary",
-    "read_legacy_text",
-    "read_v1",
-    "stamp_legacy_binary",
-    "stamp_legacy_text",
-    "stamp_v1",
-]
+__all__ = ["LEGACY", "MAX_PARTS", "V1", "ClientMessage", "Format", "format_of"]
+
+_V1_PROTOCOL = "v1.kernel.websocket.jupyter.org"
 
 #: A widget's state may carry hundreds of buffers; ipywidgets sends each array as one.
 MAX_PARTS = 10_000
@@ -50,23 +40,27 @@ MAX_PARTS = 10_000
 #: The channels that a client may write to; ``iopub`` is a SUB socket, which cannot send.
 _CHANNELS = (b"shell", b"control", b"stdin")
 _CHANNEL_NAMES = frozenset({"shell", "control", "stdin", None})  # None means shell (legacy)
+_NO_CHANNEL = "message: not a channel that a client may use"
 
-# Positions in the v1 offset table: each is where that part starts.
+# Positions in the v1 offset table: each is the start of that part.
 _CHANNEL, _HEADER, _PARENT, _METADATA, _CONTENT = range(5)
 _V1_MIN_OFFSETS = 6  # the five starts above and the end of the content
 
-#: Ends the topic or the identities that stand in front of a message's parts on ZMQ.
-_DELIMITER = b"<IDS|MSG>"
+_V1_FIRST = struct.Struct("<Q")
+_V1_PLAIN = struct.Struct("<7Q")  # the count, and the six offsets of a frame without buffers
+_V1_LATER = struct.Struct("<2Q")  # the two offsets that a longer metadata moves
+
+_STDIN = '"channel": "stdin"'
 
 
 @dataclass(frozen=True, slots=True)
 class ClientMessage:
-    """What must be known of a client's message to answer it in the kernel's place.
+    """The fields of a client's message that an answer in place of the kernel needs.
 
     Attributes:
         channel: ``shell``, ``control`` or ``stdin``.
-        header: With a ``msg_id`` and a ``msg_type``, both text.
-        silent: Whether it asks to run code that nobody is to see.
+        header: Has a ``msg_id`` and a ``msg_type``, both text.
+        silent: Whether the message asks to run code without showing it.
     """
 
     channel: str
@@ -75,23 +69,49 @@ class ClientMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelHeaders:
-    """The two headers of a kernel's message; empty where they cannot be read."""
+class Format:
+    """A format of the client's frames.
 
-    header: dict[str, Any]
-    parent: dict[str, Any]
-
-
-def stamp_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
-    """Return a v1 frame that carries ``stamp``, or None if the message is to be dropped.
-
-    Args:
-        frame: One websocket message of the client.
-        stamp: A JSON object.
-
-    Raises:
-        RemoteProtocolError: The frame is malformed.
+    Attributes:
+        stamp: ``(frame, stamp) -> frame``: the frame with the stamp, which is a JSON object; None
+            if the message is dropped. Raises RemoteProtocolError if the frame is malformed.
+        read: ``frame -> message``: the request in a frame; None, or an error, as above.
+        is_stdin: Tells whether a frame, as returned by stamping, goes to the stdin channel.
     """
+
+    stamp: Callable[[str | bytes, bytes], str | bytes | None]
+    read: Callable[[str | bytes], ClientMessage | None]
+    is_stdin: Callable[[Any], bool]
+
+
+def _stamp_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
+    return _stamp_plain_v1(frame, stamp) or _stamp_any_v1(frame, stamp)
+
+
+def _stamp_plain_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
+    """Stamp a v1 frame that has no buffers and needs no parsing.
+
+    Nearly all messages are of this kind, and this takes half the time. None leaves the frame, and
+    its errors, to the general function.
+    """
+    if not isinstance(frame, bytes) or len(frame) < _V1_PLAIN.size:
+        return None
+    count, channel, header, parent, metadata, content, end = _V1_PLAIN.unpack_from(frame)
+    if count != _V1_MIN_OFFSETS or not (
+        _V1_PLAIN.size <= channel <= header <= parent <= metadata <= content <= end <= len(frame)
+    ):
+        return None
+    heads = frame[header:content]
+    if frame[channel:header] not in _CHANNELS or heads.find(b"comm_") >= 0 or may_spell_key(heads):
+        return None
+    stamped = prepend(frame[metadata:content], stamp)
+    shift = len(stamped) - (content - metadata)
+    table, first = _V1_PLAIN.size - _V1_LATER.size, _V1_PLAIN.size
+    later = _V1_LATER.pack(content + shift, end + shift)
+    return b"".join((frame[:table], later, frame[first:metadata], stamped, frame[content:end]))
+
+
+def _stamp_any_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
     frame, offsets = _v1_checked(frame)
     if _v1_is_reserved(frame, offsets):
         return None
@@ -111,16 +131,11 @@ def stamp_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
     )
 
 
-def read_v1(frame: str | bytes) -> ClientMessage | None:
-    """Return what a v1 frame asks for, or None if the message is to be dropped.
-
-    Raises:
-        RemoteProtocolError: The frame is malformed.
-    """
+def _read_v1(frame: str | bytes) -> ClientMessage | None:
     frame, offsets = _v1_checked(frame)
     if _v1_is_reserved(frame, offsets):
         return None
-    splice(_v1_part(frame, offsets, _METADATA), b"{}")  # raises what stamping raises
+    splice(_v1_part(frame, offsets, _METADATA), b"{}")  # raises the same errors as stamping
     header = load_json(_v1_part(frame, offsets, _HEADER), "header")
     content: object = None
     if isinstance(header, dict) and header.get("msg_type") == "execute_request":
@@ -128,12 +143,36 @@ def read_v1(frame: str | bytes) -> ClientMessage | None:
     return _asked(_v1_part(frame, offsets, _CHANNEL).decode("ascii"), header, content)
 
 
+def _is_stdin_v1(frame: bytes) -> bool:
+    """Tell whether a v1 frame, as returned by stamping, goes to the stdin channel."""
+    (channel,) = _V1_FIRST.unpack_from(frame, 8)
+    return frame.startswith(b"stdin", channel)  # no other client channel begins like this
+
+
+def _is_stdin_legacy(frame: str | bytes) -> bool:
+    """Tell the same of a legacy frame, as returned by stamping: JSON written by this module."""
+    if (_STDIN.encode() in frame) if isinstance(frame, bytes) else (_STDIN in frame):
+        message = _read_legacy(frame)
+        return message is not None and message.channel == "stdin"
+    return False
+
+
 def _v1_checked(frame: str | bytes) -> tuple[bytes, tuple[int, ...]]:
     if not isinstance(frame, bytes):
         raise RemoteProtocolError("v1 frame: text where binary was agreed")
-    offsets = _v1_offsets(frame)
-    if _v1_part(frame, offsets, _CHANNEL) not in _CHANNELS:
-        raise RemoteProtocolError("v1 frame: not a channel that a client may use")
+    count = int.from_bytes(frame[:8], "little")
+    table_end = 8 * (count + 1)
+    if not _V1_MIN_OFFSETS <= count <= MAX_PARTS or table_end > len(frame):
+        raise RemoteProtocolError("v1 frame: offset table does not fit")
+    offsets: tuple[int, ...] = struct.unpack_from(f"<{count}Q", frame, 8)
+    _check_monotone(offsets, table_end, len(frame))
+    channel = frame[offsets[_CHANNEL] : offsets[_HEADER]]
+    if channel not in _CHANNELS:
+        try:  # Jupyter Server ignores any unknown name, if it is text
+            channel.decode("utf-8")
+        except UnicodeDecodeError:
+            raise RemoteProtocolError("v1 frame: the channel is no name") from None
+        raise IgnoredMessage(_NO_CHANNEL)
     return frame, offsets
 
 
@@ -141,28 +180,18 @@ def _v1_part(frame: bytes, offsets: tuple[int, ...], part: int) -> bytes:
     return frame[offsets[part] : offsets[part + 1]]
 
 
-def _v1_offsets(frame: bytes) -> tuple[int, ...]:
-    count = int.from_bytes(frame[:8], "little")
-    table_end = 8 * (count + 1)
-    if not _V1_MIN_OFFSETS <= count <= MAX_PARTS or table_end > len(frame):
-        raise RemoteProtocolError("v1 frame: offset table does not fit")
-    offsets: tuple[int, ...] = struct.unpack_from(f"<{count}Q", frame, 8)
-    _check_monotone(offsets, table_end, len(frame))
-    return offsets
-
-
 def _check_monotone(offsets: tuple[int, ...], first: int, last: int) -> None:
-    if offsets[0] < first or offsets[-1] > last or sorted(offsets) != list(offsets):
+    if offsets[0] < first or offsets[-1] > last or sorted(offsets) != [*offsets]:
         raise RemoteProtocolError("frame: offsets out of order or outside the frame")
 
 
 def _v1_is_reserved(frame: bytes, offsets: tuple[int, ...]) -> bool:
-    """Tell whether the message is one that only the server may send to the helper.
+    """Tell whether only the server may send this message to the helper.
 
-    The header is parsed only when its bytes could spell such a type.
+    The header is parsed only if its bytes could spell such a type.
     """
     header = _v1_part(frame, offsets, _HEADER)
-    if b"comm_" not in header and not may_spell_key(header):
+    if header.find(b"comm_") < 0 and not may_spell_key(header):
         return False
     parsed = load_json(header, "header")
     if not isinstance(parsed, dict):
@@ -173,98 +202,70 @@ def _v1_is_reserved(frame: bytes, offsets: tuple[int, ...]) -> bool:
     return is_reserved(parsed.get("msg_type"), content)
 
 
-def stamp_legacy_text(frame: str, stamp: bytes) -> str | None:
-    """Return a legacy text frame that carries ``stamp``, or None to drop it.
-
-    Raises:
-        RemoteProtocolError: The frame is malformed.
-    """
-    message = _text_message(frame)
-    return None if message is None else _dump(_stamped(message, stamp))
-
-
-def read_legacy_text(frame: str) -> ClientMessage | None:
-    """Return what a legacy text frame asks for, or None to drop it.
-
-    Raises:
-        RemoteProtocolError: The frame is malformed.
-    """
-    message = _text_message(frame)
-    return None if message is None else _legacy_asked(message)
-
-
-def _text_message(frame: str) -> dict[str, Any] | None:
-    message = _checked(load_json(frame, "text frame"))
-    if message is not None and message.get("buffers"):
-        raise RemoteProtocolError("text frame: buffers in JSON")
-    return message
-
-
-def stamp_legacy_binary(frame: bytes, stamp: bytes) -> bytes | None:
-    """Return a legacy binary frame that carries ``stamp``, or None to drop it.
-
-    Raises:
-        RemoteProtocolError: The frame is malformed.
-    """
-    offsets = _legacy_offsets(frame)
-    end = offsets[1] if len(offsets) > 1 else len(frame)
-    message = _checked(load_json(frame[offsets[0] : end], "binary frame"))
+def _stamp_legacy(frame: str | bytes, stamp: bytes) -> str | bytes | None:
+    message, offsets = _legacy_message(frame)
     if message is None:
         return None
-    text = _dump(_stamped(message, stamp)).encode("utf-8")
-    shift = len(text) - (end - offsets[0])
+    channel = message.get("channel") or "shell"
+    # Without a channel, Jupyter Server logs the whole message, including our stamp.
+    metadata = stamp_mapping(message.get("metadata", {}), stamp)
+    text = _dump({**message, "channel": channel, "metadata": metadata})
+    if isinstance(frame, str):
+        return text
+    end = offsets[1] if len(offsets) > 1 else len(frame)
+    packed = text.encode("utf-8")
+    shift = len(packed) - (end - offsets[0])
     later = [offset + shift for offset in offsets[1:]]
     if later and later[-1] >= 2**32:
         raise RemoteProtocolError("binary frame: longer than its table can say")
     table = struct.pack(f"!{len(offsets) + 1}I", len(offsets), offsets[0], *later)
-    return b"".join((table, frame[len(table) : offsets[0]], text, frame[end:]))
+    return b"".join((table, frame[len(table) : offsets[0]], packed, frame[end:]))
 
 
-def read_legacy_binary(frame: bytes) -> ClientMessage | None:
-    """Return what a legacy binary frame asks for, or None to drop it.
-
-    Raises:
-        RemoteProtocolError: The frame is malformed.
-    """
-    offsets = _legacy_offsets(frame)
-    end = offsets[1] if len(offsets) > 1 else len(frame)
-    message = _checked(load_json(frame[offsets[0] : end], "binary frame"))
-    return None if message is None else _legacy_asked(message)
+def _read_legacy(frame: str | bytes) -> ClientMessage | None:
+    message, _ = _legacy_message(frame)
+    if message is None:
+        return None
+    return _asked(message.get("channel") or "shell", message["header"], message.get("content"))
 
 
-def _legacy_offsets(frame: bytes) -> tuple[int, ...]:
+def _legacy_message(frame: str | bytes) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
+    """Return the JSON of a legacy frame, and the offsets of a binary one; None to drop it."""
+    if isinstance(frame, str):
+        message = _checked(load_json(frame, "text frame"))
+        if message is not None and message.get("buffers"):
+            raise RemoteProtocolError("text frame: buffers in JSON")
+        return message, ()
     count = int.from_bytes(frame[:4], "big")
     table_end = 4 * (count + 1)
     if not 1 <= count <= MAX_PARTS or table_end > len(frame):
         raise RemoteProtocolError("binary frame: offset table does not fit")
     offsets: tuple[int, ...] = struct.unpack_from(f"!{count}I", frame, 4)
     _check_monotone(offsets, table_end, len(frame))
-    return offsets
+    end = offsets[1] if len(offsets) > 1 else len(frame)
+    return _checked(load_json(frame[offsets[0] : end], "binary frame")), offsets
 
 
 def _checked(message: object) -> dict[str, Any] | None:
     if not isinstance(message, dict) or not isinstance(message.get("header"), dict):
         raise RemoteProtocolError("message: no header")
-    if not isinstance(message.get("parent_header"), dict):
+    if "parent_header" not in message:  # any value passes
         raise RemoteProtocolError("message: no parent_header")
+    channel = message.get("channel")
+    if isinstance(channel, list | dict):
+        raise RemoteProtocolError("message: the channel is no name")
+    if channel not in _CHANNEL_NAMES:
+        raise IgnoredMessage(_NO_CHANNEL)
     content = message.get("content", {})
+    if isinstance(content, str):  # Jupyter would parse it as the JSON of a content
+        raise IgnoredMessage("message: content is a text")
     if not isinstance(content, dict | None):
         raise RemoteProtocolError("message: content is not an object")
-    if not _is_channel(message.get("channel")):
-        raise RemoteProtocolError("message: not a channel that a client may use")
     if is_reserved(message["header"].get("msg_type"), content or {}):
         return None
     if not isinstance(message.get("metadata", {}), dict):
-        raise RemoteProtocolError("metadata: not an object")
+        raise IgnoredMessage("metadata: not an object")
     return message
-
-
-def _stamped(message: dict[str, Any], stamp: bytes) -> dict[str, Any]:
-    return {**message, "metadata": stamp_mapping(message.get("metadata", {}), stamp)}
-
-
-def _is_channel(name: object) -> bool:
-    return isinstance(name, str | None) and name in _CHANNEL_NAMES
 
 
 def _dump(message: dict[str, Any]) -> str:
@@ -272,10 +273,6 @@ def _dump(message: dict[str, Any]) -> str:
         return json.dumps(message)
     except (ValueError, RecursionError):
         raise RemoteProtocolError("message: nested too deeply") from None
-
-
-def _legacy_asked(message: dict[str, Any]) -> ClientMessage:
-    return _asked(message.get("channel") or "shell", message["header"], message.get("content"))
 
 
 def _asked(channel: str, header: object, content: object) -> ClientMessage:
@@ -287,39 +284,10 @@ def _asked(channel: str, header: object, content: object) -> ClientMessage:
     return ClientMessage(channel, header, silent)
 
 
-def kernel_headers(message: Sequence[bytes]) -> KernelHeaders:
-    """Read a kernel's message, as ZMQ frames.
-
-    What a kernel sends is not ours to judge: what cannot be read is empty.
-
-    Args:
-        message: Topic or identities, delimiter, signature, then the message's parts.
-    """
-    try:
-        at = list(message).index(_DELIMITER) + 2
-        header, parent = load_json(message[at], "header"), load_json(message[at + 1], "parent")
-    except (ValueError, LookupError, RemoteProtocolError):
-        return KernelHeaders({}, {})
-    return KernelHeaders(_mapping(header), _mapping(parent))
+V1 = Format(_stamp_v1, _read_v1, _is_stdin_v1)
+LEGACY = Format(_stamp_legacy, _read_legacy, _is_stdin_legacy)
 
 
-def kernel_headers_of_text(message: str | bytes) -> KernelHeaders:
-    """Read the same from a gateway's message, a JSON text."""
-    try:
-        parsed = _mapping(load_json(message, "message"))
-    except RemoteProtocolError:
-        return KernelHeaders({}, {})
-    return KernelHeaders(_mapping(parsed.get("header")), _mapping(parsed.get("parent_header")))
-
-
-def kernel_info_of_text(message: str | bytes) -> tuple[dict[str, Any], str] | None:
-    """Return what a kernel said of itself in this message, if it did, and its session's id."""
-    headers = kernel_headers_of_text(message)
-    if headers.header.get("msg_type") != "kernel_info_reply":
-        return None
-    content = _mapping(load_json(message, "message").get("content"))
-    return content, str(headers.header.get("session", ""))
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def format_of(subprotocol: str | None) -> Format:
+    """Return the format of a websocket with this subprotocol; the legacy one if it has none."""
+    return V1 if subprotocol == _V1_PROTOCOL else LEGACY

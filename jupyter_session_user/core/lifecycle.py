@@ -1,15 +1,15 @@
-"""The life of a login: which states there are, what leads from one to the next, and when.
+"""The life cycle of a login: its states, and the triggers that change them.
 
 States:
 
-``active``    the login is good.
-``expiring``  its end is near, or an estimated end has passed: a warning, nothing else.
-``expired``   the time is over, or the authority no longer accepts it.
-``revoked``   somebody ended it on purpose.
-``ended``     the person signed out.
+``active``      the login is valid.
+``expiring``    the login ends soon, or an estimated end has passed: only a warning.
+``expired``     the login timed out, or the authority no longer accepts it.
+``revoked``     an administrator or the user revoked the login.
+``signed_out``  the user signed out.
 
-Time is measured twice, by the wall clock and by one that nobody can set; what either says is
-over, is over. So a clock that is set back prolongs nothing. Idle and absolute timeouts:
+Two clocks measure time: the wall clock, and a monotonic clock that cannot be set. A login ends as
+soon as either clock says so, so setting a clock back prolongs nothing. Idle and absolute timeouts:
 https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html
 """
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from jupyter_session_user.core.clocks import deadline_of, seconds_until
 from jupyter_session_user.core.session import OVER
 
 __all__ = [
@@ -25,44 +26,47 @@ __all__ = [
     "TABLE",
     "Expiry",
     "Limits",
+    "LoginStatus",
     "Moment",
-    "Standing",
     "begin",
+    "can_renew",
     "diagram",
     "elapsed",
     "end_of",
+    "is_timed",
     "learn",
     "move",
+    "timed_out",
     "touch",
     "trigger_at",
 ]
 
-#: ``(state, trigger) -> state``; what is not here cannot happen.
+#: ``(state, trigger) -> state``; all other combinations have no effect.
 TABLE = {
     ("active", "near"): "expiring",
     ("active", "over"): "expired",
     ("active", "revoke"): "revoked",
-    ("active", "sign_out"): "ended",
+    ("active", "sign_out"): "signed_out",
     ("expiring", "over"): "expired",
     ("expiring", "renew"): "active",
     ("expiring", "revoke"): "revoked",
-    ("expiring", "sign_out"): "ended",
+    ("expiring", "sign_out"): "signed_out",
     ("expired", "renew"): "active",
     ("expired", "revoke"): "revoked",
-    ("expired", "sign_out"): "ended",
-    # A proxy's header tells no login from the next one: opening a page begins anew.
+    ("expired", "sign_out"): "signed_out",
+    # A proxy's header does not distinguish two logins: opening a page starts a new login.
     ("expired", "come_back"): "active",
     ("revoked", "come_back"): "active",
-    ("ended", "come_back"): "active",
+    ("signed_out", "come_back"): "active",
 }
 
-#: What the world is told when a trigger has changed a state.
+#: The event that listeners get after a trigger has changed a state.
 EVENTS = {
     "near": "expiring",
     "over": "expired",
     "renew": "renewed",
     "revoke": "revoked",
-    "sign_out": "ended",
+    "sign_out": "signed_out",
     "come_back": "started",
 }
 
@@ -72,8 +76,8 @@ class Moment:
     """One moment, on two clocks.
 
     Attributes:
-        wall: Seconds since the epoch, UTC; somebody may set that clock.
-        monotonic: Seconds since some start; runs forward only, and may stand still while the
+        wall: Seconds since the epoch, UTC; this clock can be set.
+        monotonic: Seconds since an arbitrary start; only moves forward, and may stop while the
             machine sleeps.
     """
 
@@ -83,11 +87,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """When somebody says that a login ends.
+    """The end of a login, according to one source.
 
     Attributes:
         at: Seconds since the epoch, UTC.
-        source: Who says so. ``estimated`` is a guess, and ends nothing by itself.
+        source: Where the time comes from. ``estimated`` is a guess, and never ends a login.
     """
 
     at: float
@@ -95,35 +99,38 @@ class Expiry:
 
     @property
     def exact(self) -> bool:
-        """Whether the login is over when this time has come."""
+        """Whether the login ends at this time."""
         return self.source != "estimated"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the administrator set.
+    """The administrator's timeouts.
 
     Attributes:
-        warning: How long before its end a login counts as expiring, in seconds.
-        idle: How long a login lasts without anything being done, in seconds.
-        absolute: How long a login lasts whatever is done, in seconds.
+        warning: Time before its end at which a login becomes ``expiring``, in seconds.
+        idle: Maximum time without user activity, in seconds.
+        absolute: Maximum lifetime of a login, in seconds.
+        block: How long to refuse a revoked login that has no credential of its own, in seconds. The
+            user's next login would look the same.
     """
 
     warning: float = 300.0
     idle: float = math.inf
     absolute: float = math.inf
+    block: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How it stands with one login.
+class LoginStatus:
+    """The state of one login.
 
     Attributes:
-        since: When it was first seen.
-        active_at: When the person last did something.
+        since: Time of the first request.
+        active_at: Time of the last user activity.
         state: One of the states above.
-        expiry: What is known of its end.
-        deadline: That end on the monotonic clock, as it was when it became known.
+        expiry: The known end of the login, if any.
+        deadline: That end on the monotonic clock, computed when it became known.
     """
 
     since: Moment
@@ -134,89 +141,128 @@ class Standing:
 
     @property
     def over(self) -> bool:
-        """Whether nothing may be done in its name any more."""
+        """Whether the login has ended."""
         return self.state in OVER
 
 
-def begin(now: Moment) -> Standing:
-    """Return the standing of a login that is seen for the first time."""
-    return Standing(since=now, active_at=now)
+def begin(now: Moment) -> LoginStatus:
+    """Return the initial state of a new login."""
+    return LoginStatus(since=now, active_at=now)
 
 
 def elapsed(since: Moment, now: Moment) -> float:
-    """Return the seconds that have passed, by the clock that says more."""
+    """Return the elapsed seconds, by the clock that shows more."""
     return max(now.wall - since.wall, now.monotonic - since.monotonic)
 
 
-def learn(standing: Standing, expiry: Expiry | None, now: Moment) -> Standing:
-    """Return the standing with what a request has said about its end.
+def learn(status: LoginStatus, expiry: Expiry | None, now: Moment) -> LoginStatus:
+    """Return the login's state after a request stated its end.
 
-    The same end told again moves nothing, so that a clock set back gives no new deadline.
+    Repeating the same end changes nothing, so a clock that was set back gives no new deadline.
     """
-    known = standing.expiry
+    known = status.expiry
     if expiry is None or expiry == known:
-        return standing
+        return status
     if known is not None and known.exact and not expiry.exact:
-        return standing  # a guess does not undo what somebody said
-    return replace(standing, expiry=expiry, deadline=now.monotonic + expiry.at - now.wall)
+        return status  # an estimate does not replace an exact end
+    return replace(status, expiry=expiry, deadline=deadline_of(expiry.at, now.wall, now.monotonic))
 
 
-def touch(standing: Standing, now: Moment) -> Standing:
-    """Return the standing after the person has done something."""
-    return replace(standing, active_at=now)
+def touch(status: LoginStatus, now: Moment) -> LoginStatus:
+    """Return the login's state after user activity."""
+    return replace(status, active_at=now)
 
 
-def end_of(standing: Standing, limits: Limits) -> Expiry | None:
-    """Return the end that a person should know of; None where there is none.
+def end_of(status: LoginStatus, limits: Limits) -> Expiry | None:
+    """Return the end to show to the user; None if there is none.
 
-    The idle timeout counts only when it is near: it moves with everything that is done.
+    The idle timeout counts only when it is near: any user activity moves it.
     """
-    ends = [standing.expiry] if standing.expiry else []
-    if limits.idle < math.inf and standing.state != "active":
-        ends.append(Expiry(standing.active_at.wall + limits.idle, "idle"))
+    ends = [status.expiry] if status.expiry else []
+    if limits.idle < math.inf and status.state != "active":
+        ends.append(Expiry(status.active_at.wall + limits.idle, "idle"))
     if limits.absolute < math.inf:
-        ends.append(Expiry(standing.since.wall + limits.absolute, "absolute"))
+        ends.append(Expiry(status.since.wall + limits.absolute, "absolute"))
     return min(ends, key=lambda end: end.at, default=None)
 
 
-def trigger_at(standing: Standing, limits: Limits, now: Moment) -> str | None:
-    """Return what the time alone does to a login now: ``near``, ``over``, ``renew`` or None."""
-    if standing.over:
+def trigger_at(status: LoginStatus, limits: Limits, now: Moment) -> str | None:
+    """Return the trigger that is due by time alone: ``near``, ``over``, ``renew`` or None."""
+    if status.over:
         return None
-    ends = _ends(standing, limits, now)
+    ends = _ends(status, limits, now)
     if any(final and left <= 0 for left, _, final in ends):
         return "over"
     near = any(left <= warning for left, warning, _ in ends)
-    if near == (standing.state == "expiring"):
+    if near == (status.state == "expiring"):
         return None
     return "near" if near else "renew"
 
 
-def _ends(standing: Standing, limits: Limits, now: Moment) -> tuple[tuple[float, float, bool], ...]:
+def next_change(status: LoginStatus, limits: Limits, now: Moment) -> float:
+    """Return the seconds until time alone may change the state; infinite if it never does.
+
+    User activity may move the change to a later time, and a clock that is set may move it.
+    """
+    if status.over:
+        return math.inf
+    nearing = status.state != "expiring"
+    changes = [
+        left - warning if nearing and left > warning else left if final else math.inf
+        for left, warning, final in _ends(status, limits, now)
+    ]
+    return max(0.0, min(changes))
+
+
+def timed_out(status: LoginStatus, limits: Limits, now: Moment) -> bool:
+    """Tell whether one of our timeouts has ended a login: no authority can undo that."""
+    return trigger_at(replace(status, expiry=None, state="active"), limits, now) == "over"
+
+
+def can_renew(
+    status: LoginStatus, limits: Limits, now: Moment, expiry: Expiry | None = None
+) -> bool:
+    """Tell whether an expired login would be valid if the authority accepts it now.
+
+    Args:
+        status: The login.
+        limits: Its timeouts.
+        now: The time.
+        expiry: The end that the request states, if any.
+    """
+    renewed = learn(move(status, "renew"), expiry, now)
+    return trigger_at(renewed, limits, now) != "over"
+
+
+def is_timed(status: LoginStatus, limits: Limits) -> bool:
+    """Tell whether a login can end by time alone."""
+    exact = status.expiry is not None and status.expiry.exact
+    return exact or min(limits.idle, limits.absolute) < math.inf
+
+
+def _ends(
+    status: LoginStatus, limits: Limits, now: Moment
+) -> tuple[tuple[float, float, bool], ...]:
     """Return for each end: seconds left, when to warn, and whether it is final.
 
-    A timeout that is shorter than the warning would otherwise be near all the time.
+    The warning is capped at half of a timeout: a shorter timeout would always be near.
     """
-    exact = standing.expiry is not None and standing.expiry.exact
+    stated, exact = math.inf, False
+    if status.expiry is not None:  # by the stricter clock
+        stated = seconds_until(status.expiry.at, status.deadline, now.wall, now.monotonic)
+        exact = status.expiry.exact
     idle, absolute = limits.idle, limits.absolute
     return (
-        (_until(standing, now), limits.warning, exact),
-        (idle - elapsed(standing.active_at, now), min(limits.warning, idle / 2), True),
-        (absolute - elapsed(standing.since, now), min(limits.warning, absolute / 2), True),
+        (stated, limits.warning, exact),
+        (idle - elapsed(status.active_at, now), min(limits.warning, idle / 2), True),
+        (absolute - elapsed(status.since, now), min(limits.warning, absolute / 2), True),
     )
 
 
-def _until(standing: Standing, now: Moment) -> float:
-    """Return the seconds until the end that somebody told or guessed, by the stricter clock."""
-    if standing.expiry is None:
-        return math.inf
-    return min(standing.expiry.at - now.wall, standing.deadline - now.monotonic)
-
-
-def move(standing: Standing, trigger: str) -> Standing:
-    """Return the standing after ``trigger``; the same one where the table has no such move."""
-    state = TABLE.get((standing.state, trigger))
-    return standing if state is None else replace(standing, state=state)
+def move(status: LoginStatus, trigger: str) -> LoginStatus:
+    """Return the login's state after ``trigger``; unchanged if the table has no such step."""
+    state = TABLE.get((status.state, trigger))
+    return status if state is None else replace(status, state=state)
 
 
 def diagram() -> str:

@@ -1,7 +1,7 @@
-"""A platform's cookie as an identity: whom it names, if anybody.
+"""A platform's cookie as an identity: reads the user that it names, if any.
 
-Nothing here is verified: anybody can send a cookie. Whether to trust it is the caller's to
-know, from where the request came.
+Nothing here is verified: any client can send a cookie. The caller decides whether to trust it, by
+the source of the request.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Any
 
 from jupyter_session_user.core.cookies import CookieJar, Cookies
 from jupyter_session_user.core.user import User
+from jupyter_session_user.core.usernames import is_plain, is_username
 from jupyter_session_user.errors import ConfigurationError, CookieError
 
 __all__ = ["PlatformCookie"]
 
 _DECODERS = ("json", "jwt")
 _FIELDS = frozenset({"cookie", "decode", "name", "username"})
-_MAX_USERNAME = 256  # characters; a longer one is no account's name
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformCookie:
-    """How to read it.
+    """How to read the user from the platform's cookie.
 
     Attributes:
-        cookie: Its name.
-        username: The field of its JSON with the account's unique name.
-        name: The field with the person's name; empty if there is none.
+        cookie: Name of the cookie.
+        username: The JSON field with the account's unique name.
+        name: The JSON field with the user's full name; empty if there is none.
         decode: ``json`` (plain, URL-encoded, base64) or ``jwt`` (a payload, not checked).
     """
 
@@ -59,7 +59,7 @@ class PlatformCookie:
         return cls(**config)
 
     def user(self, jar: CookieJar) -> User | None:
-        """Return whom the cookie names; None if it is missing, ambiguous or not readable."""
+        """Return the user that the cookie names; None if it is missing, ambiguous or unreadable."""
         cookies = Cookies(jar)
         try:
             if self.cookie not in cookies:
@@ -74,7 +74,7 @@ class PlatformCookie:
         if not isinstance(claims, dict):
             return None
         username = claims.get(self.username)
-        if not isinstance(username, str) or not 0 < len(username) <= _MAX_USERNAME:
+        if not is_username(username):
             return None
         name = claims.get(self.name, "") if self.name else ""
-        return User(username, name if isinstance(name, str) else "")
+        return User(username, name if isinstance(name, str) and is_plain(name) else "")

@@ -1,10 +1,10 @@
-"""Which cookies may go to a kernel.
+"""Decides which cookies may go to a kernel.
 
 Rules of this file:
-- a kernel runs code of whoever may use it, so a cookie that lets its bearer log in stays here;
-- somebody else's kernel gets what the administrator named, letter by letter, and no hint of
-  what else there is;
-- names are compared as they are: cookie names are case-sensitive (RFC 6265bis, 5.7).
+- a kernel runs the code of all its users, so login cookies never go to a kernel;
+- a kernel of another user gets only the cookies that the administrator named exactly, and no hint
+  of other cookies;
+- names are compared exactly: cookie names are case-sensitive (RFC 6265bis, 5.7).
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from jupyter_session_user.core.cookies import RawCookie
 
 __all__ = ["DEFAULT_CREDENTIAL_COOKIES", "CookiePolicy", "Visible"]
 
-#: Patterns (:mod:`fnmatch`) of the cookies by which their bearer is logged in, or proves that
-#: a request is his own. Names are the products' defaults; a renamed cookie must be added.
+#: Patterns (:mod:`fnmatch`) of the cookies that log a browser in, or prove that a request comes
+#: from the site's own page. Names are the products' defaults; a renamed cookie must be added.
 DEFAULT_CREDENTIAL_COOKIES: tuple[str, ...] = (
     # Jupyter Server's login: ``username-<host>-<port>``; jupyter_server/auth/identity.py.
     "username-*",
+    # Ours: the login of a browser before it signs in again; server/auth/former.py.
+    "session-user-former",
     # Tornado's XSRF token, for Jupyter Server and JupyterHub.
     "_xsrf",
     "__Host-_xsrf",
@@ -84,12 +86,12 @@ DEFAULT_CREDENTIAL_COOKIES: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """What one kernel may have of a request's cookies.
+    """The cookies of a request that one kernel may have.
 
     Attributes:
-        cookies: Those that may go there, in the request's order.
-        withheld: Names of those that may not; empty where the kernel is somebody else's, since
-            the names alone say which services a person uses.
+        cookies: The cookies for the kernel, in the request's order.
+        withheld: Names of the cookies that are kept back. Empty if the kernel belongs to another
+            user, since the names alone show which services a user visits.
     """
 
     cookies: tuple[RawCookie, ...]
@@ -100,39 +102,47 @@ class Visible:
 class CookiePolicy:
     """The administrator's rule on cookies.
 
-    What a shared kernel gets is part of what the own kernel gets: filtering once for the own
-    kernel, and what is left for the shared one, comes to the same as filtering all.
+    A shared kernel gets a subset of the cookies that the user's own kernel gets. Filtering once for
+    the own kernel and then for the shared kernel therefore equals filtering all cookies for the
+    shared kernel.
 
     Attributes:
         credential: Patterns (:mod:`fnmatch`) of names that go to no kernel.
-        share: Exact names that go to every kernel, even one that matches ``credential``: that
-            is the administrator's explicit word. No patterns: ``*`` here means an asterisk.
+        allow: Exact names that may leave the server; None for all except credentials.
+        share: Exact names that go to every kernel, even if they match ``credential``: the
+            administrator named them explicitly. Not patterns: ``*`` here means an asterisk.
     """
 
     credential: tuple[str, ...] = DEFAULT_CREDENTIAL_COOKIES
     share: tuple[str, ...] = ()
+    allow: frozenset[str] | None = None
+
+    def is_shared(self, name: str) -> bool:
+        """Tell whether a cookie of this name also goes to kernels with several users."""
+        return name in self.share
 
     def visible(
         self, cookies: Iterable[RawCookie], *, own_kernel: bool, login_cookie: str | None = None
     ) -> Visible:
-        """Return what may go to a kernel.
+        """Return the cookies that may go to a kernel.
 
         Args:
-            cookies: The request's.
-            own_kernel: Whether the kernel belongs to the person who sent them.
-            login_cookie: Exact name of the server's login cookie, which may have been renamed
-                to something that no pattern matches; None where there is none.
+            cookies: The request's cookies.
+            own_kernel: Whether the kernel belongs to the user that sent the cookies.
+            login_cookie: Exact name of the server's login cookie, which may have been renamed to a
+                name that no pattern matches; None if there is none.
         """
         received = tuple(cookies)
         names = {cookie.name for cookie in received}
         given = {name for name in names if name in self.share}
         if own_kernel:
-            given |= {n for n in names if n != login_cookie and not self._is_credential(n)}
+            given |= {
+                name
+                for name in names - {login_cookie}
+                if (self.allow is None or name in self.allow)
+                and not any(fnmatchcase(name, pattern) for pattern in self.credential)
+            }
         return Visible(
             cookies=tuple(cookie for cookie in received if cookie.name in given),
             withheld=frozenset(names - given) if own_kernel else frozenset(),
         )
-
-    def _is_credential(self, name: str) -> bool:
-        """Tell whether a pattern matches."""
-        return any(fnmatchcase(name, pattern) for pattern in self.credential)

@@ -1,17 +1,17 @@
-"""What kernel and server say to each other: requests on iopub, answers on control.
+"""Messages between kernel and server: requests on iopub, replies on control.
 
-A request has the content and the topic of a comm message whose id starts with our key, so
-that the server subscribes to that topic alone; but a message type of its own: Jupyter Server
-counts any ``comm_msg`` as activity, and a kernel that asks now and then would never be culled.
-The server answers with another type on the control channel, which arrives while a cell runs.
-A third type brings news of a session there, to kernels that asked for it with ``watch``.
+A request has the content and the topic of a comm message. Its comm id starts with our key, so the
+server subscribes to that topic alone. Its message type is our own: Jupyter Server counts any
+``comm_msg`` as activity, so a kernel that sends requests would never be culled. The server replies
+with another type on the control channel, which the kernel receives while a cell runs. A third type
+on that channel carries session updates, for kernels that subscribed with ``watch``.
 https://jupyter-client.readthedocs.io/en/stable/messaging.html#custom-messages
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import KEY, VERSION, load_json
@@ -20,15 +20,17 @@ from jupyter_session_user.errors import LocalProtocolError, RemoteProtocolError
 __all__ = [
     "COMM_ID_PREFIX",
     "EVENTS",
-    "NEWS_TYPE",
+    "MAX_REQUEST_BYTES",
     "OPERATIONS",
     "REPLY_TYPE",
     "REQUEST_TYPE",
     "TARGET",
     "TOPIC_PREFIX",
-    "News",
+    "UPDATE_TYPE",
     "Reply",
     "Request",
+    "Update",
+    "is_comm_id",
     "is_reserved",
 ]
 
@@ -38,33 +40,36 @@ COMM_ID_PREFIX = KEY + "."
 TOPIC_PREFIX = f"comm-{COMM_ID_PREFIX}".encode()
 #: Iopub message type of the kernel's requests.
 REQUEST_TYPE = KEY + "_request"
-#: Control message type of the server's answers.
+#: Control message type of the server's replies.
 REPLY_TYPE = KEY + "_reply"
-#: Control message type of the server's news.
-NEWS_TYPE = KEY + "_news"
+#: Control message type of the server's session updates.
+UPDATE_TYPE = KEY + "_update"
 
-#: ``visitor`` asks whose kernel this is, for kernels that a runner made for one person;
-#: ``watch`` asks for news, and is answered with the sessions that are not plainly active.
+#: ``visitor`` asks for the visitor's session, in a kernel that a runner made for one visitor.
+#: ``watch`` subscribes to session updates; the reply has the sessions that are not active, or
+#: degraded.
 OPERATIONS = frozenset({"cookies", "refresh", "signed", "visitor", "watch"})
-#: What can happen to a session.
-EVENTS = frozenset({"started", "expiring", "expired", "renewed", "revoked", "ended"})
+#: Events of a session.
+EVENTS = frozenset({"started", "expiring", "expired", "renewed", "revoked", "signed_out"})
 
 _COMM_TYPES = frozenset({"comm_close", "comm_msg", "comm_open"})
 _MAX_ID = 128  # characters; ours have 32
 _MAX_NAME = 4096  # characters; a browser's cookie, name and value, has at most that many
+#: A request, all frames together. The longest name, each character as an escaped pair, fits.
+MAX_REQUEST_BYTES = 64 * 1024
 _MAX_AGE_DAYS = 36_500  # a hundred years
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question of the kernel.
+    """One request of the kernel.
 
     Attributes:
-        id: Chosen by the kernel; the answer repeats it.
+        id: Chosen by the kernel; the reply repeats it.
         operation: One of :data:`OPERATIONS`.
-        session_id: Whose session is asked about; may be empty for ``visitor`` and ``watch``.
+        session_id: Session that the request is about; may be empty for ``visitor`` and ``watch``.
         name: Cookie name, for ``signed``.
-        max_age_days: How old a signed value may be, in days, for ``signed``.
+        max_age_days: Maximum age of a signed value, in days, for ``signed``.
     """
 
     id: str
@@ -77,7 +82,7 @@ class Request:
         """Return the comm's ``data``.
 
         Raises:
-            LocalProtocolError: The operation is not one of the protocol's.
+            LocalProtocolError: The protocol has no such operation.
         """
         if self.operation not in OPERATIONS:
             raise LocalProtocolError(f"no such operation: {self.operation!r}")
@@ -92,7 +97,7 @@ class Request:
 
     @classmethod
     def from_wire(cls, wire: object) -> Request:
-        """Read what :meth:`to_wire` wrote.
+        """Read the output of :meth:`to_wire`.
 
         Raises:
             RemoteProtocolError: ``wire`` is not such an object.
@@ -115,14 +120,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The server's answer: a result, or an error with a stable code.
+    """The server's reply: a result, or an error with a stable code.
 
     Attributes:
-        id: That of the request.
-        result: What was asked for; empty where there is an error. Not in the repr, since it
-            may hold cookies.
+        id: Id of the request.
+        result: The result; empty if there is an error. Not in the repr, since it may hold cookies.
         error: Empty, or the stable code of the error.
-        message: A sentence for a person, that goes with ``error``.
+        message: A sentence that explains ``error`` to the user.
     """
 
     id: str
@@ -131,7 +135,7 @@ class Reply:
     message: str = ""
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the content of the control message, but for the comm id."""
+        """Return the content of the control message, without the comm id."""
         wire: dict[str, Any] = {"version": VERSION, "id": self.id}
         if self.error:
             return {**wire, "error": self.error, "message": self.message}
@@ -139,7 +143,7 @@ class Reply:
 
     @classmethod
     def from_wire(cls, wire: object) -> Reply:
-        """Read what :meth:`to_wire` wrote.
+        """Read the output of :meth:`to_wire`.
 
         Raises:
             RemoteProtocolError: ``wire`` is not such an object.
@@ -157,12 +161,12 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """Something happened to a session of this kernel.
+class Update:
+    """An event of a session on this kernel.
 
     Attributes:
         event: One of :data:`EVENTS`.
-        session: The session, after it happened.
+        session: The session after the event.
     """
 
     event: str
@@ -172,19 +176,19 @@ class News:
         """Return the content of the control message.
 
         Raises:
-            LocalProtocolError: The event is not one of the protocol's.
+            LocalProtocolError: The protocol has no such event.
         """
         if self.event not in EVENTS:
             raise LocalProtocolError(f"no such event: {self.event!r}")
         return {"version": VERSION, "event": self.event, "session": self.session.to_wire()}
 
     @classmethod
-    def from_wire(cls, wire: object, kind: type[Session] = Session) -> News:
-        """Read what :meth:`to_wire` wrote.
+    def from_wire(cls, wire: object, kind: type[Session] = Session) -> Update:
+        """Read the output of :meth:`to_wire`.
 
         Args:
             wire: The content of the control message.
-            kind: The class of the session to make.
+            kind: Class of the returned session.
 
         Raises:
             RemoteProtocolError: ``wire`` is not such an object.
@@ -192,12 +196,17 @@ class News:
         data = _versioned(wire)
         event = _text(data, "event", _MAX_ID)
         if event not in EVENTS:
-            raise RemoteProtocolError("news: no such event")
+            raise RemoteProtocolError("update: no such event")
         return cls(event, kind.from_wire(data.get("session")))
 
 
+def is_comm_id(value: object) -> TypeGuard[str]:
+    """Tell whether this is a comm id of ours."""
+    return isinstance(value, str) and len(value) <= _MAX_ID and value.startswith(COMM_ID_PREFIX)
+
+
 def is_reserved(msg_type: object, content: object) -> bool:
-    """Tell whether a client's message poses as the server's, or speaks on our comm.
+    """Tell whether a client's message imitates the server, or uses our comm.
 
     Args:
         msg_type: The header's ``msg_type``.
@@ -206,7 +215,7 @@ def is_reserved(msg_type: object, content: object) -> bool:
     Raises:
         RemoteProtocolError: ``content`` of a comm message is not a JSON object.
     """
-    if msg_type in (REPLY_TYPE, NEWS_TYPE):
+    if msg_type in (REPLY_TYPE, UPDATE_TYPE):
         return True
     if not isinstance(msg_type, str) or msg_type not in _COMM_TYPES:
         return False

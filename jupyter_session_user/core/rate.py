@@ -1,4 +1,4 @@
-"""A token bucket: how often something may happen, with room for a burst."""
+"""A token bucket: limits the rate of events, and allows a burst."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ __all__ = ["TokenBucket"]
 
 
 class TokenBucket:
-    """Lets ``burst`` events pass at once, and ``rate`` per second in the long run.
+    """Admits ``burst`` events at once, and ``rate`` per second in the long run.
 
     Args:
         rate: Events per second, above 0.
         burst: Events at once, at least 1.
 
     Raises:
-        ValueError: One of them is too small.
+        ValueError: ``rate`` or ``burst`` is too small.
     """
 
     __slots__ = ("_burst", "_level", "_rate", "_when")
@@ -27,13 +27,13 @@ class TokenBucket:
         self._when: float | None = None
 
     def take(self, now: float) -> bool:
-        """Tell whether one more event may happen, and count it if so.
+        """Count one more event and return True, or return False if the limit is reached.
 
         Args:
             now: A monotonic clock, in seconds.
         """
         before = now if self._when is None else self._when
-        self._when = max(before, now)  # a clock that goes back and forth counts no second twice
+        self._when = max(before, now)  # a clock that jumps back and forth counts no second twice
         self._level = min(self._burst, self._level + (self._when - before) * self._rate)
         if self._level < 1.0:
             return False

@@ -1,10 +1,10 @@
-"""What a client is told in the kernel's place, once its login is over.
+"""Replies to a client in place of the kernel, after its login has ended.
 
-A front end waits for ``idle`` with its request's header as the parent, and for a reply where
-it sent a request: each message is answered in full, so that nothing in the browser hangs.
+A front end waits for ``idle`` with its request's header as the parent, and for a reply to each
+request. Each message gets all of these, so that nothing in the browser hangs.
 https://jupyter-client.readthedocs.io/en/stable/messaging.html#request-reply
 
-This file says what to send; who writes it gives it a header, and the request's as its parent.
+This file defines the content. The caller adds a header, with the request's header as its parent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Answer", "close_reason", "error_content", "error_name", "refuse", "s
 _SENTENCES = {
     "expired": "Your login has expired.",
     "revoked": "Your login was revoked on this server.",
-    "ended": "You have signed out.",
+    "signed_out": "You have signed out.",
 }
 _WHAT_TO_DO = "Sign in again, then reconnect to the kernel and run the cell again; nothing is lost."
 
@@ -45,45 +45,42 @@ def error_name(state: str) -> str:
 
 
 def sentence(state: str) -> str:
-    """Return what happened, and what to do, for the person at the screen."""
+    """Return a sentence for the user: what happened, and what to do."""
     return f"{_SENTENCES[state]} {_WHAT_TO_DO}"
 
 
 def close_reason(state: str) -> str:
-    """Return the same in the 123 bytes that a closing websocket may say."""
+    """Return the same within the 123 bytes that a websocket close reason may have."""
     return f"{_SENTENCES[state]} Sign in again."
 
 
 def refuse(
     message: ClientMessage, state: str, kernel_info: dict[str, Any] | None = None
 ) -> tuple[Answer, ...]:
-    """Return the answers to a message that does not reach the kernel, in their order.
+    """Return the replies to a message that does not reach the kernel, in order.
 
     Args:
-        message: What the client sent.
-        state: ``expired``, ``revoked`` or ``ended``.
-        kernel_info: The kernel's own words about itself, which are nobody's secret.
+        message: The client's message.
+        state: ``expired``, ``revoked`` or ``signed_out``.
+        kernel_info: The kernel's own ``kernel_info_reply`` content, which is not secret.
     """
     msg_type: str = message.header["msg_type"]
     if message.channel == "stdin":
-        return ()  # an answer to input() has no answer
+        return ()  # an answer to input() gets no reply
     if not msg_type.endswith(_REQUEST):
         return _BUSY, _IDLE  # a widget waits for idle
     error = error_content(state)
-    shown = (Answer("iopub", "error", error),) if _is_shown(message) else ()
+    is_shown = msg_type == "execute_request" and not message.silent
+    shown = (Answer("iopub", "error", error),) if is_shown else ()
     content = _reply_content(msg_type, error, kernel_info)
     reply = Answer(message.channel, msg_type.removesuffix(_REQUEST) + "_reply", content)
     return _BUSY, *shown, reply, _IDLE
 
 
-def _is_shown(message: ClientMessage) -> bool:
-    return message.header["msg_type"] == "execute_request" and not message.silent
-
-
 def _reply_content(
     msg_type: str, error: dict[str, Any], kernel_info: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the content of a reply; most have the same schema when they report an error."""
+    """Return the content of a reply; most types have the same schema for errors."""
     failed = {"status": "error", **error}
     if msg_type == "execute_request":
         return {**failed, "execution_count": None, "user_expressions": {}, "payload": []}
@@ -99,5 +96,5 @@ def _reply_content(
 def error_content(state: str) -> dict[str, Any]:
     """Return the content of an ``error`` message."""
     name, text = error_name(state), sentence(state)
-    # Front ends show the traceback alone, in IPython's colours.
+    # Front ends show only the traceback, in IPython's colours.
     return {"ename": name, "evalue": text, "traceback": [f"\x1b[0;31m{name}\x1b[0m: {text}"]}

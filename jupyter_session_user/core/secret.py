@@ -1,11 +1,11 @@
-"""A string that does not show itself.
+"""A string that hides its content.
 
 Rules of this file:
-- the text leaves by ``reveal()`` alone, so that a search for that word finds every use;
-- whatever prints, copies or stores an object without being asked (a repr in a cell's output,
-  a DEBUG log, ``%xmode Verbose``, a pickle of the notebook's variables) gets no text.
+- only ``reveal()`` returns the text, so that a search for that word finds every use;
+- code that prints, copies or stores objects automatically (a repr in a cell's output, a DEBUG log,
+  ``%xmode Verbose``, a pickle of the notebook's variables) gets no text.
 
-It guards against accidents, not against code that looks for the text.
+It protects against accidents, not against code that looks for the text.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _HIDDEN = "<Secret: hidden>"
 
 @final
 class Secret:
-    """Holds a string, and shows it only to who asks for it by name.
+    """Holds a string, and returns it only from ``reveal()``.
 
-    Secrets are equal when their texts are; the comparison takes the same time wherever the
-    texts differ. They have no hash: as a key of a dictionary, one could be found by trying.
+    Secrets are equal if their texts are equal; the comparison takes constant time. Secrets have no
+    hash: as a dictionary key, a secret could be found by trial.
 
     Args:
-        text: What to hide. It may hold any code point, lone surrogates too.
+        text: The text to hide. It may hold any code point, including lone surrogates.
     """
 
     __slots__ = ("__text",)
 
-    # A hash would be the text's, and would tell equal secrets across dumps and logs.
+    # A hash would depend on the text, and would reveal equal secrets across dumps and logs.
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
     __text: str
@@ -44,21 +44,21 @@ class Secret:
         return self.__text
 
     def __repr__(self) -> str:
-        """Return the same for every secret: even a length would help to guess."""
+        """Return the same text for every secret: even the length would help guessing."""
         return _HIDDEN
 
     def __format__(self, spec: str, /) -> str:
-        """Return the repr, whatever the spec: a log line must not fail on ``{:>20}``."""
+        """Return the repr for any spec: a log line must not fail on ``{:>20}``."""
         return _HIDDEN
 
     def __eq__(self, other: object) -> bool:
-        """Compare in constant time; anything that is not a Secret differs."""
+        """Compare in constant time; a Secret never equals another type."""
         if not isinstance(other, Secret):
             return NotImplemented
         return hmac.compare_digest(_octets(self), _octets(other))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        """Refuse: copies share the object, so that it must not change.
+        """Refuse: copies share the object, so it must not change.
 
         Raises:
             AttributeError: Always.
@@ -70,20 +70,20 @@ class Secret:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
-        """Return the same object, so that ``dataclasses.asdict`` works and shows nothing."""
+        """Return the same object, so that ``dataclasses.asdict`` works and reveals nothing."""
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        """Refuse to be pickled, which writes the text into a file.
+        """Refuse pickling, which would write the text into a file.
 
         Raises:
             TypeError: Always.
         """
         raise TypeError("a Secret cannot be pickled; call .reveal() where the text is needed")
 
-    # Python 3.11 gave every object a __getstate__, which would return the slot's content.
+    # Since Python 3.11 every object has a __getstate__, which would return the slot's content.
     def __getstate__(self) -> NoReturn:
-        """Refuse, as pickling does.
+        """Refuse, like pickling.
 
         Raises:
             TypeError: Always.
@@ -92,5 +92,5 @@ class Secret:
 
 
 def _octets(secret: Secret) -> bytes:
-    """Return what ``compare_digest`` takes: it refuses text that is not ASCII."""
+    """Return bytes for ``compare_digest``, which refuses text that is not ASCII."""
     return secret.reveal().encode("utf-8", "surrogatepass")

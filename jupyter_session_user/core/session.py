@@ -1,6 +1,6 @@
-"""A session: one login of one person, as seen on one kernel.
+"""A session: one login of one user, as seen on one kernel.
 
-Times are aware datetimes in UTC. The clock is the caller's: ``now`` is always passed in.
+Times are aware datetimes in UTC. This file reads no clock: the caller always passes ``now``.
 """
 
 from __future__ import annotations
@@ -14,39 +14,44 @@ from jupyter_session_user.errors import RemoteProtocolError
 
 __all__ = ["ESTIMATED", "MOVING", "OVER", "STATES", "Session", "parse_time", "write_time"]
 
-#: What a session can be. ``expired``: its time is over, or the authority says no; ``revoked``:
-#: somebody revoked it; ``ended``: the person signed out.
-STATES = frozenset({"active", "expiring", "expired", "revoked", "ended"})
-#: The states in which nothing is done for the person any more.
-OVER = frozenset({"expired", "revoked", "ended"})
-#: The one source of an expiry that is not exact: it warns, and never ends anything by itself.
+#: States of a session. ``expired``: the login timed out, or the authority refuses it; ``revoked``:
+#: an administrator or the user revoked it; ``signed_out``: the user signed out.
+STATES = frozenset({"active", "expiring", "expired", "revoked", "signed_out"})
+#: The states of a login that has ended.
+OVER = frozenset({"expired", "revoked", "signed_out"})
+#: The only expiry source that is not exact: it causes a warning, and never ends a session.
 ESTIMATED = "estimated"
-#: Sources of an expiry by which nobody but the server can tell that a session is over: nobody,
-#: a guess, and the idle timeout, which moves with everything that is done.
+#: Expiry sources for which only the server can tell that a session has ended: no source, an
+#: estimate, and the idle timeout, which moves with user activity.
 MOVING = frozenset({"", ESTIMATED, "idle"})
+
+#: Characters; ours have 32.
+_MAX_PRINCIPAL = 128
 
 S = TypeVar("S", bound="Session")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Session:
-    """Who is logged in, where that is known from, and since when.
+    """The logged-in user, the source of the identity, and its times.
 
     Attributes:
-        id: Identifier of at least 128 random bits; says nothing about the login's secrets.
-        user: The person.
-        source: Who says so, for example ``jupyter_server``.
-        verified: Whether a server authenticated the person. A made-up user behind a checked
-            token is verified; an unsigned cookie or header never is.
-        kernel_id: The kernel that this session is on; None for a session without a kernel.
+        id: Identifier of at least 128 random bits; independent of the login's secrets.
+        user: The user.
+        source: Source of the identity, for example ``jupyter_server``.
+        verified: Whether a server authenticated the user. An anonymous user behind a checked token
+            is verified; an unsigned cookie or header never is.
+        kernel_id: The kernel of this session; None for a session without a kernel.
         authenticated_at: When the server first saw this login on this kernel.
-        last_seen_at: When a request of this login last reached the server.
-        expires_at: When the login ends, or None where nobody knows.
-        expiry_source: Who says so: ``jwt``, ``custom``, ``idle``, ``absolute`` and the like are
-            exact, ``estimated`` is not, and empty is nobody.
-        state: One of :data:`STATES`, when this object was made.
-        degraded: Whether the authority could not be asked, so that this is what was known.
+        last_seen_at: When the server last got a request of this login.
+        expires_at: When the login ends; None if that is unknown.
+        expiry_source: Source of ``expires_at``: ``jwt``, ``custom``, ``idle``, ``absolute`` and the
+            like are exact, ``estimated`` is not; empty if the end is unknown.
+        state: One of :data:`STATES`, at the time this object was made.
+        degraded: Whether the authority was unreachable, so that this is the last known state.
         revision: Counts the changes of this record; a stamp and a cached cookie carry it.
+        principal: Opaque id of the user, the same for all logins of one user during one run of the
+            server; empty if the server gave none. Use it for comparison only.
     """
 
     id: str
@@ -61,13 +66,14 @@ class Session:
     state: str = "active"
     degraded: bool = False
     revision: int = 0
+    principal: str = ""
 
     def __repr__(self) -> str:
-        """Return one line, without the id, which is of no use to a reader."""
+        """Return one line without the id, which does not help a reader."""
         return f"Session(user={self.user!r}, source={self.source!r}, verified={self.verified})"
 
     def __str__(self) -> str:
-        """Return one line for a person."""
+        """Return one line for display."""
         trust = "verified" if self.verified else "not verified"
         return f"{self.user.display_name} ({self.user.username}), {trust} by {self.source}"
 
@@ -86,11 +92,12 @@ class Session:
             "state": self.state,
             "degraded": self.degraded,
             "revision": self.revision,
+            "principal": self.principal,
         }
 
     @classmethod
     def from_wire(cls: type[S], wire: object) -> S:  # noqa: PYI019 - Self is 3.11's
-        """Read what :meth:`to_wire` wrote, or the shorter object of a stamp.
+        """Read the output of :meth:`to_wire`, or the shorter object of a stamp.
 
         Raises:
             RemoteProtocolError: ``wire`` is not such an object.
@@ -105,6 +112,9 @@ class Session:
         expiry_source, state = wire.get("expiry_source", ""), wire.get("state", "active")
         if not isinstance(expiry_source, str) or not isinstance(state, str) or state not in STATES:
             raise RemoteProtocolError("session: malformed expiry_source or state")
+        principal = wire.get("principal", "")
+        if not isinstance(principal, str) or len(principal) > _MAX_PRINCIPAL:
+            raise RemoteProtocolError("session: malformed principal")
         return cls(
             id=wire["session_id"],
             user=User.from_wire(wire.get("user")),
@@ -118,6 +128,7 @@ class Session:
             state=state,
             degraded=wire.get("degraded") is True,
             revision=revision,
+            principal=principal,
         )
 
     def public_model(self) -> dict[str, Any]:
@@ -137,7 +148,7 @@ class Session:
         }
 
     def _repr_html_(self) -> str:
-        """Return the person's badge and a line of provenance."""
+        """Return the user's badge and a line about the source of the identity."""
         from html import escape  # noqa: PLC0415 - only a picture needs it
 
         trust = "verified by" if self.verified else "not verified; said by"
@@ -158,7 +169,7 @@ def write_time(moment: datetime | None) -> str | None:
 
 
 def parse_time(text: object) -> datetime | None:
-    """Read what :func:`write_time` wrote.
+    """Read the output of :func:`write_time`.
 
     Raises:
         RemoteProtocolError: ``text`` is neither None nor an RFC 3339 time in UTC.

@@ -1,9 +1,9 @@
-"""The stamp: the server's word on who sent a message, in the message's metadata.
+"""The stamp: the server's statement about a message's sender, in the message's metadata.
 
 Rules of this file:
-- the client's own key never survives, whatever spelling JSON allows for it;
-- stamping is strip-and-stamp: doing it twice gives the second stamp, never the first;
-- metadata that is not a JSON object is refused, not repaired.
+- the client's own value of our key is always removed, in every spelling that JSON allows;
+- stamping replaces: stamping twice gives the second stamp, never the first;
+- metadata that is not a JSON object is refused, not repaired: a kernel ignores such a message.
 
 Messages and metadata: https://jupyter-client.readthedocs.io/en/stable/messaging.html
 """
@@ -11,10 +11,10 @@ Messages and metadata: https://jupyter-client.readthedocs.io/en/stable/messaging
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_session_user.core.session import Session, write_time
-from jupyter_session_user.errors import RemoteProtocolError
+from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
 
 __all__ = [
     "KEY",
@@ -25,6 +25,7 @@ __all__ = [
     "load_json",
     "may_ask",
     "may_spell_key",
+    "prepend",
     "read_stamp",
     "session_stamp",
     "splice",
@@ -33,29 +34,32 @@ __all__ = [
     "unknown_stamp",
 ]
 
-#: Metadata key, comm target and package name are one word, so that one search finds them all.
+#: Metadata key, comm target and package name are the same, so that one search finds them all.
 KEY = "jupyter_session_user"
 VERSION = 1
 
+S = TypeVar("S", bound=Session)
+
 _KEY_BYTES = KEY.encode()
+_BACKSLASH, _ZERO = b"\\\0"  # integers: searching for them is five times as fast as for bytes
 _PREFIX = b'{"' + _KEY_BYTES + b'":'
 
 
 def dump_json(value: object) -> bytes:
-    """Return compact JSON, in ASCII, so that no reader can see another text than we wrote."""
+    """Return compact JSON in ASCII, so that every reader decodes the same text."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
 def load_json(text: str | bytes, what: str) -> Any:
-    """Parse JSON of the other side.
+    """Parse JSON from the other side.
 
     Args:
-        text: JSON; bytes must be UTF-8 (``json.loads`` would guess UTF-16 and UTF-32 too, and
-            a kernel in another language would then read something else).
-        what: What is being read, for the error.
+        text: JSON; bytes must be UTF-8. (``json.loads`` would also guess UTF-16 and UTF-32, and a
+            kernel in another language would then read something else.)
+        what: Name of the part, for the error message.
 
     Raises:
-        RemoteProtocolError: It is not JSON, or nested too deeply.
+        RemoteProtocolError: The text is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
@@ -77,97 +81,108 @@ def session_stamp(session: Session) -> bytes:
             "expiry_source": session.expiry_source,
             "state": session.state,
             "revision": session.revision,
+            "principal": session.principal,
         }
     )
 
 
 def unknown_stamp(reason: str, *, ask: bool = False) -> bytes:
-    """Return the stamp of a message whose sender the server itself does not know.
+    """Return the stamp of a message with a sender that the server does not know.
 
     Args:
-        reason: A sentence for a person.
-        ask: Whether the server may know by the time the message is handled, and can be asked.
+        reason: The reason, a sentence for the user.
+        ask: Whether the kernel can ask the server again while it handles the message.
     """
     stamp: dict[str, Any] = {"version": VERSION, "unknown": reason}
     return dump_json({**stamp, "ask": True} if ask else stamp)
 
 
-#: On the bridge's own messages; no client can produce it, since its key is always replaced.
+#: Marks the bridge's own messages. Clients cannot send it, since the server replaces our key.
 SERVER_STAMP = dump_json({"version": VERSION, "server": True})
 
 
 def may_spell_key(text: bytes) -> bool:
-    """Tell whether JSON bytes could hold our key, for some reader, in some spelling.
+    """Tell whether JSON bytes could hold our key in any spelling, for any reader.
 
-    A backslash can hide any letter. A zero byte stands for UTF-16 or UTF-32, for a reader
-    that guesses the encoding.
+    A backslash can hide any letter. A zero byte indicates UTF-16 or UTF-32, for a reader that
+    guesses the encoding.
     """
-    return _KEY_BYTES in text or b"\\" in text or b"\0" in text
+    return _BACKSLASH in text or _ZERO in text or text.find(_KEY_BYTES) >= 0
 
 
 def splice(metadata: bytes, stamp: bytes) -> bytes:
     """Return ``metadata`` with ``stamp`` as its only value of our key.
 
-    Most metadata cannot hold our key, and is not parsed: the stamp goes in front.
+    Most metadata cannot hold our key. It is not parsed: the stamp goes in front.
 
     Args:
-        metadata: A JSON object, UTF-8, as it stands on the wire.
-        stamp: A JSON object, as made by this file.
+        metadata: A JSON object, UTF-8, as received.
+        stamp: A JSON object made by this file.
 
     Raises:
-        RemoteProtocolError: ``metadata`` is not a JSON object.
+        RemoteProtocolError: ``metadata`` is not JSON.
+        IgnoredMessage: ``metadata`` is not an object.
     """
-    if may_spell_key(metadata):
-        return _rebuilt(load_json(metadata, "metadata"), stamp)
-    if metadata == b"{}":
-        return _PREFIX + stamp + b"}"
+    if not may_spell_key(metadata):
+        return prepend(metadata, stamp)
+    try:
+        return dump_json(stamp_mapping(load_json(metadata, "metadata"), stamp))
+    except RecursionError:  # the encoder's limit may be below the decoder's
+        raise RemoteProtocolError("metadata: nested too deeply") from None
+
+
+def prepend(metadata: bytes, stamp: bytes) -> bytes:
+    """Return ``metadata``, which cannot hold our key, with ``stamp`` in front.
+
+    Raises:
+        IgnoredMessage: ``metadata`` is not an object.
+    """
+    if metadata[:2] == b'{"' and metadata[-1:] == b"}":  # as JSON.stringify writes it
+        return b"".join((_PREFIX, stamp, b",", metadata[1:]))
     body = metadata.strip(b" \t\r\n")
     if not (body.startswith(b"{") and body.endswith(b"}")):
-        raise RemoteProtocolError("metadata: not an object")
+        raise IgnoredMessage("metadata: not an object")
     rest = body[1:].lstrip(b" \t\r\n")
     return _PREFIX + stamp + (rest if rest == b"}" else b"," + rest)
-
-
-def _rebuilt(metadata: object, stamp: bytes) -> bytes:
-    try:
-        return dump_json(stamp_mapping(metadata, stamp))
-    except RecursionError:  # a writer's limit may lie below the reader's
-        raise RemoteProtocolError("metadata: nested too deeply") from None
 
 
 def stamp_mapping(metadata: object, stamp: bytes) -> dict[str, Any]:
     """Return a copy of the parsed ``metadata`` that holds ``stamp`` under our key.
 
     Raises:
-        RemoteProtocolError: ``metadata`` is not an object.
+        IgnoredMessage: ``metadata`` is not an object.
     """
     if not isinstance(metadata, dict):
-        raise RemoteProtocolError("metadata: not an object")
+        raise IgnoredMessage("metadata: not an object")
     return {**metadata, KEY: json.loads(stamp)}
 
 
-def read_stamp(stamp: object) -> Session:
+def read_stamp(stamp: object, kind: type[S] = Session) -> S:  # type: ignore[assignment]
     """Return the session that a stamp names.
 
+    Args:
+        stamp: The parsed stamp.
+        kind: The class of the session.
+
     Raises:
-        RemoteProtocolError: It names none, or is of a version that this code does not know.
+        RemoteProtocolError: The stamp names none, or has an unknown version.
     """
     if not isinstance(stamp, dict) or stamp.get("version") != VERSION:
         raise RemoteProtocolError("stamp: not an object of version 1")
-    return Session.from_wire(stamp)
+    return kind.from_wire(stamp)
 
 
 def unknown_reason(stamp: object) -> str | None:
-    """Return why the server could not tell who sent the message; None if it could."""
+    """Return why the server does not know the sender; None if it does."""
     reason = stamp.get("unknown") if isinstance(stamp, dict) else None
     return reason if isinstance(reason, str) else None
 
 
 def may_ask(stamp: object) -> bool:
-    """Tell whether the server can be asked who it is, where the stamp does not say."""
+    """Tell whether the kernel can ask the server for the user that the stamp lacks."""
     return isinstance(stamp, dict) and stamp.get("ask") is True
 
 
 def is_server_stamp(stamp: object) -> bool:
-    """Tell whether the stamp is that of the server's own bridge."""
+    """Tell whether the server's own bridge sent the message."""
     return isinstance(stamp, dict) and stamp.get("server") is True

@@ -1,12 +1,13 @@
-"""The person: what the server's identity provider said of the one who is logged in.
+"""The user: the fields that the server's identity provider gave for the logged-in user.
 
-The field names are those of ``jupyter_server.auth.User``, plus groups, admin and claims.
-This file does not know where a user came from, nor how long that holds: see ``session``.
+The field names equal those of ``jupyter_server.auth.User``, plus groups, admin and claims. The
+source of the identity and its expiry are in ``session``.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,30 +17,33 @@ from jupyter_session_user.errors import RemoteProtocolError
 
 __all__ = ["MAX_CLAIMS_CHARS", "User", "trim_claims"]
 
-#: Claims ride on every message; 8 KiB of JSON is far above what a Hub or an OIDC provider says.
+#: Every message carries the claims; 8 KiB of JSON is far above what a Hub or OIDC provider sends.
 MAX_CLAIMS_CHARS = 8 * 1024  # characters of JSON text
 
 _NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
 _TEXT = ("name", "display_name")
 _OPTIONAL_TEXT = ("initials", "avatar_url", "color")
-_SAFE_URL_PREFIXES = ("https://", "http://", "/", "data:image/png;", "data:image/jpeg;")
+
+#: Addresses on the page's own server, or with TLS. ``//`` and ``/\\`` start another host, and so
+#: does ``/<tab>/``, since browsers drop tabs and line breaks (URL Standard, 4.4).
+_PICTURE = re.compile(r"(?:https://[^/?#\s\\]|/(?![/\\]))[^\s\\\x00-\x1f\x7f]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class User:
-    """One person, as the server knows them.
+    """One user, as the server knows them.
 
     Attributes:
         username: Unique name of the account; never empty.
-        name: The person's name; the username where the provider gave none.
-        display_name: Shorter name for a screen; ``name`` where the provider gave none.
+        name: The user's full name; the username if the provider gave none.
+        display_name: Shorter name for display; ``name`` if the provider gave none.
         initials: A few letters for a round badge, or None.
         avatar_url: Address of a picture, or None.
         color: A CSS colour, or None.
-        groups: Names of the groups that the provider vouches for.
-        admin: Whether the server treats this person as its administrator.
-        is_anonymous: True where Jupyter made the user up (token, password, no login).
-        claims: All else that the provider said, JSON values only, read-only.
+        groups: Names of the user's groups, according to the provider.
+        admin: Whether the server treats this user as an administrator.
+        is_anonymous: True if Jupyter generated the username (token, password, no login).
+        claims: All other fields of the provider's user, JSON values only, read-only.
     """
 
     username: str
@@ -54,7 +58,7 @@ class User:
     claims: Mapping[str, Any] = field(default_factory=lambda: _NO_CLAIMS, compare=False)
 
     def __post_init__(self) -> None:
-        """Fill the derived names in, as ``jupyter_server.auth.User`` does."""
+        """Derive missing names, as ``jupyter_server.auth.User`` does."""
         if not self.username:
             raise ValueError("username must not be empty")
         object.__setattr__(self, "name", self.name or self.username)
@@ -64,19 +68,19 @@ class User:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by value: a mappingproxy cannot be pickled."""
-        return _rebuild, (self.to_wire(),)
+        return User.from_wire, (self.to_wire(),)
 
     def __repr__(self) -> str:
-        """Return the fields that say something; claims may be long, and are left out."""
+        """Return all fields without defaults, except claims, which may be long."""
         shown = {k: v for k, v in self.to_wire().items() if k != "claims"}
         return f"User({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
 
     def __str__(self) -> str:
-        """Return the name for a screen."""
+        """Return the name for display."""
         return self.display_name
 
     def to_wire(self) -> dict[str, Any]:
-        """Return a JSON object, without the fields that hold their default."""
+        """Return a JSON object without the fields that have their default."""
         wire: dict[str, Any] = {"username": self.username}
         if self.name != self.username:
             wire["name"] = self.name
@@ -93,12 +97,13 @@ class User:
 
     @classmethod
     def from_wire(cls, wire: object) -> User:
-        """Read what :meth:`to_wire` wrote.
+        """Read the output of :meth:`to_wire`.
 
         Raises:
             RemoteProtocolError: ``wire`` is not such an object.
         """
-        if not isinstance(wire, dict) or not _is_text(wire.get("username")):
+        username = wire.get("username") if isinstance(wire, dict) else None
+        if not isinstance(wire, dict) or not isinstance(username, str) or not username:
             raise RemoteProtocolError("user: no username")
         _check(all(isinstance(wire.get(key, ""), str) for key in _TEXT), "names")
         _check(all(isinstance(wire.get(key), str | None) for key in _OPTIONAL_TEXT), "badge")
@@ -107,7 +112,7 @@ class User:
         claims = wire.get("claims", {})
         _check(isinstance(claims, dict), "claims")
         return cls(
-            username=wire["username"],
+            username=username,
             groups=tuple(groups),
             admin=wire.get("admin") is True,
             is_anonymous=wire.get("is_anonymous") is True,
@@ -120,7 +125,7 @@ class User:
         )
 
     def public_model(self) -> dict[str, Any]:
-        """Return every field but the claims, for REST answers."""
+        """Return every field except the claims, for REST replies."""
         return {
             "username": self.username,
             "name": self.name,
@@ -134,7 +139,7 @@ class User:
         }
 
     def badge_letters(self) -> str:
-        """Return the initials, or else up to two letters made from the display name."""
+        """Return the initials, or up to two letters of the display name."""
         if self.initials:
             return self.initials[:3]
         words = self.display_name.split() or ["?"]
@@ -142,10 +147,10 @@ class User:
         return picked.upper()[:2]  # one letter may have two capitals
 
     def _repr_html_(self) -> str:
-        """Return a badge and the name, all of it escaped, readable in both themes."""
+        """Return a badge and the name, escaped, and readable in light and dark themes."""
         from html import escape  # noqa: PLC0415 - only a picture needs it
 
-        note = " · made up by Jupyter" if self.is_anonymous else ""
+        note = " · anonymous" if self.is_anonymous else ""
         groups = f" · {', '.join(self.groups)}" if self.groups else ""
         small = escape(f"{self.username}{groups}{note}")
         return (
@@ -158,8 +163,11 @@ class User:
         from html import escape  # noqa: PLC0415 - only a picture needs it
 
         disc = "width:2.4em;height:2.4em;border-radius:50%;flex:none;"
-        if self.avatar_url and self.avatar_url.startswith(_SAFE_URL_PREFIXES):
-            return f'<img alt="" src="{escape(self.avatar_url)}" style="{disc}object-fit:cover">'
+        if self.avatar_url and _PICTURE.fullmatch(self.avatar_url):
+            return (  # another host should not learn the address of this notebook
+                f'<img alt="" referrerpolicy="no-referrer" src="{escape(self.avatar_url)}" '
+                f'style="{disc}object-fit:cover">'
+            )
         return (
             f'<span aria-hidden="true" style="{disc}display:inline-flex;align-items:center;'
             f"justify-content:center;color:#fff;font-weight:600;"
@@ -167,22 +175,22 @@ class User:
         )
 
     def _hue(self) -> int:
-        """Return a hue in degrees that stays the same for a username in every process.
+        """Return a hue in degrees that is the same for a username in every process.
 
         ``color`` is not used: it is free text of the provider, and white letters on it may be
-        unreadable. At the lightness of 28 % all hues have a contrast of 4.5:1 or more (WCAG 2.2).
+        unreadable. At a lightness of 28 % all hues have a contrast of 4.5:1 or more (WCAG 2.2).
         """
         from hashlib import sha256  # noqa: PLC0415 - only a picture needs it
 
-        text = self.username.encode("utf-8", "surrogatepass")  # JSON may hold half a pair
+        text = self.username.encode("utf-8", "surrogatepass")  # JSON may hold a lone surrogate
         return int.from_bytes(sha256(text).digest()[:2], "big") % 360
 
 
 def trim_claims(claims: Mapping[str, object]) -> dict[str, Any]:
-    """Return those of ``claims`` that are JSON values, as long as they fit the limit.
+    """Return the ``claims`` that are JSON values, up to the size limit.
 
     Args:
-        claims: What a provider added to its user, of any type.
+        claims: Additional fields of the provider's user, of any type.
 
     Returns:
         A JSON object of at most :data:`MAX_CLAIMS_CHARS` characters.
@@ -204,14 +212,6 @@ def _as_json(value: object) -> str | None:
         return None
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
 def _check(holds: object, what: str) -> None:
     if not holds:
         raise RemoteProtocolError(f"user: malformed {what}")
-
-
-def _rebuild(wire: dict[str, Any]) -> User:
-    return User.from_wire(wire)

@@ -1,28 +1,40 @@
-"""ASGI apps: FastAPI, Starlette, and what is mounted in them.
+"""ASGI apps: FastAPI, Starlette, and the apps mounted in them.
 
-The middleware says for each request and each websocket whose it is; nothing is patched.
+The middleware names the user of each request and each websocket; it patches nothing.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Any
 
 from jupyter_session_user.core.user import User
-from jupyter_session_user.errors import ConfigurationError
+from jupyter_session_user.errors import AccessDenied, ConfigurationError
 from jupyter_session_user.hosts import prepare
 from jupyter_session_user.hosts.base import Host, HostRequest, HostSession
 from jupyter_session_user.hosts.middleware import (
+    META,
     Served,
     TrustedHeader,
     as_user,
+    named_in_meta,
     serving,
     user_of_framework,
 )
+from jupyter_session_user.kernel import message_context
 
-__all__ = ["HOST", "META", "SessionUserMiddleware", "current_request"]
+__all__ = [
+    "HOST",
+    "SessionUserMiddleware",
+    "current_request",
+    "named_in",
+    "request_of",
+    "vouches_for",
+]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -30,30 +42,30 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: Under this key of ``scope["meta"]`` an app that is mounted inside, and runs its code elsewhere,
-#: finds who asks: marimo hands "meta" on to its kernels. A client cannot write there.
-META = "jupyter_session_user"
+#: RFC 6455 section 7.4.1.
+_POLICY_VIOLATION = 1008
 
-#: What is being served in this context; it may be over.
+#: The request that this context serves or has served.
 current_request: ContextVar[Served | None] = ContextVar("jupyter_session_user.asgi", default=None)
+message_context.variables.append(current_request)
 
 
 class SessionUserMiddleware:
-    """Say who the current user is in handlers, dependencies, websockets and mounted apps.
+    """Set the current user in handlers, dependencies, websockets and mounted apps.
 
         app.add_middleware(SessionUserMiddleware, user=lambda scope: scope["session"].get("user"))
 
-    Without ``user`` and ``trusted_header``, the person is ``scope["user"]``, which Starlette's
-    ``AuthenticationMiddleware`` sets, whether that stands inside or outside of this one.
+    Without ``user`` and ``trusted_header``, the user is ``scope["user"]``, which Starlette's
+    ``AuthenticationMiddleware`` sets, inside or outside of this middleware.
 
     Args:
         app: The ASGI app.
-        user: Returns whom a scope belongs to: a username, a User, or None; plain or async.
-        verified: Whether ``user`` checks what it returns. False where it believes the client.
-        trusted_header: A header in which a proxy says who is there.
-        trusted_proxies: From which addresses it counts (networks, or ``*`` where nobody but the
-            proxy can connect): by ``scope["client"]``, which the server may take from
-            ``X-Forwarded-For``.
+        user: Returns the user of a scope: a username, a User, or None; plain or async.
+        verified: Whether ``user`` checks its result. False if it trusts the client.
+        trusted_header: A header in which a proxy names the user.
+        trusted_proxies: The addresses from which the header counts (networks, or ``*`` where only
+            the proxy can connect). They are compared with ``scope["client"]``, which the
+            server may take from ``X-Forwarded-For``.
 
     Raises:
         ConfigurationError: The arguments contradict each other.
@@ -71,6 +83,10 @@ class SessionUserMiddleware:
         if user is not None and trusted_header:
             raise ConfigurationError("SessionUserMiddleware: pass user= or trusted_header=")
         _host.in_use = True
+        # Starlette and FastAPI answer with status 500 before the error reaches this middleware.
+        register = getattr(app, "add_exception_handler", None)
+        if register is not None and AccessDenied not in getattr(app, "exception_handlers", {}):
+            register(AccessDenied, _refuse)
         self.app = app
         self._user = user
         self._verified = verified
@@ -81,12 +97,17 @@ class SessionUserMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        prepare()  # what is mounted inside may have been imported after us
+        prepare()  # a mounted app may have been imported after us
         with serving(current_request, None):
-            served = Served("asgi", await self._named(scope), lambda: _request(scope))
+            served = Served("asgi", await self._named(scope), lambda: request_of(scope))
+        answer = _Answer(send)
         with serving(current_request, served):
             try:
-                await self.app(scope, receive, _outside(send))
+                await self.app(scope, receive, answer.send)
+            except AccessDenied as error:
+                if answer.begun:
+                    raise
+                await _Refusal(error)(scope, receive, answer.send)
             finally:
                 served.live = False
 
@@ -107,28 +128,91 @@ class SessionUserMiddleware:
         return lambda: (user, verified)
 
 
-def _outside(send: Send) -> Send:
-    """Return ``send`` so that the server's own code belongs to nobody.
+class _Answer:
+    """The messages to the server for one request or one websocket.
 
-    It may begin the next request of this connection in there (uvicorn does, when requests are
-    pipelined), and that request's task would start with a copy of this one's context.
+    The server's own code has no user: it may begin the next request of this connection there
+    (uvicorn does when requests are pipelined), and that request's task would start with a copy of
+    this one's context.
+
+    Attributes:
+        begun: Whether the app has answered; a websocket is answered when it is accepted.
     """
 
-    async def send_outside(message: Message) -> None:
-        with serving(current_request, None):
-            await send(message)
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
 
-    return send_outside
+    async def send(self, message: Message) -> None:
+        """Send one message of the app."""
+        self.begun = True
+        with serving(current_request, None):
+            await self._send(message)
+
+
+class _Refusal:
+    """An ASGI app that refuses access.
+
+    The answer is JSON, as in FastAPI. A websocket is closed; before it is accepted, the answer is
+    HTTP status 403.
+    """
+
+    def __init__(self, error: AccessDenied) -> None:
+        self._status = error.status_code
+        self._body = json.dumps({"detail": str(error)}).encode()
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+        length = b"%d" % len(self._body)
+        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        if self._status == HTTPStatus.UNAUTHORIZED:  # RFC 9110 section 11.6.1
+            headers.append((b"www-authenticate", b"Cookie"))
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+async def _refuse(_connection: object, error: AccessDenied) -> _Refusal:
+    return _Refusal(error)
 
 
 def _header(scope: Scope, name: str) -> list[str]:
+    """Return the values of a header; none if the request also has another spelling of its name.
+
+    ``X_Forwarded_User`` is a different header in ASGI, but the same header in WSGI and CGI: a
+    proxy that removes only one of them from a request lets the visitor write the other.
+    """
     wanted = name.encode("latin-1")
-    return [value.decode("latin-1") for key, value in scope["headers"] if key == wanted]
+    alike = [(key, value) for key, value in scope["headers"] if _alike(key) == _alike(wanted)]
+    exact = [value.decode("latin-1") for key, value in alike if key == wanted]
+    return exact if len(exact) == len(alike) else []
 
 
-def _request(scope: Scope) -> HostRequest:
-    pairs = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
-    return HostRequest([value for key, value in pairs if key == "cookie"], dict(pairs))
+def _alike(name: bytes) -> bytes:
+    return name.lower().replace(b"_", b"-")
+
+
+def request_of(scope: Scope) -> HostRequest:
+    """Return the cookies and headers of a request or a websocket."""
+    return HostRequest.of(
+        (key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]
+    )
+
+
+def named_in(scope: Scope) -> tuple[User | None, bool]:
+    """Return the user of a scope, even after its end, and whether the name was checked.
+
+    For mounted apps that go on with a page after its request. The user that our middleware left
+    there counts; otherwise the user of Starlette's authentication middleware.
+    """
+    named = named_in_meta(scope.get("meta"))
+    return (user_of_framework(scope.get("user")), True) if named is None else named
+
+
+def vouches_for(scope: Scope) -> bool:
+    """Return whether any middleware has named this scope's user or called it anonymous."""
+    return _host.in_use or "user" in scope or META in (scope.get("meta") or {})
 
 
 class _Asgi:
@@ -140,7 +224,7 @@ class _Asgi:
         return None if served is None else served.session()
 
     def install(self) -> None:
-        """Do nothing: the app puts the middleware where it belongs."""
+        """Do nothing: the app adds the middleware itself."""
 
     def serving(self) -> bool:
         return self.in_use

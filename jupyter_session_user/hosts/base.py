@@ -1,9 +1,8 @@
-"""What all hosts share: a visitor, the request that said who it is, and the session of both."""
+"""The base of all hosts: a visitor, the visitor's request, and the session of both."""
 
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, ClassVar, Protocol
@@ -18,51 +17,51 @@ __all__ = [
     "Host",
     "HostRequest",
     "HostSession",
+    "Unnamed",
     "Visitor",
     "agreed",
-    "moved",
     "take_from_cookie",
 ]
 
-#: Session ids are of this process alone, and say nothing about what they are made from.
+#: Session ids are valid in this process alone, and do not reveal the values behind them.
 _KEY = secrets.token_bytes(32)
 
 _ANONYMOUS = "Anonymous visitor"
 
 
 class Host(Protocol):
-    """One framework. Its file has the only private names of it that we use, as ``HOST``."""
+    """One framework. Its file, as ``HOST``, has all private names of the framework that we use."""
 
     name: str
 
     def current(self) -> HostSession | None:
         """Return the session of the live context that this code runs in; None without one.
 
-        Must not import the framework, and cost less than a microsecond where there is none.
+        Must not import the framework, and must cost less than a microsecond without a context.
         """
         ...
 
     def install(self) -> None:
-        """Prepare what has to be watched; called once, when the framework is here."""
+        """Prepare the wrappers; called once, when the framework is loaded."""
         ...
 
     def serving(self) -> bool:
-        """Tell whether this process serves such an app at all: only for the error's text."""
+        """Return whether this process serves such an app at all: only for the error's text."""
         ...
 
 
 class HostRequest:
-    """What came with the real request: cookies and headers, as the browser sent them.
+    """The cookies and headers of the real request, as the browser sent them.
 
     Args:
-        cookie_headers: Values of all ``Cookie`` headers (latin-1, as Tornado and WSGI have them).
+        cookie_headers: Values of all ``Cookie`` headers (latin-1, as in Tornado and WSGI).
         headers: All headers, each name once.
-        signed: Verifies a signed cookie (name, max_age_days), where the host has the secret.
-        jar: The cookies, where the framework keeps no raw header.
+        signed: Verifies a signed cookie (name, max_age_days), if the host has the secret.
+        jar: The cookies, if the framework keeps no raw header.
     """
 
     __slots__ = ("_cookie_headers", "_cookies", "_headers", "_jar", "_signed")
-    #: Not to be handed on to app code: they are credentials, or have a way of their own.
+    #: Never passed to app code: they are credentials, or have their own accessor.
     _HIDDEN: ClassVar[frozenset[str]] = frozenset({"cookie", "authorization"})
 
     def __init__(
@@ -78,6 +77,16 @@ class HostRequest:
         self._signed = signed
         self._jar = jar
         self._cookies: Cookies | None = None
+
+    @classmethod
+    def of(cls, headers: Iterable[tuple[str, str]]) -> HostRequest:
+        """Return the request with these headers, as pairs of a name in any case and a value."""
+        pairs = [(name.lower(), value) for name, value in headers]
+        return cls([value for name, value in pairs if name == "cookie"], dict(pairs))
+
+    def verifying(self, signed: Callable[[str, float], str | None] | None) -> HostRequest:
+        """Return the same request, with the host's function that verifies signed cookies."""
+        return HostRequest(self._cookie_headers, self._headers, signed=signed, jar=self._jar)
 
     @property
     def jar(self) -> CookieJar:
@@ -101,16 +110,16 @@ class HostRequest:
 
 
 class HostSession(LiveSession):
-    """A session of an app; its cookies are at hand, and no server need be asked.
+    """A session of an app; it holds the cookies, and needs no request to a server.
 
     Attributes:
-        request: What came with the request.
+        request: The cookies and headers of the request.
     """
 
     __slots__ = ("request",)
     request: HostRequest
 
-    def own_cookies(self) -> Cookies | None:
+    def own_cookies(self) -> Cookies:
         """Return the cookies of the visitor's own request."""
         return self.request.cookies
 
@@ -120,26 +129,26 @@ class HostSession(LiveSession):
         return self.request.headers
 
     def refresh(self) -> LiveSession:
-        """Return the session: the app's host knows nothing newer."""
+        """Return the session itself: an app's host has no newer state."""
         return self
 
     def __setstate__(self, state: Any) -> None:
-        """Take what a pickle says; the request stays where it came."""
+        """Restore a pickled session without its request, which stays in its own process."""
         super().__setstate__(state)
         object.__setattr__(self, "request", HostRequest())
 
 
 class Visitor:
-    """Who a request was made by. Hosts keep one for each page, connection, or request.
+    """The visitor of a request. Hosts keep one for each page, connection, or request.
 
     Args:
         source: The host's name.
-        user: Whom the host named; None if nobody.
-        verified: Whether the host authenticated that person.
+        user: The user that the host named; None for an anonymous visitor.
+        verified: Whether the host authenticated that user.
         request: The real request.
         key: Tells this login or visit from others of the same host: the session's id, or
             empty for a random one.
-        expires_at: When the login ends (an aware datetime), and ``expiry_source`` who says so.
+        expires_at: When the login ends (an aware datetime); ``expiry_source`` names the origin.
     """
 
     __slots__ = ("_cookie", "_fields", "_session", "request", "user", "verified")
@@ -162,8 +171,24 @@ class Visitor:
         self._cookie: PlatformCookie | None = None
         self._session: HostSession | None = None
 
+    @classmethod
+    def within(
+        cls, source: str, outer: HostSession, *, request: HostRequest | None = None, key: str = ""
+    ) -> Visitor:
+        """Return the visitor of a host inside another, which has named the user.
+
+        Args:
+            source: The inner host's name.
+            outer: The session at the outer host, such as a middleware.
+            request: The request as the inner host has got it; the outer's without one.
+            key: See the class.
+        """
+        user = None if outer.user.is_anonymous else outer.user
+        request = outer.request if request is None else request
+        return cls(source, user, verified=outer.verified, request=request, key=key)
+
     def session(self) -> HostSession:
-        """Return the session; the same object as long as nothing is configured anew."""
+        """Return the session; the same object until the configuration changes."""
         if self._session is None or self._cookie is not _configured:
             self._cookie = _configured
             self._session = self._make()
@@ -174,13 +199,33 @@ class Visitor:
         if user is None and _configured is not None:
             user = _configured.user(self.request.jar)
         name = "" if user is None else user.username
-        session_id = _digest(self._fields["source"], self._fields["id"], name)
+        parts = "\0".join((self._fields["source"], self._fields["id"], name))
+        digest = blake2b(parts.encode("utf-8", "surrogatepass"), key=_KEY, digest_size=16)
+        session_id = digest.hexdigest()
         if user is None:
             user = User(f"anonymous-{session_id[:12]}", _ANONYMOUS, is_anonymous=True)
         fields = {**self._fields, "id": session_id}
         session = HostSession(user=user, verified=verified, **fields)
         object.__setattr__(session, "request", self.request)
         return session
+
+
+class Unnamed(Visitor):
+    """A visitor with an unknown identity: each access raises the error with the reason."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, source: str, error: IdentityUnavailable) -> None:
+        super().__init__(source, None, verified=False)
+        self._error = error
+
+    def session(self) -> HostSession:
+        """Raise the error.
+
+        Raises:
+            IdentityUnavailable: Always.
+        """
+        raise self._error
 
 
 _configured: PlatformCookie | None = None
@@ -202,29 +247,14 @@ def agreed(inner: HostSession, outer: HostSession) -> HostSession:
     """Return the session where one host runs inside another.
 
     Raises:
-        IdentityUnavailable: Both name somebody, and not the same person.
+        IdentityUnavailable: The two hosts name different users.
     """
     if inner.user.is_anonymous or outer.user.is_anonymous:
         return outer if inner.user.is_anonymous and not outer.user.is_anonymous else inner
     if inner.user.username != outer.user.username:
         raise IdentityUnavailable(
-            f"{inner.source} and {outer.source} both serve this code, and name different people. "
+            f"{inner.source} and {outer.source} both serve this code, and name different users. "
             "Let one of them authenticate, or make both read the same login.",
             reason="disagreement",
         )
     return outer if outer.verified and not inner.verified else inner
-
-
-def moved(framework: str, what: str) -> IdentityUnavailable:
-    """Return the error for a framework in which something is no longer where we look."""
-    version = getattr(sys.modules.get(framework), "__version__", "unknown")
-    return IdentityUnavailable(
-        f"{framework} {version} has no {what}, by which jupyter_session_user knows the visitor. "
-        f"Install a release of jupyter-session-user that supports {framework} {version}.",
-        reason="unsupported_host",
-    )
-
-
-def _digest(*parts: str) -> str:
-    text = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return blake2b(text, key=_KEY, digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""An auth module around the user's own: it brings us into ``bokeh serve``, app unchanged.
+"""An auth module around the app's own: it loads us in ``bokeh serve`` without a change in the app.
 
     JUPYTER_SESSION_USER_AUTH_MODULE=auth.py bokeh serve app.py --auth-module /path/to/this/file
 

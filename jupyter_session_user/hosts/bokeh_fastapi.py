@@ -1,8 +1,8 @@
-"""Bokeh's and Panel's apps inside FastAPI (``bokeh_fastapi``): their visitors are the ASGI app's.
+"""Bokeh's and Panel's apps inside FastAPI (``bokeh_fastapi``): the ASGI app names their visitors.
 
-``hosts/bokeh.py`` answers for them; this file tells it who asks. What names the person is our
-middleware around the request, never the session's token. All private names of the package stand
-here.
+``hosts/bokeh.py`` answers for them; this file names the visitor of each request. The name comes
+from our middleware around the request, never from the session's token. All private names of the
+package are in this file.
 """
 
 from __future__ import annotations
@@ -13,26 +13,29 @@ from weakref import ref
 
 from jupyter_session_user.errors import IdentityUnavailable
 from jupyter_session_user.hosts import asgi, bokeh
-from jupyter_session_user.hosts.base import HostSession, Visitor
+from jupyter_session_user.hosts.base import Visitor
+from jupyter_session_user.upstream import wrap
 
 __all__ = ["HOST"]
 
 
 class _BokehFastAPI(bokeh.Part):
-    """What stands between Bokeh's host and the ASGI middleware."""
+    """The layer between Bokeh's host and the ASGI middleware."""
 
     name = "bokeh_fastapi"
 
     def install(self) -> None:
-        """Wrap where a page or a websocket of Bokeh's begins; harmless when repeated."""
+        """Wrap the start of a page or a websocket of Bokeh; safe to repeat."""
+        handler = sys.modules.get("bokeh_fastapi.handler")
+        if handler is None:
+            return  # Panel 1.10 serves in FastAPI without it
         try:
-            handler = sys.modules["bokeh_fastapi.handler"]
-            bokeh.wrap(handler.SessionHandler, "get_session", _page_asked, "bokeh_fastapi")
-            bokeh.wrap(handler.WSHandler, "ws_connect", _socket_opened, "bokeh_fastapi")
+            wrap(handler.SessionHandler, "get_session", _page_asked, "bokeh_fastapi")
+            wrap(handler.WSHandler, "ws_connect", _socket_opened, "bokeh_fastapi")
         except IdentityUnavailable as error:
             bokeh.HOST.broken = error
-        # A page or a callback knows better than the request around it, whose visitor may be
-        # somebody else: one visitor's callback can put another on the other's document.
+        # The page or callback takes precedence over the request around it, which may be another
+        # visitor's: one visitor's callback can add a callback to another visitor's document.
         bokeh.known_better(asgi.current_request)
 
 
@@ -40,7 +43,7 @@ HOST = _BokehFastAPI()
 
 
 class _Asker:
-    """Stands where Bokeh's own server has a handler: one request, or one websocket.
+    """One request or one websocket, in the place of a handler of Bokeh's own server.
 
     Args:
         socket: bokeh_fastapi's handler of a websocket; None for a page.
@@ -53,22 +56,17 @@ class _Asker:
 
     @property
     def connection(self) -> Any:
-        """Bokeh's connection, once there is one."""
+        """Bokeh's connection, once it exists."""
         return getattr(self._socket, "connection", None)
 
     def visitor(self, key: str) -> Visitor | None:
-        """Return who has asked; None without our middleware, which alone can say."""
+        """Return the visitor of the request; None without our middleware, the only source here."""
         if self._visitor is None and self._served is not None:
-            self._visitor = self._asked(self._served.session(), key)
+            session = self._served.session()
+            if session is not None:
+                source = "panel" if "panel.io.fastapi" in sys.modules else "bokeh"
+                self._visitor = Visitor.within(source, session, key=key)
         return self._visitor
-
-    @staticmethod
-    def _asked(session: HostSession | None, key: str) -> Visitor | None:
-        if session is None:
-            return None
-        source = "panel" if "panel.io.fastapi" in sys.modules else "bokeh"
-        user = None if session.user.is_anonymous else session.user
-        return Visitor(source, user, verified=session.verified, request=session.request, key=key)
 
 
 def _page_asked(original: Any) -> Any:

@@ -1,56 +1,72 @@
-"""What the ASGI and the WSGI middleware share: whom a request names, and for how long it counts."""
+"""Shared by the ASGI and WSGI middleware: the user of a request, and the request's lifetime."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from jupyter_session_user.core.user import User
+from jupyter_session_user.core.usernames import is_username
 from jupyter_session_user.errors import ConfigurationError, IdentityUnavailable
 from jupyter_session_user.hosts.base import HostRequest, HostSession, Visitor
-from jupyter_session_user.kernel import parent
+from jupyter_session_user.kernel import message_context
+from jupyter_session_user.kernel.diagnose import unavailable
 
 __all__ = [
+    "META",
     "Served",
     "TrustedHeader",
     "as_user",
+    "named_in_meta",
     "read_user",
     "serving",
     "user_of_framework",
     "visitor_of",
 ]
 
+#: The key of ``scope["meta"]`` under which the ASGI middleware leaves the current user, for a
+#: mounted app that runs its code elsewhere: marimo passes "meta" on to its kernels. A client cannot
+#: write there.
+META = "jupyter_session_user"
+
 _ANY_PEER = "*"
-_MAX_USERNAME = 256  # characters; a longer one is no account's name
 
 
 class Served:
-    """One request that is being served. It counts until it is over, and no longer.
+    """One request. It counts only while it is being served.
 
     A ContextVar is copied into every task and thread that begins meanwhile, and lives on there.
 
     Args:
         source: The host's name.
-        named: Tells whom the request names, and whether somebody checked that; it may answer
-            anew as long as it names nobody.
-        request: Makes what came with it, once somebody asks.
+        named: Returns the request's user, and whether the name was checked. It may be called again
+            as long as it returns no user.
+        request: Makes the cookies and headers, on first use.
+        anonymous_key: Tells anonymous visitors apart; empty to give each request its own visitor.
 
     Attributes:
         live: Whether the request is still being served.
     """
 
-    __slots__ = ("_named", "_request", "_source", "_user", "_visitor", "live")
+    __slots__ = (
+        *("_named", "_process", "_request", "_source", "_anonymous_key", "_user", "_visitor"),
+        "live",
+    )
 
     def __init__(
         self,
         source: str,
         named: Callable[[], tuple[User | None, bool]],
         request: Callable[[], HostRequest],
+        *,
+        anonymous_key: str = "",
     ) -> None:
+        self._anonymous_key = anonymous_key
         self.live = True
+        self._process = message_context.process
         self._source = source
         self._named = named
         self._request: Callable[[], HostRequest] | HostRequest = request
@@ -58,64 +74,78 @@ class Served:
         self._visitor: Visitor | None = None
 
     def session(self) -> HostSession | None:
-        """Return the session of whoever made the request; None once it is over."""
+        """Return the session of the request's user; None once the request is over.
+
+        Raises:
+            IdentityUnavailable: This is a forked child of the process that serves the request.
+        """
         if not self.live:
             return None
+        if self._process is not message_context.process:
+            raise unavailable("forked_process")
         if self._user is None:
             self._ask()
         return None if self._visitor is None else self._visitor.session()
 
+    def forget(self) -> None:
+        """Discard the cached user: the request names another user now."""
+        self._user = self._visitor = None
+
     def _ask(self) -> None:
-        user, verified = self._named()
+        try:
+            user, verified = self._named()
+        except IdentityUnavailable:
+            if self._visitor is None:
+                raise
+            return  # anonymous until now, and no other source exists
         if self._visitor is not None and user is None:
             return
         if not isinstance(self._request, HostRequest):
             self._request = self._request()
         self._user = user
-        self._visitor = visitor_of(self._source, user, self._request, verified=verified)
+        self._visitor = visitor_of(
+            self._source, user, self._request, verified=verified, anonymous_key=self._anonymous_key
+        )
 
 
-@contextmanager
-def serving(variable: ContextVar[Served | None], served: Served | None) -> Iterator[None]:
-    """Let this code belong to a request, or to none, for the block.
+def serving(
+    variable: ContextVar[Served | None], served: Served | None
+) -> AbstractContextManager[None]:
+    """Attach this code to a request, or to none, for the block.
 
-    Explicit bindings that are open outside do not reach in, nor out those that the app forgets.
+    The innermost request wins: a kernel's message or an explicit binding outside does not apply
+    inside, and a binding that the app leaves open does not apply outside.
     """
-    tokens = [(variable, variable.set(served)), (parent.binding, parent.binding.set(None))]
-    try:
-        yield
-    finally:
-        for changed, token in tokens:
-            with suppress(ValueError):  # a server may end a request in another context
-                changed.reset(token)
+    none = [(other, None) for other in message_context.of_kernel]
+    return message_context.holding([*none, (variable, served)])
 
 
 def visitor_of(
-    source: str, user: User | None, request: HostRequest, *, verified: bool, stranger: str = ""
+    source: str, user: User | None, request: HostRequest, *, verified: bool, anonymous_key: str = ""
 ) -> Visitor:
     """Return the visitor of a host that has no sessions of its own, but only requests.
 
-    The session of somebody with a name is the same one in all requests. Strangers are never
-    taken for one another, even if their browsers send the same cookies.
+    A named user has the same session in all requests. Anonymous visitors are never merged, even if
+    their browsers send the same cookies.
 
     Args:
         source: The host's name.
-        user: Whom the host named; None if nobody.
-        request: What came with the request.
-        verified: Whether the host authenticated that person.
-        stranger: What tells somebody without a name from others; empty for each request its own.
+        user: The user that the host named; None for an anonymous visitor.
+        request: The cookies and headers of the request.
+        verified: Whether the host authenticated that user.
+        anonymous_key: Tells anonymous visitors apart; empty to give each request its own visitor.
     """
     visitor = Visitor(source, user, verified=verified, request=request, key="named")
     if visitor.session().user.is_anonymous and user is None:
-        visitor = Visitor(source, None, verified=False, request=request, key=stranger)
+        visitor = Visitor(source, None, verified=False, request=request, key=anonymous_key)
     return visitor
 
 
 def as_user(answer: object) -> User | None:
-    """Return whom an app's own function named: a username, a User, or nobody.
+    """Return the user of an app's own function: from a username, a User, or None.
 
     Raises:
-        ConfigurationError: It is something else.
+        ConfigurationError: The value has another type.
     """
     if answer is None or answer == "":
         return None
@@ -129,13 +159,25 @@ def as_user(answer: object) -> User | None:
     )
 
 
-def user_of_framework(found: object) -> User | None:
-    """Return the person that an authentication middleware of the framework has put there.
+def named_in_meta(meta: Mapping[str, Any] | None) -> tuple[User | None, bool] | None:
+    """Return the user that our ASGI middleware left in ``scope["meta"]``; None without it.
 
-    ``username``, else ``identity``, as Starlette, Django and marimo have them; a dict will do.
+    The user is None for an anonymous visitor; the flag says whether the name was checked.
+    """
+    ours = (meta or {}).get(META)
+    if ours is None:
+        return None
+    return None if ours["user"] is None else User.from_wire(ours["user"]), ours["verified"] is True
+
+
+def user_of_framework(found: object) -> User | None:
+    """Return the user that an authentication middleware of the framework has set.
+
+    The name is ``username``, else ``identity``, as in Starlette, Django and marimo; a dict also
+    works.
 
     Raises:
-        IdentityUnavailable: Somebody is authenticated, and there is no name to call them by.
+        IdentityUnavailable: The user is authenticated, but has no name.
     """
     if found is None or isinstance(found, User):
         return found
@@ -144,7 +186,7 @@ def user_of_framework(found: object) -> User | None:
     name = next(filter(None, (read_user(found, key) for key in ("username", "identity"))), None)
     if not isinstance(name, str):
         raise IdentityUnavailable(
-            f"Somebody is authenticated, and the {type(found).__name__} that says so has neither "
+            f"The request is authenticated, but its user, a {type(found).__name__}, has neither "
             "username nor identity. Pass user= to SessionUserMiddleware.",
             reason="unsupported_host",
         )
@@ -153,23 +195,23 @@ def user_of_framework(found: object) -> User | None:
 
 
 def read_user(found: Any, key: str) -> Any:
-    """Return what a framework's user, an object or a dict, says of something; None if nothing."""
+    """Return a field of a framework's user, which is an object or a dict; None without it."""
     if isinstance(found, dict):
         return found.get(key)
-    with suppress(NotImplementedError):  # what Starlette's BaseUser raises for what is not there
+    with suppress(NotImplementedError):  # Starlette's BaseUser raises it for a missing attribute
         return getattr(found, key, None)
     return None
 
 
 class TrustedHeader:
-    """A header in which a proxy says who is there.
+    """A header in which a proxy names the user.
 
     Args:
-        name: Of the header.
-        proxies: Addresses or networks of the proxies; ``*`` where nobody else can connect.
+        name: The name of the header.
+        proxies: Addresses or networks of the proxies; ``*`` if only the proxy can connect.
 
     Raises:
-        ConfigurationError: There is no proxy, or something that is no network.
+        ConfigurationError: The list is empty, or an entry is not a network.
     """
 
     def __init__(self, name: str, proxies: Sequence[str]) -> None:
@@ -177,21 +219,30 @@ class TrustedHeader:
             raise ConfigurationError(
                 f"trusted_header={name!r} needs trusted_proxies: list the addresses of the proxies "
                 "that set the header and take a visitor's own out, such as ['10.0.0.0/8'], or "
-                "['*'] where nobody else can connect"
+                "['*'] if no other client can connect"
             )
         self.name = name.lower()
         self._any = _ANY_PEER in proxies
         self._networks = [_network(proxy) for proxy in proxies if proxy != _ANY_PEER]
 
     def user(self, peer: str | None, values: Iterable[str]) -> User | None:
-        """Return whom the header names; nobody if it came twice, or from somewhere else."""
-        found = list(values)
-        if len(found) != 1 or not self._trusts(peer):
-            return None
-        name = found[0].strip()
-        return User(name) if 0 < len(name) <= _MAX_USERNAME else None
+        """Return the user that the header names; None if it came twice, or from another peer.
 
-    def _trusts(self, peer: str | None) -> bool:
+        Args:
+            peer: The address that the request came from; None without one.
+            values: Of all headers of this name, each character a byte (PEP 3333).
+        """
+        found = list(values)
+        if len(found) != 1 or not self.trusts(peer):
+            return None
+        try:
+            name = found[0].encode("latin-1").decode("utf-8").strip()  # the encoding of proxies
+        except UnicodeError:
+            return None
+        return User(name) if is_username(name) else None
+
+    def trusts(self, peer: str | None) -> bool:
+        """Return whether a header from this address counts."""
         if self._any:
             return True
         try:

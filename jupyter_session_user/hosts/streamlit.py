@@ -1,22 +1,27 @@
-"""Streamlit: who st.user and st.context say it is, and an error where both would say nothing.
+"""Streamlit: the user of st.user and st.context, and an error where both are empty.
 
-All private names of Streamlit stand in this file: ``_context`` and ``_check_run``.
+All private names of Streamlit are in this file: ``_context`` and ``_check_run``.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import IdentityUnavailable
-from jupyter_session_user.hosts.base import Host, HostRequest, HostSession, Visitor, moved
+from jupyter_session_user.hosts.base import Host, HostRequest, HostSession, Visitor
+from jupyter_session_user.kernel import message_context
+from jupyter_session_user.kernel.diagnose import unavailable
+from jupyter_session_user.upstream import unsupported
 
 __all__ = ["HOST"]
 
-#: Where a run's visitor is kept, on its ScriptRunContext.
+#: The attribute of a ScriptRunContext that holds the run's visitor. A context compares by its
+#: fields and has no hash, so it cannot be a key of a dictionary of ours.
 _SLOT = "_jupyter_session_user"
-#: What an account may be called by; the first that is there. A person's "name" is nobody's own.
+#: Claims that name an account; the first present one counts. A "name" is not unique.
 _USERNAMES = ("email", "preferred_username", "username", "user", "login", "upn", "sub")
 
 _modules = sys.modules
@@ -24,11 +29,15 @@ _modules = sys.modules
 
 class _Streamlit:
     name = "streamlit"
+    #: The run that forked this process: Streamlit keeps it on the thread, which the child copies.
+    _forked_by: Any = None
 
     def current(self) -> HostSession | None:
         context = _context()
         if context is None:
-            return None  # merely imported, or a bare thread
+            return None  # only imported, or a bare thread
+        if context is self._forked_by:
+            raise unavailable("forked_process")
         visitor = getattr(context, _SLOT, None)
         if visitor is None or (visitor.verified and not context.user_info):
             visitor = _meet(context, visitor)
@@ -36,7 +45,12 @@ class _Streamlit:
         return session
 
     def install(self) -> None:
-        """Do nothing: nothing of Streamlit is patched."""
+        """Record forks; nothing of Streamlit is patched."""
+        message_context.after_fork(self._note_fork)
+
+    def _note_fork(self) -> None:
+        with suppress(IdentityUnavailable):  # raised if Streamlit's own names have changed
+            self._forked_by = _context()
 
     def serving(self) -> bool:
         runtime = _modules.get("streamlit.runtime")
@@ -44,20 +58,20 @@ class _Streamlit:
 
 
 def _context() -> Any:
-    """Return the ScriptRunContext of this thread; a thread has one if Streamlit gave it one."""
+    """Return the ScriptRunContext that Streamlit gave this thread; None without one."""
     module = _modules.get("streamlit.runtime.scriptrunner_utils.script_run_context")
     if module is None or not hasattr(module, "get_script_run_ctx"):
         if HOST.serving():
-            raise moved("streamlit", "script_run_context.get_script_run_ctx")
+            raise unsupported("streamlit", "script_run_context.get_script_run_ctx")
         return None
     return module.get_script_run_ctx(suppress_warning=True)
 
 
 def _meet(context: Any, before: Visitor | None) -> Visitor:
-    """Find out who the visitor of a run is, once for all of its code.
+    """Find out the visitor of a run, once for all of its code.
 
-    A context belongs to one connection: when a tab's connection is replaced, maybe by another
-    person's after a login, Streamlit stops the run and begins the next one with a new context.
+    A context belongs to one connection. When a tab's connection is replaced, perhaps by another
+    user's after a login, Streamlit stops the run and begins the next one with a new context.
     """
     if before is not None:  # st.logout() was called in this run
         visitor = Visitor(
@@ -66,68 +80,58 @@ def _meet(context: Any, before: Visitor | None) -> Visitor:
             verified=True,
             request=before.request,
             key=context.session_id,
-            state="ended",
+            state="signed_out",
             revision=1,
         )
     else:
-        visitor = _visitor(context)
+        headers = _modules["streamlit"].context.headers
+        info = dict(context.user_info)
+        _check_run(context, headers)
+        mapped = None
+        with suppress(RuntimeError):  # older releases raise it for an unknown setting
+            mapped = _modules["streamlit"].get_option("server.trustedUserHeaders")
+        # Only Streamlit's own signed cookie sets is_logged_in, unless a header may set it.
+        verified = info.get("is_logged_in") is True and not mapped
+        visitor = Visitor(
+            "streamlit",
+            _user(info, verified=verified),
+            verified=verified,
+            request=HostRequest(headers.get_all("Cookie"), headers.to_dict()),
+            key=context.session_id,
+        )
     setattr(context, _SLOT, visitor)
     return visitor
 
 
-def _visitor(context: Any) -> Visitor:
-    headers = _modules["streamlit"].context.headers
-    info = dict(context.user_info)
-    _check_run(context, headers)
-    mapped = _mapped_headers()
-    # Nothing but Streamlit's own signed cookie says is_logged_in, unless a header may.
-    verified = info.get("is_logged_in") is True and not mapped
-    user = _user(info, verified=verified)
-    return Visitor(
-        "streamlit",
-        user,
-        verified=verified,
-        request=HostRequest(headers.get_all("Cookie"), headers.to_dict()),
-        key=context.session_id,
-    )
-
-
-def _mapped_headers() -> Any:
-    try:
-        return _modules["streamlit"].get_option("server.trustedUserHeaders")
-    except RuntimeError:  # what older releases say of a setting that they do not have
-        return None
-
-
 def _check_run(context: Any, headers: Any) -> None:
-    """Refuse a run whose connection is gone: another person's may have taken its place."""
+    """Refuse a run without its connection: another user's may have replaced it."""
     state = getattr(context.script_requests, "_state", None)
     if state is None:
-        raise moved("streamlit", "ScriptRunContext.script_requests._state")
+        raise unsupported("streamlit", "ScriptRunContext.script_requests._state")
     if not headers or state.name == "STOP":
         raise IdentityUnavailable(
-            "The browser that this run of the app belongs to is no longer connected, and nobody "
-            "asked before who it was. Call get_current_user() at the top of the script.",
+            "The browser of this run of the app is no longer connected, and the run has not asked "
+            "for its user before. Call get_current_user() at the top of the script.",
             reason="no_context",
         )
 
 
 def _user(info: dict[str, Any], *, verified: bool) -> User | None:
-    """Return whom ``st.user`` describes; None if nobody.
+    """Return the user that ``st.user`` describes; None for an anonymous visitor.
 
     Raises:
-        IdentityUnavailable: It describes somebody, and has nothing that an account is called by.
+        IdentityUnavailable: It describes a user, but has no claim that names an account.
     """
     logged_in = info.pop("is_logged_in", None)
     info.pop("tokens", None)
     if logged_in is False or not any(info.values()):
         return None
     if info.get("email_verified") is False:
-        info.pop("email", None)  # the provider lets people claim any address
+        info.pop("email", None)  # the provider lets users claim any address
     username = next(filter(None, (info.get(key) for key in _USERNAMES)), None)
     if not isinstance(username, str):
         raise IdentityUnavailable(
-            f"st.user describes somebody, and has none of {', '.join(_USERNAMES)}. Map the header "
+            f"st.user describes a user, but has none of {', '.join(_USERNAMES)}. Map the header "
             "or the claim with the account's name to one of these (server.trustedUserHeaders, or "
             "the settings of the provider).",
             reason="unsupported_host",

@@ -1,45 +1,84 @@
-"""Whom a request of Bokeh's or Panel's server comes from, by the server's own authentication."""
+"""The user of a request to Bokeh's or Panel's server, from the server's own authentication."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from jupyter_session_user.core.user import User, trim_claims
 from jupyter_session_user.errors import CookieError
 from jupyter_session_user.hosts.base import HostRequest, Visitor
 
-__all__ = ["named_by_server", "servers", "signed", "user_from", "user_from_claims", "visitor_of"]
+__all__ = [
+    "Asked",
+    "named_by_server",
+    "servers",
+    "signed",
+    "user_from",
+    "user_from_claims",
+    "visitor_of",
+]
 
-_VISITOR = "jupyter_session_user_visitor"
-#: Where providers put the name of the account, and that of the person.
+#: The visitor of each handler.
+_visitors: WeakKeyDictionary[Any, Visitor] = WeakKeyDictionary()
+#: Claims in which providers put the account's name, and the user's display name.
 _USERNAMES = ("username", "user", "preferred_username", "login", "email", "sub", "id")
 _NAMES = ("name", "full_name", "display_name")
-#: Bokeh's and Panel's login handlers put the user into a signed cookie of this name.
+#: The signed cookie in which Bokeh's and Panel's login handlers keep the user.
 _COOKIE = "user"
 
 
+class Asked:
+    """A request without a Tornado handler, in the shape of one.
+
+    Args:
+        framework: ``bokeh`` or ``panel``.
+        came: The cookies and headers of the request.
+        policy: Bokeh's ``AuthPolicy``; None without one. Panel's has a Tornado application.
+        named: The user that the policy named.
+    """
+
+    def __init__(self, framework: str, came: HostRequest, policy: Any, named: Any) -> None:
+        self.framework = framework
+        self.came = came
+        self.current_user = named
+        self.application = getattr(policy, "application", None) or _Application(named)
+
+
+class _Application:
+    """Replaces a Tornado application where there is none."""
+
+    def __init__(self, named: Any) -> None:
+        self.auth_provider = self
+        self.get_user = self.get_user_async = named
+        config = getattr(sys.modules.get("panel.config"), "config", None)
+        self.settings = {"cookie_secret": getattr(config, "cookie_secret", None)}
+
+
 def visitor_of(handler: Any, key: str) -> Visitor:
-    """Return who made a handler's request: as it came, once for each handler."""
-    known: Visitor | None = getattr(handler, _VISITOR, None)
+    """Return the visitor of a handler's request, read once for each handler."""
+    known = _visitors.get(handler)
     if known is None:
-        known = _visitor(handler, key)
-        setattr(handler, _VISITOR, known)
+        known = _visitors[handler] = visitor_anew(handler, key)
     return known
 
 
-def _visitor(handler: Any, key: str) -> Visitor:
+def visitor_anew(handler: Any, key: str) -> Visitor:
+    """Return the same visitor, for another session than the handler's own."""
     request = _request(handler)
-    framework = type(handler).__module__.partition(".")[0]
+    asked = isinstance(handler, Asked)
+    framework = handler.framework if asked else type(handler).__module__.partition(".")[0]
     source = framework if framework in servers else "bokeh"
     user, fields = servers[source](handler, request)
     return Visitor(source, user, verified=user is not None, request=request, key=key, **fields)
 
 
 def named_by_server(handler: Any, request: HostRequest) -> User | None:
-    """Return whom the auth module names, or else the signed cookie; None if neither does."""
+    """Return the user of the auth module, else of the signed cookie; None without either."""
     provider = handler.application.auth_provider
     if provider.get_user is not None or provider.get_user_async is not None:
         # Without a provider current_user is the text "default_user".
@@ -48,21 +87,21 @@ def named_by_server(handler: Any, request: HostRequest) -> User | None:
 
 
 def signed(request: HostRequest, name: str, max_age_days: float = 31.0) -> str | None:
-    """Return a signed cookie's value; None without one, and where there is no secret."""
+    """Return a signed cookie's value; None without the cookie or without a secret."""
     try:
         return request.cookies.get_signed(name, max_age_days)
     except CookieError:
         return None
 
 
-#: By the package of its handlers: how a server's visitor is read.
+#: From the package of the handlers to the function that reads a server's visitor.
 servers: dict[str, Callable[[Any, HostRequest], tuple[User | None, dict[str, Any]]]] = {
     "bokeh": lambda handler, request: (named_by_server(handler, request), {})
 }
 
 
 def user_from(said: Any) -> User | None:
-    """Return the user that an auth module's answer means: text, a mapping, or an object."""
+    """Return the user from an auth module's answer: text, a mapping, or an object."""
     if isinstance(said, bytes):
         said = said.decode("utf-8", "replace")
     if isinstance(said, str) and said[:1] in ('"', "{"):  # login examples write JSON
@@ -77,7 +116,7 @@ def user_from(said: Any) -> User | None:
 
 
 def user_from_claims(claims: Mapping[str, Any], username: str = "") -> User | None:
-    """Return the user whom such claims describe."""
+    """Return the user that such claims describe."""
     username = username or _first(claims, _USERNAMES) or _first(claims, _NAMES)
     if not username:
         return None
@@ -97,7 +136,6 @@ def _first(claims: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def _request(handler: Any) -> HostRequest:
-    headers = handler.request.headers
     settings = handler.application.settings
 
     def verify(name: str, max_age_days: float) -> str | None:
@@ -108,9 +146,10 @@ def _request(handler: Any) -> HostRequest:
         )
         return None if value is None else value.decode("utf-8", "replace")
 
-    request = HostRequest(
-        headers.get_list("Cookie"),
-        dict(headers),
-        signed=verify if settings.get("cookie_secret") else None,
-    )
+    signed = verify if settings.get("cookie_secret") else None
+    if isinstance(handler, Asked):
+        request = handler.came.verifying(signed)
+    else:
+        headers = handler.request.headers
+        request = HostRequest(headers.get_list("Cookie"), dict(headers), signed=signed)
     return request

@@ -1,34 +1,46 @@
-"""What notebook code calls."""
+"""The functions that notebook code calls, and the magic ``%whoami``."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
-from jupyter_session_user.errors import IdentityUnavailable, SessionExpired
-from jupyter_session_user.kernel.binding import Binding
-from jupyter_session_user.kernel.current import LiveSession, current_session, valid_session
-from jupyter_session_user.kernel.require import Requirement, names
+from jupyter_session_user.errors import AccessDenied, IdentityUnavailable, SessionExpired
+from jupyter_session_user.kernel.current import (
+    Binding,
+    LiveSession,
+    current_session,
+    session_of,
+    valid_session,
+)
+from jupyter_session_user.kernel.ipykernel import helper, ipython_shell
 
 if TYPE_CHECKING:
     from jupyter_session_user.core.cookies import Cookies
 
 __all__ = [
+    "Requirement",
+    "auto_install",
     "bind_current_user",
     "get_cookies",
     "get_current_user",
     "get_session",
     "on_session_change",
     "require_user",
+    "whoami",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 D = TypeVar("D")
 
 _RAISE: Any = object()
+_CURRENT: Any = object()
 _monotonic = time.monotonic
 
 
@@ -37,27 +49,26 @@ def get_current_user(*, allow_expired: bool = False) -> User: ...
 @overload
 def get_current_user(default: D, *, allow_expired: bool = False) -> User | D: ...
 def get_current_user(default: Any = _RAISE, *, allow_expired: bool = False) -> Any:
-    """Return the person whose request is running this line of code.
+    """Return the user of the request that is running this line of code.
 
-    Right in cells, widget callbacks, asyncio tasks and subshells, also when several people
-    share the kernel. In a bare thread or an executor there is no answer: see
-    :func:`bind_current_user`.
+    Works in cells, widget callbacks, asyncio tasks and subshells, also when several users share the
+    kernel. In a bare thread or an executor there is no user: see :func:`bind_current_user`.
 
     Args:
         default: Returned instead of either error.
-        allow_expired: Whether to name the person also when the login is over: for code that
-            must go on, such as a job that saves its results.
+        allow_expired: Whether to return the user also when the login is over: for code that must go
+            on, such as a job that saves its results.
 
     Raises:
-        IdentityUnavailable: Nobody can say; the message ends with what to do.
-        SessionExpired: The login is over; SessionRevoked where it did not just run out.
+        IdentityUnavailable: The user cannot be determined; the message ends with the fix.
+        SessionExpired: The login is over; SessionRevoked if it was revoked or ended by signing out.
     """
     try:
         session = current_session()
-        standing = session.place.standing
-        check_at = standing.check_at  # None in most kernels, which then read no clock
+        status = session.place.status
+        check_at = status.check_at  # None in most kernels, which then read no clock
         if check_at is not None and not allow_expired and _monotonic() >= check_at:
-            standing.refuse_over()
+            session.place.refuse_over()
     except (IdentityUnavailable, SessionExpired):
         if default is _RAISE:
             raise
@@ -66,23 +77,25 @@ def get_current_user(default: Any = _RAISE, *, allow_expired: bool = False) -> A
 
 
 @overload
-def get_session() -> LiveSession: ...
+def get_session(*, of: Any = ...) -> LiveSession: ...
 @overload
-def get_session(default: D) -> LiveSession | D: ...
-def get_session(default: Any = _RAISE) -> Any:
+def get_session(default: D, *, of: Any = ...) -> LiveSession | D: ...
+def get_session(default: Any = _RAISE, *, of: Any = _CURRENT) -> Any:
     """Return the session behind the current user: id, source, verified, state, expiry.
 
-    It is given also when it is over, so that ``state`` can be read; ``state``, ``expires_at``
-    and ``seconds_left`` follow what the server says, also while the cell runs.
+    An ended session is returned too, so that ``state`` can be read. ``state``, ``expires_at`` and
+    ``seconds_left`` follow the server's updates, also while the cell runs.
 
     Args:
-        default: Returned where nobody can say whose session it is, instead of the error.
+        default: Returned instead of the error when the session cannot be determined.
+        of: A document of Bokeh's or Panel's server. The session is then that of the page's
+            visitor, also in another visitor's callback.
 
     Raises:
-        IdentityUnavailable: Nobody can say; the message ends with what to do.
+        IdentityUnavailable: The session cannot be determined; the message ends with the fix.
     """
     try:
-        return current_session()
+        return current_session() if of is _CURRENT else session_of(of)
     except IdentityUnavailable:
         if default is _RAISE:
             raise
@@ -90,45 +103,43 @@ def get_session(default: Any = _RAISE) -> Any:
 
 
 def get_cookies() -> Cookies:
-    """Return the cookies of the current user's browser, as far as the server gives them.
+    """Return the cookies of the current user's browser that the server's policy allows.
 
-    The first call in a session asks the server, which takes some milliseconds, also while a
-    cell runs. Login cookies stay at the server, and so do all cookies where the kernel
-    belongs to somebody else, but for those that ``share_cookies`` names.
+    The first call in a session asks the server, which takes some milliseconds. It also works while
+    a cell runs. Login cookies stay at the server. If the kernel belongs to another user, all
+    cookies stay at the server, except those that ``share_cookies`` names.
 
     Raises:
-        IdentityUnavailable: Nobody can say whose cookies these would be.
+        IdentityUnavailable: The user of these cookies cannot be determined.
         RequestTimeout: The server did not answer.
         SessionExpired: The login is over.
     """
-    from jupyter_session_user.kernel.jar import cookies_of  # noqa: PLC0415 - few need it
-
-    return cookies_of(valid_session())
+    return valid_session().own_cookies()
 
 
 def on_session_change(callback: Callable[[LiveSession], object], /) -> Callable[[], None]:
-    """Have a function called when something happens to the current user's login.
+    """Register a function that is called when the current user's login changes.
 
         cancel = on_session_change(lambda session: print(session.state))
 
-    It is called with the session when that is expiring, has expired, was renewed, was revoked,
-    or has ended, and when the same person signs in again and uses this kernel; within a
-    second, also while a cell runs. The person goes by the username; for users that Jupyter
-    made up, a new login is another name.
+    It is called with the session when that is expiring, has expired, was renewed, was revoked, or
+    has ended, and when the same user signs in again; within a second, also while a cell runs. All
+    logins of one user are treated as one: the login that lasts longest decides. For users that
+    Jupyter generated (anonymous users), a new login is a new user.
 
-    All callbacks run one after another in one thread of their own, as the user who registered
-    them (``get_current_user(allow_expired=True)``), and what they print goes where that
-    user's cell prints. An error in one is logged, and a slow one delays the others.
+    All callbacks run one after another in a thread of their own. Each runs as the user that
+    registered it (``get_current_user(allow_expired=True)``), and its output goes to that user's
+    cell. An error in a callback is logged. A slow callback delays the others.
 
     Args:
         callback: A plain function of one argument.
 
     Returns:
-        A function without arguments that cancels this. So this is no decorator: the name
-        would stand for the cancelling.
+        A function without arguments that removes the callback. So this function is no decorator:
+        the decorated name would refer to the removing function.
 
     Raises:
-        IdentityUnavailable: Nobody can say who the current user is.
+        IdentityUnavailable: The current user cannot be determined.
     """
     from jupyter_session_user.kernel.listeners import listen  # noqa: PLC0415 - few need it
 
@@ -154,12 +165,12 @@ def bind_current_user(
     leaves open ends with that cell's message.
 
     Args:
-        function: What shall run as the current user; without it, a decorator and context
+        function: The function to run as the current user; without it, a decorator and context
             manager is returned.
-        session: Whom to bind, where it is not the current user.
+        session: The session to bind instead of the current user's.
 
     Raises:
-        IdentityUnavailable: There is no session given, and nobody can say who this is.
+        IdentityUnavailable: No session is given, and the current user cannot be determined.
     """
     binding = Binding(current_session() if session is None else session)
     return binding if function is None else binding(function)
@@ -184,26 +195,125 @@ def require_user(
     allow_anonymous: bool = False,
     allow_unverified: bool = False,
 ) -> Any:
-    """Let only some people call a function, or enter a block.
+    """Allow only some users to call a function, or to enter a block.
 
         @require_user(groups="finance")
         def book(): ...
 
         with require_user(usernames=["alice", "bob"]) as user: ...
 
-    It keeps honest code honest; it is no wall against other code in the same kernel.
+    It guards against mistakes. It does not protect against other code in the same kernel.
 
     Args:
         function: The function, where the decorator is used without arguments.
-        groups: Members of any of these may.
-        usernames: These people may.
-        allow_anonymous: Whether users that Jupyter made up may, too.
+        groups: Members of any of these groups may.
+        usernames: These users may.
+        allow_anonymous: Whether anonymous users may, too.
         allow_unverified: Whether a name that no server has checked is enough.
 
     Raises:
         AccessDenied: At the call: this user may not.
-        IdentityUnavailable: At the call: nobody can say who it is.
+        IdentityUnavailable: At the call: the user cannot be determined.
         SessionExpired: At the call: the login is over.
     """
-    requirement = Requirement(names(groups), names(usernames), allow_anonymous, allow_unverified)
+    requirement = Requirement(_names(groups), _names(usernames), allow_anonymous, allow_unverified)
     return requirement if function is None else requirement(function)
+
+
+def _names(value: str | Iterable[str]) -> frozenset[str]:
+    """Return a set of names; a single string is one name, not its letters."""
+    return frozenset({value} if isinstance(value, str) else value)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """The permitted users. The check runs at each call and each ``with``.
+
+    Attributes:
+        groups: Members of any of these groups may.
+        usernames: These users may. With neither groups nor usernames, every user with a name may.
+        allow_anonymous: Whether anonymous users are accepted.
+        allow_unverified: Whether a name is enough that no server has checked.
+    """
+
+    groups: frozenset[str]
+    usernames: frozenset[str]
+    allow_anonymous: bool
+    allow_unverified: bool
+
+    def check(self, session: Session) -> User:
+        """Return the user.
+
+        Raises:
+            AccessDenied: This user may not.
+        """
+        user = session.user
+        if user.is_anonymous and not self.allow_anonymous:
+            raise AccessDenied(
+                "this needs a user with a name, and the server only knows an anonymous user: "
+                "log in with an account, or pass allow_anonymous=True",
+                status_code=401,
+            )
+        if not (session.verified or user.is_anonymous or self.allow_unverified):
+            raise AccessDenied(f"no server has verified that this is {user.username!r}")
+        listed = user.username in self.usernames or not self.groups.isdisjoint(user.groups)
+        if (self.groups or self.usernames) and not listed:
+            raise AccessDenied(f"{user.username!r} is not permitted to do this")
+        return user
+
+    def user(self) -> User:
+        """Check now, and return the user: ``Depends(require_user(groups="finance").user)``.
+
+        Raises:
+            AccessDenied: This user may not.
+            IdentityUnavailable: The user cannot be determined.
+        """
+        return self.check(valid_session())
+
+    def __enter__(self) -> User:
+        """Check now; the block gets the user."""
+        return self.user()
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Do nothing: only the entry is guarded."""
+
+    def __call__(self, function: F) -> F:
+        """Return ``function`` with the check before each call."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def guarded_coroutine(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return await function(*args, **kwargs)
+
+            return guarded_coroutine  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return guarded  # type: ignore[return-value]
+
+
+def auto_install(shell: Any = None) -> None:
+    """Install into the running kernel and shell; do nothing where there is none.
+
+    Args:
+        shell: The IPython shell, if the caller has it.
+    """
+    shell = shell or ipython_shell()
+    if shell is None:
+        return
+    helper(shell)
+    shell.register_magic_function(whoami, magic_kind="line", magic_name="whoami")
+
+
+def whoami(line: str = "") -> LiveSession | None:
+    """Show the user of the request that is running this cell: ``%whoami``."""
+    del line  # a magic gets the rest of its line; this one has no options
+    try:
+        return current_session()
+    except IdentityUnavailable as error:
+        print(error)  # noqa: T201 - a magic prints for the user of the cell
+        return None

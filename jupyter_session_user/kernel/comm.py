@@ -1,31 +1,41 @@
-"""The kernel's end: ask the server, wait for its answer, in any thread.
+"""The kernel's end of the comm: requests to the server, and the server's updates.
 
-The answer arrives on the control channel, whose thread runs beside the cell; so a cell that
-waits here does not wait for itself.
+Answers and updates arrive on the control channel. Its thread runs beside the cell, so a cell that
+waits here does not block its own answer, and an update is received while a cell runs.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REQUEST_TYPE, Reply, Request
+from jupyter_session_user.core.protocol import COMM_ID_PREFIX, Reply, Request, Update
+from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import KEY, is_server_stamp
 from jupyter_session_user.errors import (
     LocalProtocolError,
     RemoteProtocolError,
     RequestTimeout,
 )
+from jupyter_session_user.kernel.status import MAX_SESSIONS, statuses
 
-__all__ = ["DEFAULT_TIMEOUT_S", "CommClient", "kernel_publisher"]
+__all__ = ["DEFAULT_TIMEOUT_S", "CommClient", "UpdateReceiver"]
 
 DEFAULT_TIMEOUT_S = 5.0
 
-#: The first question of a kernel may come before the server's subscription is through; then
-#: it is lost, and asked again. Seconds until then, doubled each time.
+#: The first request of a kernel may come before the server's subscription is complete; then it is
+#: lost, and sent again. Seconds until then, doubled each time.
 FIRST_RETRY_S = 0.1
+
+#: A request may be lost before the server listens, and behind a gateway no answer comes. Seconds
+#: until it is repeated, doubled each time.
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 60.0
+
+_log = logging.getLogger(KEY)
 
 #: ``(content, topic)``
 Publish = Callable[[dict[str, Any], bytes], None]
@@ -52,8 +62,8 @@ class CommClient:
         """Return the server's answer.
 
         Args:
-            operation: One of the protocol's.
-            session_id: Whose session is asked about.
+            operation: One of the operations of the protocol.
+            session_id: The session that the request is about.
             timeout: How long to wait, in seconds.
             details: Further fields of the request.
 
@@ -66,23 +76,35 @@ class CommClient:
         request = Request(_new_id(), operation, session_id, **details)
         slot = _Slot()
         self._waiting[request.id] = slot.fill
+        pause, left = FIRST_RETRY_S, timeout
         try:
-            return self._exchange(request, slot, timeout)
+            while left > 0:
+                self._send(request)
+                reply = slot.wait(min(pause, left))
+                if reply is not None:
+                    return reply
+                left -= pause
+                pause *= 2
         finally:
             del self._waiting[request.id]
+        raise RequestTimeout(
+            f"Jupyter Server did not answer within {timeout:g} s. It may be busy, it may limit "
+            "this kernel's requests (c.JupyterSessionUser.comm_rate), or the kernel may run "
+            "behind a gateway, which the comm does not reach."
+        )
 
     def post(self, request: Request, take: Callable[[Reply], None]) -> None:
-        """Send a question and go on.
+        """Send a request without waiting.
 
         Args:
-            request: The question; it may be posted again, if it got lost.
-            take: Gets each answer, in the thread in which they arrive.
+            request: The request; it may be sent again, if it was lost.
+            take: Called with each answer, in the thread in which they arrive.
         """
         self._waiting[request.id] = take
         self._send(request)
 
     def deliver(self, message: dict[str, Any]) -> None:
-        """Take an answer that arrived; what is not the server's is ignored.
+        """Take an answer that arrived; ignore messages that the server did not send.
 
         Args:
             message: A control message, as ipykernel hands it to a handler.
@@ -98,22 +120,7 @@ class CommClient:
             if take is not None:
                 take(reply)
         except RemoteProtocolError:
-            return  # whoever waits gets a timeout, which says what to look at
-
-    def _exchange(self, request: Request, slot: _Slot, timeout: float) -> Reply:
-        pause, left = FIRST_RETRY_S, timeout
-        while left > 0:
-            self._send(request)
-            reply = slot.wait(min(pause, left))
-            if reply is not None:
-                return reply
-            left -= pause
-            pause *= 2
-        raise RequestTimeout(
-            f"Jupyter Server did not answer within {timeout:g} s. It may be busy, it may limit "
-            "this kernel's requests (c.JupyterSessionUser.comm_rate), or the kernel may run "
-            "behind a gateway, which the comm does not reach."
-        )
+            return  # the waiting call gets a timeout, and its message says what to check
 
     def _send(self, request: Request) -> None:
         self._publish({"comm_id": self._comm_id, "data": request.to_wire()}, self._topic)
@@ -124,7 +131,7 @@ def _new_id() -> str:
 
 
 class _Slot:
-    """The place of one answer."""
+    """Waits for one answer."""
 
     __slots__ = ("_done", "_reply")
 
@@ -141,16 +148,72 @@ class _Slot:
         return self._reply
 
 
-def kernel_publisher(kernel: Any) -> Publish:
-    """Return a function that sends on the kernel's iopub, from any thread.
+class UpdateReceiver:
+    """Subscribes to session updates and receives them.
 
-    The parent is of our own type as well: a request is no output of anybody's cell, and
-    Jupyter Server goes by type and parent when it decides what a kernel's activity is.
+    Args:
+        comm: Sends requests to the server.
+
+    Attributes:
+        on_update: Called in the control thread with each update that changes something; must return
+            at once.
     """
 
-    def publish(content: dict[str, Any], topic: bytes) -> None:
-        session = kernel.session
-        parent = session.msg(REQUEST_TYPE)
-        session.send(kernel.iopub_socket, REQUEST_TYPE, content, parent=parent, ident=topic)
+    def __init__(self, comm: CommClient) -> None:
+        self.on_update: Callable[[Update], None] | None = None
+        self._comm = comm
+        # One id for all these requests: they are identical, and so are the answers.
+        self._request = Request(os.urandom(16).hex(), "watch", "")
+        self._seen: set[str] = set()
+        self._acknowledged = False
+        self._pause = FIRST_PAUSE_S
+        self._not_before = 0.0
 
-    return publish
+    def saw(self, session: Session) -> None:
+        """Take the session of a message, and subscribe to updates unless subscribed already."""
+        statuses.learn(session)
+        if session.id not in self._seen:
+            # A restarted server has new sessions, and does not know that we listen.
+            self._seen = {session.id, *(self._seen if len(self._seen) < MAX_SESSIONS else ())}
+            self.ask_anew()
+        self.ask()
+
+    def ask_anew(self) -> None:
+        """Ask soon, even after an answer."""
+        self._acknowledged, self._pause, self._not_before = False, FIRST_PAUSE_S, 0.0
+
+    def ask(self) -> None:
+        """Subscribe to updates, unless subscribed or asked just now; never waits."""
+        now = time.monotonic()
+        if self._acknowledged or now < self._not_before:
+            return
+        self._not_before = now + self._pause
+        self._pause = min(self._pause * 2, MAX_PAUSE_S)
+        try:
+            self._comm.post(self._request, self._take_answer)
+        except Exception:  # noqa: BLE001 - a closed socket must not break get_current_user()
+            _log.debug("updates were not asked for", exc_info=True)
+
+    def deliver(self, message: dict[str, Any]) -> None:
+        """Take an update that arrived; ignore messages that the server did not send.
+
+        Args:
+            message: A control message, as ipykernel hands it to a handler.
+        """
+        if not is_server_stamp(message["metadata"].get(KEY)):
+            return
+        try:
+            update = Update.from_wire(message["content"])
+        except RemoteProtocolError as error:
+            _log.warning("an update of Jupyter Server cannot be read: %s", error)
+            return
+        if statuses.learn(update.session, from_server=True) and self.on_update is not None:
+            self.on_update(update)
+
+    def _take_answer(self, reply: Reply) -> None:
+        listed = reply.result.get("sessions")
+        if reply.error or not isinstance(listed, list):
+            return
+        self._acknowledged = True
+        for wire in listed:
+            statuses.learn(Session.from_wire(wire), from_server=True)

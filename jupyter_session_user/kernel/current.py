@@ -1,69 +1,92 @@
-"""From the message being handled to the session: the one place that decides.
+"""Find the session of the message being handled: the only module that decides this.
 
-The order: an explicit binding, then the kernel's message, then an app's host that has a
-visitor here, and nothing else.
+The order: an explicit binding, then the kernel's message, then an app's host that has a visitor
+here. There is no other source.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
-from collections.abc import Callable
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import fields
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_session_user.core import session as core
 from jupyter_session_user.core.stamp import KEY, may_ask, read_stamp, unknown_reason
 from jupyter_session_user.errors import (
     IdentityUnavailable,
+    LocalProtocolError,
     RemoteProtocolError,
     SessionUserError,
 )
-from jupyter_session_user.kernel import parent
-from jupyter_session_user.kernel.diagnose import no_message, no_stamp, no_visitor, unavailable
-from jupyter_session_user.kernel.standing import Place, refusal, standings
-from jupyter_session_user.kernel.state import helper, installed
+from jupyter_session_user.kernel import detached, message_context
+from jupyter_session_user.kernel.diagnose import no_kernel, no_stamp, no_visitor, unavailable
+from jupyter_session_user.kernel.ipykernel import Helper, helper, in_child_of_kernel, installed
+from jupyter_session_user.kernel.status import Place, refusal, statuses
 
 if TYPE_CHECKING:
     from jupyter_session_user.core.cookies import Cookies
 
-__all__ = ["LiveSession", "ask", "current_session", "register_host_finder", "valid_session"]
+__all__ = [
+    "Binding",
+    "LiveSession",
+    "ask",
+    "current_session",
+    "no_message",
+    "register_host_finder",
+    "session_of",
+    "valid_session",
+]
 
 #: Python 3.14 can be told to start threads with a copy of the starter's context (free-threaded
 #: builds do): a pool's worker would then be its first user for ever.
 _THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
 
-_binding = parent.binding.get
-_message = parent.message.get
-_witness = parent.witness.get
+#: Limit of cached cookies, in sessions. A shared kernel has as many sessions as users; older ones
+#: are fetched again.
+MAX_CACHED = 64
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_cookies: OrderedDict[tuple[str, int], Cookies] = OrderedDict()
+_cookies_lock = threading.Lock()
+
+_binding = message_context.binding.get
+_message = message_context.message.get
+_witness = message_context.witness.get
 
 
 class _Followed:
-    """A field of a session that reads what is known last, not what the object came with."""
+    """A field that reads the latest known value of a session, not its initial value."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._slot = getattr(core.Session, name)
 
     def __get__(self, session: Any, owner: Any = None) -> Any:
-        return self if session is None else getattr(session.place.standing, self._name)
+        return self if session is None else getattr(session.place.now(), self._name)
 
     def __set__(self, session: Any, value: Any) -> None:
         self._slot.__set__(session, value)  # for __init__ alone: a session is frozen
 
 
 class LiveSession(core.Session):
-    """A session that follows the server's news, also while the code that holds it runs.
+    """A session that follows the server's updates, also while the code that holds it runs.
 
     Attributes:
-        place: Where what is known last of it is, shared with all objects of the same session.
+        place: Holds the latest known state, shared by all objects of the same session.
     """
 
     __slots__ = ("place",)
     place: Place
 
-    if not TYPE_CHECKING:  # a checker sees the fields
+    if not TYPE_CHECKING:  # a type checker sees the fields
         state = _Followed("state")
         expires_at = _Followed("expires_at")
         expiry_source = _Followed("expiry_source")
@@ -74,33 +97,55 @@ class LiveSession(core.Session):
         self._follow()
 
     def __setstate__(self, state: Any) -> None:
-        """Take what a pickle says, and follow what is known here."""
+        """Restore from a pickle, and follow this process's updates."""
         super().__setstate__(state)  # type: ignore[misc]
         self._follow()
 
     def __hash__(self) -> int:
-        """Return what stays as it is."""
+        """Hash the fields that never change."""
         return hash(self.id)
 
     @classmethod
     def of(cls, session: core.Session) -> LiveSession:
-        """Return a session as one that follows the news."""
+        """Return a copy of a session that follows the server's updates."""
         if isinstance(session, cls):
             return session
         return cls(**{field.name: getattr(session, field.name) for field in fields(session)})
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the login still lasts; None where nobody knows, and never below 0."""
-        return self.place.standing.seconds_left
+        """Remaining time of the login in seconds, never below 0; None if unknown."""
+        return self.place.now().seconds_left
 
     def _follow(self) -> None:
-        # Not when it is first asked for: a class with __getattr__ has slow attributes.
-        object.__setattr__(self, "place", standings.place(self))
+        # Not on first access: a class with __getattr__ has slow attributes.
+        object.__setattr__(self, "place", statuses.place(self))
 
-    def own_cookies(self) -> Cookies | None:
-        """Return the cookies where they are at hand; None where the server has to be asked."""
-        return None
+    def own_cookies(self) -> Cookies:
+        """Return the cookies of this session: from the server at the first call, later cached.
+
+        Raises:
+            RequestTimeout: The server did not answer.
+        """
+        from jupyter_session_user.core import cookies  # noqa: PLC0415 - few need it
+
+        key = (self.id, self.revision)
+        with _cookies_lock:
+            known = _cookies.get(key)
+        if known is None:
+            jar = cookies.cookies_from_wire(ask(self.id, "cookies"))
+            known = cookies.Cookies(jar, signed=self._signed_cookie)
+            with _cookies_lock:
+                _cookies[key] = known
+                while len(_cookies) > MAX_CACHED:
+                    _cookies.popitem(last=False)
+        return known
+
+    def _signed_cookie(self, name: str, max_age_days: float) -> str | None:
+        value = ask(self.id, "signed", name=name, max_age_days=max_age_days).get("value")
+        if not isinstance(value, str | None):
+            raise RemoteProtocolError("signed: malformed value")
+        return value
 
     def refresh(self) -> LiveSession:
         """Return the session as the server knows it now, with its times.
@@ -113,101 +158,125 @@ class LiveSession(core.Session):
         fresh = LiveSession.from_wire(wire)
         if fresh.id != self.id:
             raise RemoteProtocolError("the server answered for another session")
-        standings.learn(fresh, told=True)
+        statuses.learn(fresh, from_server=True)
         return fresh
 
 
-def _no_host() -> LiveSession | None:
-    return None
-
-
-def _not_serving() -> bool:
-    return False
+def _no_host() -> None:
+    """Stand for all functions of hosts until one registers."""
 
 
 _find_host: Callable[[], LiveSession | None] = _no_host
-_is_serving: Callable[[], bool] = _not_serving
+_is_serving: Callable[[], bool | None] = _no_host
+_find_owner: Callable[[Any], LiveSession]
 
 
 def register_host_finder(
-    find: Callable[[], LiveSession | None], serving: Callable[[], bool]
+    find: Callable[[], LiveSession | None],
+    serving: Callable[[], bool],
+    owner: Callable[[Any], LiveSession],
 ) -> None:
-    """Say who knows the visitors of apps without a kernel; this plane imports no host.
+    """Register a function that finds an app's visitor; this module imports no host.
 
     Args:
         find: Returns the session of the visitor here, or None.
         serving: Tells whether this process serves an app.
+        owner: Returns the session of the visitor whom a document belongs to.
     """
-    global _find_host, _is_serving
-    _find_host, _is_serving = find, serving
+    global _find_host, _is_serving, _find_owner
+    _find_host, _is_serving, _find_owner = find, serving, owner
+
+
+def session_of(document: Any) -> LiveSession:
+    """Return the session of the visitor whom a document belongs to.
+
+    Raises:
+        IdentityUnavailable: The document has no visitor, or its visitor is unknown.
+    """
+    return _find_owner(document)
 
 
 def valid_session() -> LiveSession:
     """Return the current session unless it is over.
 
     Raises:
-        IdentityUnavailable: Nobody can say whose it is.
+        IdentityUnavailable: The session cannot be determined.
         SessionExpired: It is over.
     """
     session = current_session()
-    session.place.standing.refuse_over()
+    session.place.refuse_over()
     return session
 
 
 def current_session() -> LiveSession:
-    """Return the session of the person whose request runs this code, over or not.
+    """Return the session of the request that runs this code, ended or not.
 
     Raises:
-        IdentityUnavailable: Nobody can say; the error says why, and what to do.
+        IdentityUnavailable: The session cannot be determined; the message gives the reason and the
+            fix.
     """
-    bound = _binding()
-    if bound is not None:
-        _check_thread(bound)
-        session: LiveSession = bound.session
-        return session
-    message = _message()
-    if message is None:
-        return _find_host() or _without_message()
-    if _witness() is not message.parent:
-        raise unavailable("disagreement")
-    if _THREADS_INHERIT:
-        _check_thread(message)
-    known: LiveSession | None = message.session
-    return known if known is not None else _read(message)
+    entered = _binding()
+    if entered is None:
+        entered = _message()
+        if entered is None:
+            return _find_host() or _without_message()
+        if _witness() is not entered.parent:
+            raise unavailable("disagreement")
+    if entered.process is not message_context.process:
+        raise unavailable("forked_process")
+    if detached.collecting is not entered.collection or detached.attached or _THREADS_INHERIT:
+        _check_origin(entered)
+    known: LiveSession | None = entered.session
+    return known if known is not None else _read(entered)
 
 
-def _check_thread(entered: Any) -> None:
-    """Refuse a context that a thread may have inherited from whoever started it."""
+def _check_origin(entered: Any) -> None:
+    """Refuse a context that was copied from unrelated code."""
+    collection = detached.collecting
+    interrupts = collection is not None and collection.thread == get_ident()
+    if interrupts and collection is not entered.collection:
+        raise unavailable("finalizer")
+    if detached.attached and detached.is_evaluating():
+        raise unavailable("debugger")
     if _THREADS_INHERIT and entered.thread != get_ident():
         raise unavailable("no_context")
 
 
 def _without_message() -> LiveSession:
+    if detached.attached and detached.is_evaluating():
+        raise unavailable("debugger")
     here = installed() or helper()
     first = here.witnesses.first_cell() if here is not None else None
     if first is None:
         raise no_visitor() if here is None and _is_serving() else no_message(here)
+    _check_origin(first)
     return first.session or _read(first)
 
 
-def _read(message: parent.Message) -> LiveSession:
-    """Read the stamp once for a message; whoever asks again gets the same session."""
+def no_message(here: Helper | None = None) -> IdentityUnavailable:
+    """Return the error for code that runs in a context without a message."""
+    if here is None:
+        return unavailable("forked_process") if in_child_of_kernel() else no_kernel()
+    return unavailable("no_context" if here.witnesses.handled else "first_cell")
+
+
+def _read(message: message_context.Message) -> LiveSession:
+    """Read a message's stamp once; later calls return the same session."""
     stamp = message.parent["metadata"].get(KEY)
     here = helper()
     if stamp is None:
-        raise no_stamp(here)
-    if here is not None:
-        here.stamped = True
+        stamped = here is not None and here.stamped.is_set()
+        raise unavailable("direct_client") if stamped else no_stamp()
     reason = unknown_reason(stamp)
     session = _session_of(stamp) if reason is None else _ask_whose(stamp, reason)
     if here is not None:
-        here.news.saw(session)
+        here.updates.saw(session)
     message.session = session
     return session
 
 
 def _ask_whose(stamp: Any, reason: str) -> LiveSession:
-    """Ask whose kernel this is, where that may have been settled since the message was sent.
+    """Ask for the kernel's owner, if it may have been settled since the message was sent.
 
     Voila hands a visitor a kernel in which a cell is already running.
     """
@@ -215,22 +284,23 @@ def _ask_whose(stamp: Any, reason: str) -> LiveSession:
         with suppress(IdentityUnavailable):
             return LiveSession.from_wire(ask("", "visitor").get("session"))
     raise IdentityUnavailable(
-        f"Jupyter Server does not know whose request this is: {reason}. Run the code from "
-        "a page on which somebody is logged in.",
+        f"Jupyter Server does not know the user of this request: {reason}. Run the code from "
+        "a page with a logged-in user.",
         reason="unknown_at_server",
     )
 
 
 def _session_of(stamp: Any) -> LiveSession:
     try:
-        read_stamp(stamp)  # checks the version
-        return LiveSession.from_wire(stamp)
+        session = read_stamp(stamp, LiveSession)
     except RemoteProtocolError as error:
         raise IdentityUnavailable(
             f"The stamp of Jupyter Server cannot be read ({error}). Install the same release "
             "of jupyter-session-user for the server and for the kernel.",
             reason="malformed_stamp",
         ) from None
+    object.__setattr__(session, "place", statuses.place_of_message(session))
+    return session
 
 
 def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
@@ -244,7 +314,7 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
     """
     here = helper()
     if here is None:
-        raise no_message(None)
+        raise no_message()
     reply = here.comm.ask(operation, session_id, **details)
     if not reply.error:
         return reply.result
@@ -258,3 +328,86 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
     error = SessionUserError(reply.message)
     error.code = reply.error
     raise error
+
+
+@message_context.after_fork
+def _renew_locks() -> None:
+    """Replace the locks: a thread of the parent may have held one."""
+    global _cookies_lock  # noqa: PLW0603 - see above
+    _cookies_lock = threading.Lock()
+    statuses.renew_lock()
+
+
+# ------------------------------------------------------------------------------- bindings
+
+
+class Binding:
+    """A session that applies to a function's calls, or to a ``with`` block.
+
+    Args:
+        session: The session. The caller must know that the work belongs to it.
+    """
+
+    def __init__(self, session: core.Session) -> None:
+        if not isinstance(session, core.Session):
+            raise LocalProtocolError(
+                f"bind_current_user needs a Session, not {type(session).__name__}: "
+                "take one with get_session()"
+            )
+        self._session = LiveSession.of(session)
+
+    def __enter__(self) -> core.Session:
+        """Begin to act for the session's user."""
+        message_context.binding.set(_Entry(self._session, self, message_context.binding.get()))
+        return self._session
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Restore the previous user, if this binding was entered in this context.
+
+        It may be left in another context: a generator that one user's cell abandons is closed in
+        another's. Then there is no value to restore, least of all the old value of a token.
+        """
+        entry = message_context.binding.get()
+        while entry is not None and entry.binding is not self:
+            entry = entry.outer
+        if entry is not None:
+            message_context.binding.set(entry.outer)
+
+    def __call__(self, function: F) -> F:
+        """Return ``function`` so that each call of it acts for the session's user."""
+        session = self._session
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def bound_coroutine(*args: Any, **kwargs: Any) -> Any:
+                return await _continue(session, function(*args, **kwargs))
+
+            return bound_coroutine  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def bound(*args: Any, **kwargs: Any) -> Any:
+            with Binding(session):
+                result = function(*args, **kwargs)
+            # A lambda, or an object with an async __call__: its work is still to be done.
+            return _continue(session, result) if inspect.iscoroutine(result) else result
+
+        return bound  # type: ignore[return-value]
+
+
+class _Entry:
+    """One entering of a binding; kept in the context, so that threads and tasks may share it."""
+
+    __slots__ = ("binding", "collection", "outer", "process", "session", "thread")
+
+    def __init__(self, session: core.Session, binding: Binding, outer: _Entry | None) -> None:
+        self.session = session
+        self.thread = threading.get_ident()
+        self.process = message_context.process
+        self.collection = detached.collecting  # a finalizer may bind the user of its own work
+        self.binding = binding
+        self.outer = outer
+
+
+async def _continue(session: core.Session, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    with Binding(session):
+        return await coroutine

@@ -1,94 +1,124 @@
-"""``on_session_change``: callbacks in one thread, each as the person who registered it.
+"""``on_session_change``: callbacks in one thread, each as the user that registered it.
 
-The thread looks up twice a second beside the news: what ends by the clock alone ends without
-news where the server cannot reach the kernel, and what was lost on the way comes to light.
+The thread also checks twice a second, without waiting for updates. If the server cannot reach the
+kernel, a login that expires causes no update. The check also finds updates that were lost.
 """
 
 from __future__ import annotations
 
 import contextvars
 import inspect
+import itertools
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_session_user.core.protocol import News
+from jupyter_session_user.core.session import OVER
 from jupyter_session_user.core.stamp import KEY
 from jupyter_session_user.errors import LocalProtocolError
-from jupyter_session_user.kernel.binding import Binding
-from jupyter_session_user.kernel.current import LiveSession
-from jupyter_session_user.kernel.standing import Standing, standings
-from jupyter_session_user.kernel.state import helper
+from jupyter_session_user.kernel import message_context
+from jupyter_session_user.kernel.current import Binding, LiveSession
+from jupyter_session_user.kernel.ipykernel import helper
+from jupyter_session_user.kernel.status import FINAL, Place, statuses
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from jupyter_session_user.core.protocol import Update
     from jupyter_session_user.core.session import Session
 
 __all__ = ["listen"]
 
 LOOK_S = 0.5
-#: A server that was started anew, or lost us otherwise, does not know that we listen.
+#: A restarted server, or one that lost the subscription, does not know that we listen.
 ASK_ANEW_S = 60.0
-
-#: They happen once for each revision, and say more than the state.
-_HAPPENINGS = frozenset({"renewed", "started"})
 
 _log = logging.getLogger(KEY)
 
 Callback = Callable[[LiveSession], object]
 
 
+class _Seen(NamedTuple):
+    """The state of a listener's user at one moment."""
+
+    number: int
+    place: Place
+    state: str
+    end: datetime | None
+
+
 class _Listener:
-    """One registered callback, and what it has been told.
+    """One registered callback, and the state that it was last called with.
+
+    It follows the session of the cell that registered it. When that login expires, it goes on with
+    the user's next login. After a revocation or a sign-out it follows the next session of the same
+    user that begins.
 
     Args:
         callback: The function.
-        session: The session of whoever registered it.
+        session: The session of the cell that registered it.
     """
 
     def __init__(self, callback: Callback, session: Session) -> None:
-        self.username = session.user.username
         self.cancelled = False
         self._callback = callback
         self._session = session
         self._context = contextvars.copy_context()
-        # State and revision by session id; what is so already is no change.
-        self._told = {s.session.id: (s.state, s.revision) for s in self._standings()}
+        self._numbers = itertools.count()
+        self._place = statuses.place(session)
+        self._before_end: frozenset[str] | None = None
+        self._last_report = self.see()  # the present state is no change
 
-    def hear(self, news: News) -> None:
-        """Tell the callback what happened, unless it knows."""
-        session = news.session
-        if session.user.username != self.username:
+    def see(self) -> _Seen:
+        """Return the present state; in any thread."""
+        number = next(self._numbers)  # orders the reads of two threads
+        place = self._place
+        status = place.now()
+        if status.state in FINAL:
+            place = self._next_after(place)
+            status = place.now()
+        return _Seen(number, place, status.state, status.expires_at)
+
+    def tell(self, seen: _Seen) -> None:
+        """Call the callback if the state has changed; in the thread of the callbacks."""
+        told = self._last_report
+        if seen.number <= told.number:
             return
-        state, revision = self._told.get(session.id, ("active", -1))
-        is_new = news.event in _HAPPENINGS and session.revision > revision
-        if is_new or session.state != state:
-            self._tell(session, session.state)
+        self._last_report = seen
+        if seen.place is not self._place:
+            self._place, self._before_end = seen.place, None
+        if _is_update(seen, told) and not self.cancelled:
+            # A copy, so that a callback's changes to the context do not reach the next call.
+            session = LiveSession.of(seen.place.own.session)
+            self._context.copy().run(self._call, session)
 
-    def look(self) -> None:
-        """Tell the callback what has become of its person's sessions without news."""
-        for standing in self._standings():
-            now = standing.state
-            if now != self._told.get(standing.session.id, ("active", -1))[0]:
-                self._tell(standing.session, now)
-
-    def _standings(self) -> list[Standing]:
-        return standings.of_person(self.username)
-
-    def _tell(self, session: Session, state: str) -> None:
-        self._told[session.id] = (state, session.revision)
-        if not self.cancelled:
-            # A copy: what one call leaves in its context is not there in the next.
-            self._context.copy().run(self._call, LiveSession.of(session))
+    def _next_after(self, place: Place) -> Place:
+        """Return the session that began after this one had ended for good; until then this one."""
+        places = statuses.of_principal(place)
+        before = self._before_end
+        if before is None:
+            self._before_end = frozenset(other.own.session.id for other in places)
+            return place
+        begun = [p for p in places if p.own.session.id not in before and not p.now().is_over()]
+        return begun[0] if begun else place
 
     def _call(self, session: LiveSession) -> None:
         try:
-            with Binding(self._session):  # a thread has no message, only what is bound in it
+            with Binding(self._session):  # a thread has no message, only its bindings
                 self._callback(session)
         except (Exception, SystemExit):  # noqa: BLE001 - theirs is not to stop the others
             _log.exception("a callback of on_session_change failed")
+
+
+def _is_update(seen: _Seen, told: _Seen) -> bool:
+    """Tell whether the state has changed, or the login was renewed: it ends later than it did."""
+    if seen.state != told.state:
+        return True
+    both = seen.end is not None and told.end is not None
+    return both and seen.state not in OVER and seen.end > told.end  # type: ignore[operator]
 
 
 class _Listeners:
@@ -97,7 +127,7 @@ class _Listeners:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._all: list[_Listener] = []
-        self._news: queue.SimpleQueue[News | None] = queue.SimpleQueue()
+        self._seen: queue.SimpleQueue[list[tuple[_Listener, _Seen]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._asked_anew = float("-inf")
 
@@ -107,9 +137,11 @@ class _Listeners:
         with self._lock:
             self._all.append(listener)
             if self._thread is None or not self._thread.is_alive():  # as after a fork
-                self._thread = threading.Thread(target=self._run, name=f"{KEY}.news", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, name=f"{KEY}.updates", daemon=True
+                )
                 self._thread.start()
-        self._news.put(None)
+        self._seen.put(None)
 
     def remove(self, listener: _Listener) -> None:
         """Remove a callback; harmless when repeated."""
@@ -117,46 +149,52 @@ class _Listeners:
         with self._lock:
             self._all = [other for other in self._all if other is not listener]
 
+    def _hear(self, _update: Update) -> None:
+        """Store the state after this update; the thread calls the callbacks."""
+        self._seen.put([(listener, listener.see()) for listener in self._all])
+
     def _run(self) -> None:
         while True:
-            news = self._next()
+            seen = self._next()
             try:
-                self._work(news)
+                if seen is None:
+                    self._attend()
+                    seen = [(listener, listener.see()) for listener in self._all]
+                for listener, moment in seen:
+                    listener.tell(moment)
             except Exception:  # noqa: BLE001 - this thread serves everybody
                 _log.exception("listening to session changes")
 
-    def _next(self) -> News | None:
+    def _next(self) -> list[tuple[_Listener, _Seen]] | None:
         try:
-            return self._news.get(timeout=LOOK_S if self._all else None)
+            return self._seen.get(timeout=LOOK_S if self._all else None)
         except queue.Empty:
             return None
 
-    def _work(self, news: News | None) -> None:
-        if news is None:
-            self._attend()
-        for listener in self._all:
-            if news is None:
-                listener.look()
-            else:
-                listener.hear(news)
-
     def _attend(self) -> None:
-        """See to it that news come, whatever became of the server and of earlier questions."""
+        """Keep the updates coming, even after a server restart or lost requests."""
         here = helper()
         if here is None:
             return
-        here.news.on_news = self._news.put
+        here.updates.on_update = self._hear
         if time.monotonic() >= self._asked_anew + ASK_ANEW_S:
             self._asked_anew = time.monotonic()
-            here.news.ask_anew()
-        here.news.ask()
+            here.updates.ask_anew()
+        here.updates.ask()
 
 
 _listeners = _Listeners()
 
 
+@message_context.after_fork
+def _leave_to_parent() -> None:
+    """Forget the callbacks: the parent process goes on to call them."""
+    global _listeners  # noqa: PLW0603 - with its lock and its queue
+    _listeners = _Listeners()
+
+
 def listen(callback: object, session: Session) -> Callable[[], None]:
-    """Call ``callback`` when something happens to a session of this session's person.
+    """Call ``callback`` when the login of this session's user changes.
 
     Raises:
         LocalProtocolError: ``callback`` is not a plain function.
@@ -167,7 +205,7 @@ def listen(callback: object, session: Session) -> Callable[[], None]:
     _listeners.add(listener)
 
     def cancel() -> None:
-        """Call the callback no more; harmless when repeated."""
+        """Remove the callback; harmless when repeated."""
         _listeners.remove(listener)
 
     return cancel

@@ -1,52 +1,65 @@
-"""What the parts of the server share, in one value, and how they are wired."""
+"""The server's shared components in one object, and their wiring."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from tornado.ioloop import PeriodicCallback
+from jupyter_core.paths import jupyter_data_dir
+from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import TraitError
 
 from jupyter_session_user.core.lifecycle import Moment
-from jupyter_session_user.core.protocol import NEWS_TYPE, REPLY_TYPE, REQUEST_TYPE
+from jupyter_session_user.core.login import Login
+from jupyter_session_user.core.protocol import REPLY_TYPE, REQUEST_TYPE, UPDATE_TYPE
 from jupyter_session_user.core.rate import TokenBucket
 from jupyter_session_user.errors import ConfigurationError
-from jupyter_session_user.server.bridge import Answers, Bridge
-from jupyter_session_user.server.capture import Capture, Sources
-from jupyter_session_user.server.events import SessionEvents
-from jupyter_session_user.server.gate import Gate
-from jupyter_session_user.server.kernels import Kernels
-from jupyter_session_user.server.logins import KnownLogin, Logins
-from jupyter_session_user.server.origin import Origin
-from jupyter_session_user.server.resolvers.base import load_resolvers
-from jupyter_session_user.server.revalidation import Authority, Revalidation
+from jupyter_session_user.server.auth.capture import Capture, Sources
+from jupyter_session_user.server.auth.ended_logins import EndedLogins
+from jupyter_session_user.server.auth.gate import Gate
+from jupyter_session_user.server.auth.known_login import KnownLogin
+from jupyter_session_user.server.auth.logins import Logins
+from jupyter_session_user.server.auth.origin import Origin
+from jupyter_session_user.server.auth.resolvers.base import load_resolvers
+from jupyter_session_user.server.auth.revalidation import Authority, Revalidation
+from jupyter_session_user.server.auth.succession import Succession
+from jupyter_session_user.server.messages.bridge import Answers, Bridge
+from jupyter_session_user.server.messages.kernels import Kernels
+from jupyter_session_user.server.messages.outside import separate_other_servers
+from jupyter_session_user.server.messages.stdin import Questions
+from jupyter_session_user.server.web.events import SessionEvents
 from jupyter_session_user.store.memory import MemoryStore
+from jupyter_session_user.store.url import open_ended
+from jupyter_session_user.upstream import check
 
 if TYPE_CHECKING:
     import logging
 
     from jupyter_client.multikernelmanager import MultiKernelManager
 
-    from jupyter_session_user.server.operator import Operator
     from jupyter_session_user.server.settings import Settings
+    from jupyter_session_user.server.web.operator import Operator
     from jupyter_session_user.store.base import Record, SessionStore
 
 __all__ = ["Host", "ServerContext", "build_context", "ends_the_program"]
 
-#: How often the clock is looked at for those from whom nothing comes, in milliseconds.
+#: How often timeouts are checked for idle logins, in milliseconds.
 TICK_MS = 250
+#: How often expired entries are removed from the list of ended logins, in milliseconds.
+FORGET_MS = 3_600_000
 
 
-@contextmanager
+@contextlib.contextmanager
 def ends_the_program(log: logging.Logger) -> Iterator[None]:
-    """Turn any failure into the program's end: Jupyter would log it and go on without us.
+    """Exit the program on any failure: Jupyter would log it and continue without the extension.
 
-    Kernels would then believe a stamp that a browser made up.
+    Kernels would then trust a stamp that a browser forged.
     """
     try:
         yield
@@ -55,7 +68,7 @@ def ends_the_program(log: logging.Logger) -> Iterator[None]:
         raise SystemExit(1) from None
     except Exception as error:
         log.critical(
-            "jupyter_session_user cannot start: %s. Mend c.JupyterSessionUser, or run "
+            "jupyter_session_user cannot start: %s. Fix c.JupyterSessionUser, or run "
             "'jupyter server extension disable jupyter_session_user'",
             error,
             exc_info=not isinstance(error, TraitError),
@@ -65,15 +78,15 @@ def ends_the_program(log: logging.Logger) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the parts need of the program that they run in.
+    """The services of the program that hosts the components.
 
     Attributes:
-        cookie_secret: Gives the key that its Tornado signs cookies with.
-        application: Gives its web application; None as long as there is none.
-        events: Its event logger; None where it has none.
+        cookie_secret: Returns the key with which its Tornado signs cookies.
+        application: Returns its web application; None until there is one.
+        events: Its event logger; None if it has none.
         log: Its log.
         before: Called before each authenticated request.
-        operator: Who may manage sessions from the shell; None where nobody can.
+        operator: Manages sessions from the shell; None if that is not possible.
     """
 
     cookie_secret: Callable[[], Any]
@@ -86,21 +99,23 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """The wired parts of one server.
+    """The wired components of one server.
 
     Attributes:
         store: Session records.
-        capture: Requests to records.
-        logins: How it stands with each login.
-        gate: Refuses those that are over, on every route.
-        origin: Whose message a server-side client sends.
-        kernels: Owners, and stamping sessions.
-        bridge: Answers and news to kernels.
-        session_policy: What becomes of a websocket whose login is over.
-        max_connection_age: How old a kernel's websocket may get, in seconds; None: no limit.
-        websocket_nodelay: Whether kernel websockets send small messages at once.
-        close: Ends what runs in the background.
-        operator: Who may manage sessions from the shell; None where nobody can.
+        capture: Turns requests into records.
+        logins: The state of each login.
+        gate: Rejects ended logins on every route.
+        origin: Finds the user of a server-side client's message.
+        kernels: Owners and stamping sessions of kernels.
+        bridge: Sends replies and session updates to kernels.
+        questions: Which client each kernel asks for input.
+        revalidation: Asks the authority again about open logins.
+        session_policy: How to treat a websocket after its login has ended.
+        max_connection_age: Maximum age of a kernel websocket, in seconds; None for no limit.
+        websocket_nodelay: Whether kernel websockets send small messages immediately.
+        close: Stops the background tasks.
+        operator: Manages sessions from the shell; None if that is not possible.
     """
 
     store: SessionStore
@@ -110,6 +125,8 @@ class ServerContext:
     origin: Origin
     kernels: Kernels
     bridge: Bridge
+    questions: Questions
+    revalidation: Revalidation
     session_policy: str
     max_connection_age: float | None
     websocket_nodelay: bool
@@ -118,30 +135,46 @@ class ServerContext:
 
 
 def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -> ServerContext:
-    """Wire the parts of one server, and follow its kernels from now on.
+    """Wire the components of one server, and start following its kernels.
 
     Args:
-        settings: What the administrator set.
+        settings: The administrator's settings.
         kernels: The server's kernel manager.
-        host: What the server offers.
+        host: The services of the server.
 
     Raises:
-        ConfigurationError: A setting cannot work.
+        ConfigurationError: A setting is invalid.
     """
+    separate_other_servers(host.log)
+    check("jupyter_server", "tornado", "asyncio")
     store = MemoryStore(settings.max_sessions)
     logins = _logins(settings, store, host)
     admins = frozenset(settings.admin_users)
-    capture = Capture(store, settings.policy(), admins, _utc_now, logins, _sources(settings))
+    sources = Sources(
+        resolvers=load_resolvers(settings.resolvers, settings),
+        platform=settings.platform_cookie(),
+        proxies=settings.networks(),
+        claims=frozenset(settings.claims),
+    )
+    utc_now = functools.partial(datetime.now, timezone.utc)
+    capture = Capture(store, settings.policy(), admins, utc_now, logins, sources)
 
     def signed_out(login: KnownLogin) -> None:
         revalidation.ask(login)
 
-    gate = Gate(capture, logins, host.before, signed_out)
-    revalidation = _revalidation(settings, logins, Authority(host.application, gate, capture), host)
+    def check_kernel(kernel_id: str, login: Login) -> None:
+        followed.check(kernel_id, login)
+
+    gate = Gate(capture, logins, host.before, signed_out, check_kernel)
+    authority = Authority(host.application, gate, capture, tuple(settings.assertion_headers))
+    revalidation = _revalidation(settings, logins, authority, host)
     flags = settings.expired_session_policy == "flag"
     origin = Origin(capture, (lambda _: None) if flags else logins.over)
-    followed, bridge = _kernels(settings, kernels, host, capture, origin, store)
-    _tell_everybody(logins, bridge, SessionEvents(host.events, host.log))
+    succession = Succession(store, logins)
+    followed, bridge = _kernels(settings, kernels, host, capture, origin, store, succession)
+    _tell_everybody(
+        logins, bridge, succession, SessionEvents(host.events, host.log, capture.may_see)
+    )
     return ServerContext(
         store,
         capture,
@@ -150,6 +183,8 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         origin,
         followed,
         bridge,
+        Questions(),
+        revalidation,
         session_policy=settings.expired_session_policy,
         max_connection_age=settings.max_connection_age,
         websocket_nodelay=settings.websocket_nodelay,
@@ -159,14 +194,19 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
 
 
 def _logins(settings: Settings, store: SessionStore, host: Host) -> Logins:
-    return Logins(
-        store,
-        _now,
-        settings.limits(),
-        host.log,
-        proxy_block=settings.revoked_block,
-        limit=settings.max_sessions,
-    )
+    def failed(problem: str) -> None:
+        if problem:
+            host.log.error(
+                "The list of ended logins cannot be saved (%s). It holds until this server ends, "
+                "and is saved as soon as that is possible. See c.JupyterSessionUser.store_url",
+                problem,
+            )
+        else:
+            host.log.warning("The list of ended logins is saved again")
+
+    store_of_ended = open_ended(settings.store_url, jupyter_data_dir, failed)
+    ended = EndedLogins(store_of_ended, _now, settings.realm)
+    return Logins(store, ended, _now, settings.limits(), host.log, limit=settings.max_sessions)
 
 
 def _kernels(
@@ -176,11 +216,15 @@ def _kernels(
     capture: Capture,
     origin: Origin,
     store: SessionStore,
+    succession: Succession,
 ) -> tuple[Kernels, Bridge]:
-    """Follow the kernels, and open the way to each that somebody speaks to."""
+    """Follow the kernels, and open a link to each kernel that has a client."""
 
-    def owns(person: str, kernel_id: str) -> bool:
-        return kernel_id in kernels and followed.owns(person, kernels.get_kernel(kernel_id))
+    def owns(principal: str, kernel_id: str) -> bool:
+        return kernel_id in kernels and followed.has_alone(principal, kernels.get_kernel(kernel_id))
+
+    def gave(kernel_id: str) -> None:
+        followed.speakers.give(kernels.get_kernel(kernel_id))
 
     def visitor(kernel_id: str) -> Record | None:
         return followed.visitor(kernels.get_kernel(kernel_id)) if kernel_id in kernels else None
@@ -193,13 +237,23 @@ def _kernels(
         bridge.detach(kernel_id)
         store.drop_kernel(kernel_id)
 
-    answers = Answers(store, settings.policy(), owns, visitor, host.cookie_secret)
+    answers = Answers(store, settings.policy(), owns, visitor, host.cookie_secret, succession, gave)
     bridge = Bridge(answers, limiter, host.log)
     followed = Kernels(
-        capture, origin, bridge.attach, on_gone, exclusive=settings.exclusive_kernels
+        capture,
+        origin,
+        bridge.attach,
+        on_gone,
+        exclusive=settings.exclusive_kernels,
+        log=host.log,
+        loop=IOLoop.current(),
     )
     followed.watch(kernels)
-    _leave_untracked(kernels)
+    # Messages between helper and server are no activity of a kernel. A new list: the trait's
+    # default, changed in place, would change for all.
+    manager: Any = kernels
+    ours = {UPDATE_TYPE, REPLY_TYPE, REQUEST_TYPE} - set(manager.untracked_message_types)
+    manager.untracked_message_types = [*manager.untracked_message_types, *sorted(ours)]
     return followed, bridge
 
 
@@ -217,54 +271,48 @@ def _revalidation(
     )
 
 
-def _tell_everybody(logins: Logins, bridge: Bridge, events: SessionEvents) -> None:
-    def tell_kernel(event: str, record: Record) -> None:
-        if record.session.kernel_id is not None:
-            bridge.news(record.session.kernel_id, event, record.session)
+def _tell_everybody(
+    logins: Logins, bridge: Bridge, succession: Succession, events: SessionEvents
+) -> None:
+    def tell_kernels(event: str, record: Record) -> None:
+        for kernel_id in succession.kernels_of(record, bridge.kernels()):
+            bridge.send_update(kernel_id, event, record.session)
 
-    logins.on_change(tell_kernel)
+    logins.on_change(tell_kernels)
     logins.on_change(events)
 
 
 def _in_background(
     logins: Logins, revalidation: Revalidation, bridge: Bridge
 ) -> Callable[[], None]:
-    """Look at the clock from now on, and return what ends everything that goes on."""
+    """Start checking timeouts regularly; return a function that stops all background tasks."""
 
     def tick() -> None:
         logins.tick()
         revalidation.ask_those_due()
 
-    ticking = PeriodicCallback(tick, TICK_MS)
-    ticking.start()
+    running = [
+        PeriodicCallback(tick, TICK_MS),
+        PeriodicCallback(logins.ended.forget, FORGET_MS),
+    ]
+    for each in running:
+        each.start()
+    loop = asyncio.get_event_loop()
+
+    def run(function: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(function)
+
+    logins.ended.follow(logins.ended_elsewhere, run)
 
     def close() -> None:
-        ticking.stop()
+        for each in running:
+            each.stop()
         revalidation.close()
         bridge.close()
+        logins.ended.close()
 
     return close
-
-
-def _sources(settings: Settings) -> Sources:
-    return Sources(
-        resolvers=load_resolvers(settings.resolvers, settings),
-        platform=settings.platform_cookie(),
-        proxies=settings.networks(),
-    )
-
-
-def _leave_untracked(kernels: Any) -> None:
-    """Keep the talk between helper and server from counting as a kernel's activity.
-
-    A trait: a new list, not a change in place, so that its default stays as it is.
-    """
-    ours = {NEWS_TYPE, REPLY_TYPE, REQUEST_TYPE} - set(kernels.untracked_message_types)
-    kernels.untracked_message_types = [*kernels.untracked_message_types, *sorted(ours)]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def _now() -> Moment:

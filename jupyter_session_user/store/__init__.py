@@ -1,1 +1,1 @@
-"""Where session records live: one Protocol, one file per implementation."""
+"""Stores for session records: one Protocol, one file per implementation."""

@@ -11,27 +11,23 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """Keeps the records that were put last, up to a limit; each call is O(1).
+    """Keeps the most recent records, up to a limit; each call is O(1).
 
     Args:
-        limit: How many records are kept; beyond that, the one put longest ago is forgotten.
-        ended_limit: The same for logins that are over; none of them is forgotten earlier, so
-            this one should be generous: some 200 bytes each.
+        limit: Maximum number of records; beyond it, the record that was put longest ago is dropped.
 
     Raises:
         ValueError: ``limit`` is below 1.
     """
 
-    def __init__(self, limit: int, ended_limit: int = 100_000) -> None:
-        if limit < 1 or ended_limit < 1:
-            raise ValueError("limits must be at least 1")
+    def __init__(self, limit: int) -> None:
+        if limit < 1:
+            raise ValueError("limit must be at least 1")
         self._limit = limit
-        self._ended_limit = ended_limit
         self._by_id: OrderedDict[str, Record] = OrderedDict()
         self._ids: dict[tuple[str, str | None], str] = {}
         self._by_kernel: dict[str, dict[str, None]] = {}
         self._by_login: dict[str, dict[str, None]] = {}
-        self._ended: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def get(self, session_id: str) -> Record | None:
         """Return the record with this session id, or None."""
@@ -43,7 +39,7 @@ class MemoryStore:
         return None if session_id is None else self._by_id[session_id]
 
     def put(self, record: Record) -> None:
-        """Add the record, or replace the one of the same login and kernel."""
+        """Add the record, or replace the record of the same login and kernel."""
         session = record.session
         known = self._ids.get((record.key, session.kernel_id))
         if known is not None and known != session.id:
@@ -66,32 +62,16 @@ class MemoryStore:
         return [self._by_id[session_id] for session_id in self._by_kernel.get(kernel_id, ())]
 
     def drop_kernel(self, kernel_id: str) -> None:
-        """Forget all records of a kernel that is gone."""
+        """Forget all records of a removed kernel."""
         for session_id in list(self._by_kernel.get(kernel_id, ())):
             self._remove(session_id)
 
-    def end(self, key: str, state: str, until: float) -> None:
-        """Note that a login is over, until a time when nobody would accept it anyway."""
-        self._ended[key] = (state, until)
-        self._ended.move_to_end(key)
-        if len(self._ended) > self._ended_limit:
-            self._ended.popitem(last=False)
-
-    def ended(self, key: str, now: float) -> str | None:
-        """Return how the login ended; None if it did not, or if that is long past."""
-        state, until = self._ended.get(key, (None, 0.0))
-        return state if now < until else None
-
-    def reopen(self, key: str) -> None:
-        """Take a login off the list; harmless if it is not on it."""
-        self._ended.pop(key, None)
-
     def __iter__(self) -> Iterator[Record]:
-        """Go through all records, the one put longest ago first."""
+        """Iterate over all records; the record that was put longest ago comes first."""
         return iter(list(self._by_id.values()))
 
     def __len__(self) -> int:
-        """Return how many records there are."""
+        """Return the number of records."""
         return len(self._by_id)
 
     def _remove(self, session_id: str) -> None:

@@ -1,1 +1,1 @@
-"""For demos and tests: demo people, a private server, and clients that log in."""
+"""For demos and tests: demo users, a private server, and clients that log in."""

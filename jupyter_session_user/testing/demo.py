@@ -1,12 +1,13 @@
-"""The demo: one JupyterLab, two people, one shared kernel.
+"""The demo: one JupyterLab, two users, one shared kernel.
 
     python -m jupyter_session_user.testing.demo [--check]
 
-Starts a private JupyterLab, logs two people in over HTTP, lets them run cells in turns on one
-kernel, and prints whom the kernel saw. Then it stays up, for a look with two browsers.
+Starts a private JupyterLab, logs two users in over HTTP, lets them run cells in turns on one
+kernel, and prints the user that the kernel reported. Then it stays up, for a look with two
+browsers.
 """
 
-# ruff: noqa: T201 - it speaks to the person at the terminal
+# ruff: noqa: T201 - it prints for the user of the terminal
 from __future__ import annotations
 
 import argparse
@@ -20,14 +21,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_session_user.testing.local_server import LocalServer, local_server
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person, Result
+from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
 __all__ = ["main"]
 
 PEOPLE = ("alice", "bob")
 NOTEBOOK = "whoami.ipynb"
-#: Without it JupyterLab asks every new person whether to fetch news.
+#: Without it JupyterLab asks every new user whether to fetch announcements.
 LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+_PROVIDER = "jupyter_session_user.testing.demo_identity.DemoIdentityProvider"
+ARGUMENTS = (
+    f"--ServerApp.identity_provider_class={_PROVIDER}",
+    "--DemoIdentityProvider.demo=True",
+    "--IdentityProvider.token=",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--JupyterSessionUser.share_cookies=demo_platform_user",
+)
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 _WHO = "get_current_user().username"
@@ -51,7 +60,7 @@ thread.start(); thread.join(); print(out[0])""",
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: who sent what, and whom the kernel saw."""
+    """One line of the table: the sender, the cell, and the user that the kernel reported."""
 
     title: str
     sent_by: str
@@ -65,15 +74,22 @@ class Row:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; return 0 only if every row of the table is right."""
-    options = _parse(argv)
+    parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="end after the table")
+    parser.add_argument("--port", type=int, help="a fixed port; the system chooses otherwise")
+    parser.add_argument(
+        "--examples", type=Path, default=EXAMPLES, help=f"where {NOTEBOOK} is (%(default)s)"
+    )
+    options = parser.parse_args(argv)
     passwords = {name: secrets.token_hex(4) for name in PEOPLE}
     try:
         notebook = (options.examples / NOTEBOOK).read_text(encoding="utf-8")
     except OSError as error:
-        sys.exit(f"{error}. Run the demo from a checkout, or say --examples DIRECTORY.")
+        sys.exit(f"{error}. Run the demo from a checkout, or pass --examples DIRECTORY.")
     print("Starting JupyterLab ...", flush=True)
     with local_server(
-        *_arguments(passwords),
+        *ARGUMENTS,
+        f"--DemoIdentityProvider.passwords={passwords}",
         command=(sys.executable, "-m", "jupyterlab"),
         files={NOTEBOOK: notebook},
         config={"labconfig/default_setting_overrides.json": json.dumps(LAB_SETTINGS)},
@@ -86,28 +102,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not options.check:
             _serve(server, passwords)
     return 0 if right else 1
-
-
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="end after the table")
-    parser.add_argument("--port", type=int, help="a fixed port; the system chooses otherwise")
-    parser.add_argument(
-        "--examples", type=Path, default=EXAMPLES, help=f"where {NOTEBOOK} is (%(default)s)"
-    )
-    return parser.parse_args(argv)
-
-
-def _arguments(passwords: dict[str, str]) -> tuple[str, ...]:
-    provider = "jupyter_session_user.testing.demo_identity.DemoIdentityProvider"
-    return (
-        f"--ServerApp.identity_provider_class={provider}",
-        "--DemoIdentityProvider.demo=True",
-        "--IdentityProvider.token=",
-        f"--DemoIdentityProvider.passwords={passwords}",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--JupyterSessionUser.share_cookies=demo_platform_user",
-    )
 
 
 async def _self_check(server: LocalServer, passwords: dict[str, str]) -> list[Row]:
@@ -130,17 +124,14 @@ async def _self_check(server: LocalServer, passwords: dict[str, str]) -> list[Ro
 
 
 async def _interleave(sockets: dict[str, KernelSocket], label: str) -> list[Row]:
-    """Send every cell as everybody, all at once: the kernel gets them in turns."""
+    """Send every cell as every user, all at once: the kernel gets them in turns."""
     jobs = [(title, name, code) for title, code in CELLS for name in sockets]
     results = await asyncio.gather(*(sockets[name].execute(code) for _, name, code in jobs))
-    return [
-        Row(f"{title} ({label})", name, result.text.strip() or _shortly(result))
-        for (title, name, _), result in zip(jobs, results, strict=True)
-    ]
-
-
-def _shortly(result: Result) -> str:
-    return "; ".join(error.partition(":")[0] for error in result.errors) or "nothing"
+    rows = []
+    for (title, name, _), result in zip(jobs, results, strict=True):
+        errors = "; ".join(error.partition(":")[0] for error in result.errors)
+        rows.append(Row(f"{title} ({label})", name, result.text.strip() or errors or "nothing"))
+    return rows
 
 
 def _table(rows: Sequence[Row]) -> str:

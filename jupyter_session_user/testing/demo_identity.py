@@ -1,4 +1,4 @@
-"""Two demo people with passwords: an identity provider that must never guard anything.
+"""Two demo users with passwords: an identity provider that must never protect real data.
 
 It refuses to start without ``c.DemoIdentityProvider.demo = True``.
 """
@@ -46,7 +46,7 @@ button {{ background: #1565c0; color: #fff; border: 0 }}
 
 
 class DemoUser(User):
-    """A user with groups, as an identity provider of an institution would have it."""
+    """A user with groups, as from an identity provider of an institution."""
 
     groups: tuple[str, ...] = ()
 
@@ -65,24 +65,24 @@ class DemoLoginHandler(LoginFormHandler):
 
 
 class DemoIdentityProvider(PasswordIdentityProvider):
-    """Knows the demo people, and nobody else."""
+    """Knows only the demo users."""
 
     demo = Bool(
         False,
         config=True,
-        help="Must be True: says that this server guards nothing. There is no other value.",
+        help="Must be True: confirms that this server protects no data. There is no other value.",
     )
     passwords = Dict(
         key_trait=Unicode(),
         value_trait=Unicode(),
         config=True,
-        help="Password of each demo person, by username. Nobody can log in without one.",
+        help="Password of each demo user, by username. A login without one is refused.",
     )
     token_visitors = Bool(
         False,
         config=True,
         help="""Whether each new browser that brings the server's token becomes the next demo
-        person in turn (for Binder, where the token is in the link). False: tokens make nobody.""",
+        user in turn (for Binder, where the token is in the link). False: tokens name no user.""",
     )
 
     def __init__(self, **kwargs: Any) -> None:
@@ -101,36 +101,36 @@ class DemoIdentityProvider(PasswordIdentityProvider):
         return True
 
     def process_login_form(self, handler: Any) -> User | None:
-        """Return the person whose name and password stand in the form."""
+        """Return the user with the name and password of the form."""
         username = handler.get_argument("username", "")
         typed = handler.get_argument("password", "")
         expected = self.passwords.get(username, "")
         if not expected or not hmac.compare_digest(expected.encode(), typed.encode()):
             return None
         user = demo_user(username)
-        # As a platform in front of Jupyter would have it; get_cookies() shows it.
+        # As from a platform in front of Jupyter; get_cookies() shows it.
         details = {"user_id": username, "user_full_name": user.name}
         cookie = base64.b64encode(json.dumps(details).encode()).decode()
         handler.set_cookie("demo_platform_user", cookie, httponly=True, path=handler.base_url)
         return user
 
     def user_from_cookie(self, cookie_value: str) -> User | None:
-        """Return the person whom the signed cookie names."""
+        """Return the user that the signed cookie names."""
         user = super().user_from_cookie(cookie_value)
         return demo_user(user.username) if user and user.username in _PEOPLE else None
 
     async def get_user_token(self, handler: Any) -> User | None:
-        """Return a demo person for the token, if such visitors are let in."""
+        """Return a demo user for the token, if tokens are accepted for that."""
         return await super().get_user_token(handler) if self.token_visitors else None
 
     def generate_anonymous_user(self, handler: Any) -> User:
-        """Return the next person in turn, instead of a made-up one."""
+        """Return the next demo user in turn, instead of an anonymous one."""
         del handler
         return demo_user(next(self._turns))
 
 
 def demo_user(username: str) -> DemoUser:
-    """Return one of the demo people."""
+    """Return one of the demo users."""
     person = _PEOPLE[username]
     user = DemoUser(username, str(person["name"]), initials=str(person["initials"]))
     user.groups = tuple(person["groups"])

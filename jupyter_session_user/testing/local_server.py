@@ -1,4 +1,4 @@
-"""A Jupyter Server of one's own: private directories, a free port, ended by its own id."""
+"""A private Jupyter Server: own directories, a free port, ended by its own id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 
 _ATTEMPTS = 3
-#: What Jupyter Server says when its port is taken.
+#: The text that Jupyter Server prints when its port is taken.
 _TAKEN = "is already in use"
 
 
@@ -35,7 +35,7 @@ class LocalServer:
         url: Its base address, with a slash at the end.
         process: Its process.
         home: Its private directory; ``work`` below it is what the server shows.
-        log: What it prints.
+        log: Its output.
     """
 
     url: str
@@ -61,7 +61,7 @@ def local_server(
 
     Args:
         arguments: Command line, after the standard ones.
-        command: What is run.
+        command: The command line.
         files: Files for the server's directory, by name.
         config: Files for its configuration directory, by relative path.
         env: Environment variables on top of this process's.
@@ -74,7 +74,7 @@ def local_server(
         home = Path(name)
         _write(home / "work", files or {})
         _write(home / "config", config or {})
-        _write(home / "data", {})  # older notebooks' signatures want it to be there
+        _write(home / "data", {})  # needed for the signatures of older notebooks
         server = _started(home, arguments, command, env or {}, port)
         try:
             yield server
@@ -89,14 +89,14 @@ def _started(
     env: Mapping[str, str],
     port: int | None,
 ) -> LocalServer:
-    """Return a server that is up; a free port may be somebody else's by the time it is bound."""
+    """Return a server that is up; another process may take a free port before it is bound."""
     attempts = _ATTEMPTS if port is None else 1
     while True:
         attempts -= 1
         server = _start(home, arguments, command, env, port or _free_port())
         try:
             _wait_until_up(server)
-        except BaseException:  # also Ctrl-C: no process stays behind
+        except BaseException:  # also on Ctrl-C: no process stays behind
             _stop(server.process)
             if not attempts or _TAKEN not in server.log_text():
                 raise
@@ -162,24 +162,18 @@ def _wait_until_up(server: LocalServer) -> None:
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise RuntimeError(f"the server ended at its start:\n{server.log_text()}")
-        if _answers(server.url):
-            return
-        time.sleep(0.05)
+        try:
+            with urllib.request.urlopen(f"{server.url}login", timeout=1):  # noqa: S310 - our own
+                return
+        except urllib.error.HTTPError:
+            return  # an answer, too
+        except OSError:
+            time.sleep(0.05)
     raise RuntimeError(f"the server did not answer in time:\n{server.log_text()}")
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}login", timeout=1):  # noqa: S310 - our own address
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-
-
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the server to end its kernels and itself; insist where it does not."""
+    """Ask the server to end its kernels and itself; kill it if it does not."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""People with a browser of their own, as HTTP and websocket clients.
+"""Users with a browser of their own, as HTTP and websocket clients.
 
 Tornado is the client library, since every Jupyter Server has it already.
 """
@@ -34,14 +34,14 @@ TIMEOUT_S = 60.0
 
 @dataclass
 class Result:
-    """What came of one request to a kernel.
+    """The outcome of one request to a kernel.
 
     Attributes:
         reply: Content of the reply.
-        text: What was printed, and the plain text of results and displays.
+        text: The printed output, and the plain text of results and displays.
         html: HTML of results and displays.
         errors: Names and texts of errors.
-        messages: Everything that came on iopub for this request.
+        messages: All iopub messages of this request.
     """
 
     reply: dict[str, Any] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Result:
 
 
 class Person:
-    """One browser: a cookie jar, and perhaps headers that a proxy would add.
+    """One browser: a store of cookies, and optionally headers that a proxy would add.
 
     Args:
         url: The server's base address, with a slash at the end.
@@ -86,8 +86,16 @@ class Person:
             ),
             raise_error=False,
         )
-        self._keep_cookies(response)
+        self.keep_cookies(response)
         return response
+
+    def keep_cookies(self, response: HTTPResponse) -> None:
+        """Store the cookies of a response; a client without a store overrides this."""
+        for line in response.headers.get_list("Set-Cookie"):
+            for name, morsel in SimpleCookie(line).items():
+                self.cookies[name] = morsel.coded_value
+                if morsel["expires"].startswith("Thu, 01 Jan 1970") or not morsel.value:
+                    del self.cookies[name]
 
     async def json(self, path: str, **options: Any) -> Any:
         """Return the parsed answer.
@@ -127,7 +135,7 @@ class Person:
         Args:
             kernel_id: The kernel.
             protocol: :data:`V1` or :data:`LEGACY`.
-            session_id: The id that a browser makes up; None makes one up.
+            session_id: The id that a browser generates; None generates one here.
         """
         session = session_id or uuid.uuid4().hex
         url = f"ws{self.url[4:]}api/kernels/{kernel_id}/channels?session_id={session}"
@@ -140,13 +148,6 @@ class Person:
     def _cookie_header(self) -> dict[str, str]:
         pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         return {"Cookie": pairs} if pairs else {}
-
-    def _keep_cookies(self, response: HTTPResponse) -> None:
-        for line in response.headers.get_list("Set-Cookie"):
-            for name, morsel in SimpleCookie(line).items():
-                self.cookies[name] = morsel.coded_value
-                if morsel["expires"].startswith("Thu, 01 Jan 1970") or not morsel.value:
-                    del self.cookies[name]
 
     @property
     def origin(self) -> str:
@@ -193,14 +194,14 @@ class KernelSocket:
         }
 
     async def send(self, message: dict[str, Any], channel: str = "shell") -> str:
-        """Send a message, and return its id; answers to it can be waited for."""
+        """Send a message, and return its id; the caller can wait for answers to it."""
         msg_id: str = message["header"]["msg_id"]
         self._queues[msg_id] = asyncio.Queue()
         await self.send_frame(self.frame({**message, "channel": channel}))
         return msg_id
 
     def frame(self, message: dict[str, Any]) -> str | bytes:
-        """Return the message as it goes over this socket."""
+        """Return the message in the format of this socket."""
         if self.v1:
             parts = [message[k] for k in ("header", "parent_header", "metadata", "content")]
             data = [json.dumps(part).encode() for part in parts]
@@ -216,11 +217,16 @@ class KernelSocket:
         await self.connection.write_message(frame, binary=isinstance(frame, bytes))
 
     async def receive(self, msg_id: str, timeout: float = TIMEOUT_S) -> dict[str, Any]:
-        """Return the next message whose parent is ``msg_id``."""
+        """Return the next message with the parent ``msg_id``."""
         return await asyncio.wait_for(self._queues[msg_id].get(), timeout)
 
+    def forget(self, msg_id: str) -> None:
+        """Drop a request, and the messages of it that have arrived."""
+        self._queues.pop(msg_id, None)
+        self.everything.clear()
+
     async def finish(self, msg_id: str, timeout: float = TIMEOUT_S) -> Result:
-        """Collect what comes of a request until the kernel is idle and has replied."""
+        """Collect the messages of a request until the kernel is idle and has replied."""
         result, idle = Result(), False
         while not (idle and result.reply):
             message = await self.receive(msg_id, timeout)
@@ -240,7 +246,7 @@ class KernelSocket:
         timeout: float = TIMEOUT_S,
         **header: Any,
     ) -> Result:
-        """Run code, and return what came of it."""
+        """Run code, and return the outcome."""
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
         message = self.message("execute_request", content, metadata, **header)
         return await self.finish(await self.send(message), timeout)

@@ -1,0 +1,99 @@
+"""The logins that a server knows: by key, by user, by the time of the next look, and in use."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from jupyter_session_user.core.agenda import Agenda
+
+if TYPE_CHECKING:
+    from jupyter_session_user.server.auth.known_login import KnownLogin
+
+__all__ = ["KnownLogins"]
+
+
+class KnownLogins:
+    """A bounded collection; every call costs the same, however many logins it holds.
+
+    Args:
+        limit: How many logins without open websockets are remembered.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._logins: OrderedDict[str, KnownLogin] = OrderedDict()
+        self._by_principal: dict[str, dict[str, None]] = {}
+        self._followed: list[KnownLogin] = []
+        #: When to look at a login, in monotonic seconds.
+        self.agenda = Agenda()
+
+    def __iter__(self) -> Iterator[KnownLogin]:
+        """Iterate over the logins; the one that was seen longest ago comes first."""
+        return iter(list(self._logins.values()))
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether a login is known."""
+        return key in self._logins
+
+    def get(self, key: str) -> KnownLogin | None:
+        """Return a login; None if it is unknown."""
+        return self._logins.get(key)
+
+    def of_principal(self, principal: str) -> list[KnownLogin]:
+        """Return the logins of a user, in the order in which they became known."""
+        return [self._logins[key] for key in self._by_principal.get(principal, ())]
+
+    def add(self, login: KnownLogin) -> None:
+        """Add a login; the ones that were seen longest ago may be forgotten for it."""
+        self._logins[login.key] = login
+        self._by_principal.setdefault(login.principal, {})[login.key] = None
+        surplus = max(0, len(self._logins) - self._limit)
+        for key in list(itertools.islice(self._logins, surplus)):
+            old = self._logins[key]
+            if old.in_use:
+                self._logins.move_to_end(key)
+            else:
+                self._forget(old)
+        if self._has_open_expired(login.principal):
+            self._followed.append(login)
+
+    def seen(self, login: KnownLogin) -> None:
+        """Note that a login was seen just now."""
+        self._logins.move_to_end(login.key)
+
+    def _forget(self, login: KnownLogin) -> None:
+        del self._logins[login.key]
+        self.agenda.drop(login.key)
+        keys = self._by_principal[login.principal]
+        del keys[login.key]
+        if not keys:
+            del self._by_principal[login.principal]
+
+    # ------------------------------------------------------------------------- logins in use
+
+    def follow(self, login: KnownLogin) -> None:
+        """Note that a login may be followed from now on."""
+        self._followed.append(login)
+
+    def expired_in_use(self, login: KnownLogin) -> None:
+        """Note that an open login has expired: the user's other logins may continue its work."""
+        self._followed.extend(self.of_principal(login.principal))
+
+    def newly_followed(self) -> list[KnownLogin]:
+        """Return the logins that may be followed since the last call."""
+        followed, self._followed = self._followed, []
+        return followed
+
+    def is_followed(self, login: KnownLogin) -> bool:
+        """Tell whether the end of a login matters now: it has open websockets, or continues one.
+
+        A new login continues the work of the same user's expired login with open websockets.
+        """
+        return login.in_use or self._has_open_expired(login.principal)
+
+    def _has_open_expired(self, principal: str) -> bool:
+        logins = self.of_principal(principal)
+        return any(login.status.state == "expired" and login.sockets for login in logins)

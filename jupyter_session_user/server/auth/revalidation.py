@@ -1,0 +1,282 @@
+"""Validates open logins again: Jupyter checks a login only when a websocket opens.
+
+The identity provider and the authorizer get the login's latest request again, with a handler of its
+own and no client, because they store their result on the handler and may set cookies. If there is
+no clear answer, the login is unchanged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+from collections.abc import Callable, Collection, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import ensure_async
+from tornado.httputil import HTTPServerRequest, RequestStartLine
+from tornado.web import HTTPError
+
+from jupyter_session_user.core.agenda import Agenda
+from jupyter_session_user.core.login import KINDS
+
+if TYPE_CHECKING:
+    from jupyter_server.auth.identity import User
+    from jupyter_server.base.handlers import JupyterHandler
+    from tornado.web import Application
+
+    from jupyter_session_user.server.auth.capture import Capture
+    from jupyter_session_user.server.auth.gate import Gate
+    from jupyter_session_user.server.auth.known_login import KnownLogin
+    from jupyter_session_user.server.auth.logins import Logins
+    from jupyter_session_user.server.auth.request_snapshot import RequestSnapshot
+
+__all__ = ["Authority", "Revalidation"]
+
+_REFUSALS = frozenset({401, 403})
+
+#: Maximum share of the interval by which a login is asked about early, at random. Logins that
+#: started together (a server start, a lecture) would otherwise be asked about together for ever.
+_JITTER = 0.2
+
+
+class _Shadow(APIHandler):
+    """A handler for an earlier request; its response is discarded."""
+
+    auth_resource = "kernels"
+
+
+class _Nobody:
+    """The connection of a request without a client."""
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+
+    def set_close_callback(self, callback: Any) -> None:
+        """Ignore the callback: there is nothing to close."""
+
+
+class Authority:
+    """Asks the identity provider and the authorizer about an earlier request.
+
+    Args:
+        application: Returns the web application; None until there is one.
+        gate: Knows the identity provider's original method.
+        capture: Finds the user of a request.
+        assertions: Names of headers with a proxy's assertion that is valid for one request, or for
+            a limited time.
+    """
+
+    def __init__(
+        self,
+        application: Callable[[], Application | None],
+        gate: Gate,
+        capture: Capture,
+        assertions: Collection[str],
+    ) -> None:
+        self._assertions = assertions
+        self._application = application
+        self._gate = gate
+        self._capture = capture
+
+    async def verdict(self, login: KnownLogin) -> str | None:
+        """Return ``yes``, ``no``, ``stale``, ``denied`` (by the authorizer), or None: undecided."""
+        application = self._application()
+        if application is None or login.snapshot is None:
+            return None
+        handler = _Shadow(application, _again(login.snapshot))
+        if not handler.identity_provider.auth_enabled:
+            return "yes"
+        try:
+            user = await self._user(handler, login)
+            if user is None:
+                return self._no(login)
+            handler.current_user = user
+            allowed = handler.authorizer.is_authorized(handler, user, "execute", "kernels")
+            return "yes" if await ensure_async(allowed) else "denied"
+        except HTTPError as error:
+            return self._no(login) if error.status_code in _REFUSALS else None
+
+    def may_be_asserted(self, login: KnownLogin) -> bool:
+        """Tell whether an assertion may name the user of a login."""
+        asserted = KINDS[login.credential].asserted and login.snapshot is not None
+        return asserted and any(name in login.snapshot.headers for name in self._assertions)
+
+    async def needs_assertion(self, login: KnownLogin) -> bool:
+        """Tell whether the authority refuses the request without its assertions.
+
+        Any client can add such a header to requests in which another header names the user. The
+        result counts only while the authority accepts the login.
+        """
+        application = self._application()
+        if application is None:
+            return False
+        request = _again(login.snapshot)
+        for name in self._assertions:
+            request.headers.pop(name, None)
+        try:
+            return await self._user(_Shadow(application, request), login) is None
+        except HTTPError as error:
+            return error.status_code in _REFUSALS
+
+    async def _user(self, handler: JupyterHandler, login: KnownLogin) -> User | None:
+        """Return the provider's user, if it is the user of the login; None otherwise."""
+        user: User | None = await ensure_async(self._gate.ask(handler))
+        if user is None or self._capture.login_of(handler, user).principal != login.principal:
+            return None
+        return user
+
+    def _no(self, login: KnownLogin) -> str:
+        """Return ``no``, or ``stale`` if the repeated request may only be too old."""
+        return "stale" if login.by_assertion and self.may_be_asserted(login) else "no"
+
+
+def _again(snapshot: RequestSnapshot) -> HTTPServerRequest:
+    # Built like Tornado's own server does: the other arguments will be removed.
+    request = HTTPServerRequest(
+        start_line=RequestStartLine("GET", snapshot.uri, snapshot.version),
+        headers=snapshot.headers.copy(),
+        connection=_Nobody(snapshot.context),  # type: ignore[arg-type]
+    )
+    request.remote_ip, request.protocol = snapshot.remote_ip, snapshot.protocol
+    return request
+
+
+class Revalidation:
+    """Periodically asks the authority about each login with an open websocket.
+
+    Args:
+        logins: The logins.
+        authority: Answers the requests.
+        interval: Time between two requests, in seconds; None to ask only on demand.
+        timeout: Maximum time for an answer, in seconds.
+        concurrency: Maximum number of simultaneous requests.
+        monotonic: The clock, in seconds.
+        log: Log for failures, without their text.
+    """
+
+    def __init__(
+        self,
+        logins: Logins,
+        authority: Authority,
+        *,
+        interval: float | None,
+        timeout: float,
+        concurrency: int,
+        monotonic: Callable[[], float],
+        log: logging.Logger,
+    ) -> None:
+        self._logins = logins
+        self._authority = authority
+        self._interval = interval
+        self._timeout = timeout
+        self._slots = asyncio.Semaphore(concurrency)
+        self._monotonic = monotonic
+        self._log = log
+        self._random = random.Random()  # noqa: S311 - spreads load, not used for secrets
+        self._agenda = Agenda()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        #: Reasons why the authority cannot be asked about a login, by the login's key.
+        self._failures: dict[str, str] = {}
+
+    @property
+    def failing(self) -> str:
+        """Why the authority cannot be asked about some login now; empty if it can."""
+        return next((why for key, why in self._failures.items() if self._logins.get(key)), "")
+
+    def ask_those_due(self) -> None:
+        """Ask about every login that is due; costs nothing while none is."""
+        followed = self._logins.known.newly_followed()
+        if self._interval is None:
+            return
+        now = self._monotonic()
+        for login in followed:
+            if login.due == math.inf:
+                self._ask_again(login, now)
+                self._start(login, self._learn)
+        for key in self._agenda.take(now):
+            known = self._logins.get(key)
+            if known is None:
+                continue
+            if self._logins.known.is_followed(known):
+                self._ask_again(known, now)  # unless the answer to this one sets the time
+                self.ask(known)
+            else:
+                known.due = math.inf
+
+    def _ask_again(self, login: KnownLogin, now: float) -> None:
+        if self._interval is not None:
+            login.due = now + self._interval * (1 - _JITTER * self._random.random())
+            self._agenda.put(login.key, login.due)
+
+    def ask(self, login: KnownLogin) -> None:
+        """Ask about a login at once, unless a request is already running."""
+        self._start(login, self._ask)
+
+    def _start(
+        self, login: KnownLogin, what: Callable[[KnownLogin], Coroutine[Any, Any, None]]
+    ) -> None:
+        if login.key not in self._tasks:
+            task = asyncio.get_running_loop().create_task(what(login))
+            self._tasks[login.key] = task
+            task.add_done_callback(lambda _: self._tasks.pop(login.key, None))
+
+    def close(self) -> None:
+        """Stop asking."""
+        for task in list(self._tasks.values()):
+            task.cancel()
+
+    async def _learn(self, login: KnownLogin) -> None:
+        """Find out, while the websocket's handshake is recent, which header names the user."""
+        if not self._authority.may_be_asserted(login):
+            return
+        async with self._slots:
+            try:
+                needs = self._authority.needs_assertion(login)
+                login.by_assertion = await asyncio.wait_for(needs, self._timeout)
+            except Exception:  # noqa: BLE001 - a provider that is down: the next socket will tell
+                login.by_assertion = False
+
+    async def _ask(self, login: KnownLogin) -> None:
+        async with self._slots:
+            verdict = await self._verdict(login)
+        self._ask_again(login, self._monotonic())
+        if verdict in {None, "stale"}:
+            self._logins.undecided(login)
+        elif verdict == "yes":
+            self._logins.accepted(login, authorized=True)
+        else:
+            self._logins.refused(login, barred=verdict == "denied")
+            for other in self._logins.of_principal(login.principal):
+                # Otherwise a user that was removed could continue with it.
+                if other.snapshot is not None and not other.status.over:
+                    self.ask(other)
+
+    async def _verdict(self, login: KnownLogin) -> str | None:
+        try:
+            verdict = await asyncio.wait_for(self._authority.verdict(login), self._timeout)
+        except Exception as error:  # noqa: BLE001 - a provider that is down may raise anything
+            verdict, why = None, type(error).__name__
+        else:
+            why = "no answer"
+        self._note(login, why if verdict is None else "")
+        return verdict
+
+    def _note(self, login: KnownLogin, why: str) -> None:
+        """Note whether the authority could be asked; log changes of the server's overall state."""
+        before = self.failing
+        if why:
+            self._failures[login.key] = why
+        else:
+            self._failures.pop(login.key, None)
+        if why and not before:
+            self._log.error(
+                "Open logins cannot be validated again (%s). They go on as degraded: a user who is "
+                "removed at the identity provider keeps open kernels meanwhile.",
+                why,
+            )
+        elif before and not self.failing:
+            self._failures.clear()  # of logins that were forgotten
+            self._log.warning("Logins can be validated again")

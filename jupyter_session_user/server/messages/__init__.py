@@ -1,0 +1,1 @@
+"""Messages between clients, the server and kernels: stamps, checks and answers them."""

@@ -1,0 +1,191 @@
+"""Answers the requests of kernels: the server's end of the comm.
+
+``Answers`` makes the decisions, and knows no transport. ``Bridge`` keeps one link per kernel; a
+link (``server/messages/link.py``) transports messages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.gateway.managers import GatewayKernelManager
+from tornado.web import decode_signed_value
+
+from jupyter_session_user.core.cookies import CookieJar, Cookies, cookies_to_wire
+from jupyter_session_user.core.protocol import Reply, Request, Update
+from jupyter_session_user.core.session import OVER
+from jupyter_session_user.server.messages.link import Link, ZmqLink
+
+if TYPE_CHECKING:
+    import logging
+
+    from jupyter_client.manager import KernelManager
+
+    from jupyter_session_user.core.policy import CookiePolicy
+    from jupyter_session_user.core.session import Session as UserSession
+    from jupyter_session_user.server.auth.succession import Succession
+    from jupyter_session_user.store.base import Record, SessionStore
+
+__all__ = ["Answers", "Bridge"]
+
+
+#: Operations that need a valid login.
+_OF_A_LOGIN = frozenset({"cookies", "signed"})
+
+
+class Answers:
+    """Decides the replies to kernels.
+
+    Args:
+        store: The session records.
+        policy: Which cookies may go to a kernel.
+        owns: ``(principal, kernel_id) -> bool``: whether only that user uses the kernel.
+        visitor: ``kernel_id -> record``: the visitor for whom a runner made that kernel, if any.
+        cookie_secret: Returns the secret that this server's Tornado signs cookies with; the secret
+            is never sent.
+        succession: Finds the later logins of a kernel's users; None if users cannot sign in again.
+        gave: Called with the id of a kernel when it gets cookies that a shared kernel never gets.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        policy: CookiePolicy,
+        owns: Callable[[str, str], bool],
+        visitor: Callable[[str], Record | None],
+        cookie_secret: Callable[[], Any],
+        succession: Succession | None = None,
+        gave: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._owns = owns
+        self._visitor = visitor
+        self._secret = cookie_secret
+        self._succession = succession
+        self._gave = gave
+
+    def answer(self, kernel_id: str, request: Request) -> Reply:
+        """Return the reply to a request that came from this kernel."""
+        if request.operation == "watch":
+            return self._watch(kernel_id, request)
+        if request.operation == "visitor":
+            record = self._visitor(kernel_id)
+        else:
+            record = self._store.get(request.session_id)
+        if record is None or record.session.kernel_id != kernel_id:
+            return Reply(
+                request.id,
+                error="no_session",
+                message="the server knows no such session on this kernel (any more)",
+            )
+        state = record.session.state
+        if (
+            state in OVER
+            and request.operation in _OF_A_LOGIN
+            and not (self._succession and self._succession.carries_on(record))
+        ):
+            return Reply(request.id, error=f"session_{state}", message="the login is over")
+        operations = {
+            "cookies": self._cookies,
+            "refresh": self._refresh,
+            "signed": self._signed,
+            "visitor": self._refresh,
+        }
+        return operations[request.operation](record, request)
+
+    def _refresh(self, record: Record, request: Request) -> Reply:
+        return Reply(request.id, {"session": record.session.to_wire()})
+
+    def _watch(self, kernel_id: str, request: Request) -> Reply:
+        sessions = [record.session for record in self._store.on_kernel(kernel_id)]
+        changed = [s.to_wire() for s in sessions if s.state != "active" or s.degraded]
+        begun = self._succession.next_logins(kernel_id) if self._succession else []
+        return Reply(request.id, {"sessions": [*changed, *(s.to_wire() for s in begun)]})
+
+    def _cookies(self, record: Record, request: Request) -> Reply:
+        return Reply(request.id, cookies_to_wire(self._jar(record)))
+
+    def _signed(self, record: Record, request: Request) -> Reply:
+        found = [c for c in self._jar(record).cookies if c.name == request.name]
+        if len(found) != 1 or found[0].too_large:
+            return Reply(request.id, error="no_cookie", message="no such cookie, or several")
+        value = decode_signed_value(
+            self._secret(),
+            request.name,
+            Cookies(CookieJar((found[0],)))[request.name],  # as in Tornado's get_signed_cookie
+            max_age_days=request.max_age_days,
+        )
+        text = None if value is None else value.decode("utf-8", "replace")
+        return Reply(request.id, {"value": text})
+
+    def _jar(self, record: Record) -> CookieJar:
+        """Return the record's cookies that its kernel may see."""
+        own = self._owns(record.principal, record.session.kernel_id or "")
+        visible = self._policy.visible(record.cookies.cookies, own_kernel=own)
+        withheld = record.cookies.withheld if own else frozenset()
+        if own and not all(self._policy.is_shared(cookie.name) for cookie in visible.cookies):
+            self._gave(record.session.kernel_id or "")
+        return dataclasses.replace(
+            record.cookies, cookies=visible.cookies, withheld=withheld, shared=not own
+        )
+
+
+class Bridge:
+    """Keeps a link to each kernel that has a client.
+
+    Args:
+        answers: Decides the replies to kernels.
+        limiter: Makes, for one kernel, the function that tells whether a message is within the rate
+            limit. Other messages are dropped unread, so that a flood costs other users nothing.
+        log: Log for failures.
+    """
+
+    def __init__(
+        self, answers: Answers, limiter: Callable[[], Callable[[], bool]], log: logging.Logger
+    ) -> None:
+        self._answers = answers
+        self._limiter = limiter
+        self._log = log
+        self._links: dict[str, Link] = {}
+
+    def attach(self, manager: KernelManager) -> None:
+        """Listen to this kernel; cheap if the link exists already."""
+        kernel_id = manager.kernel_id
+        link = self._links.get(kernel_id)
+        if link is not None and link.is_current():
+            return
+        self.detach(kernel_id)
+        if isinstance(manager, GatewayKernelManager):
+            return  # its sockets are on another machine
+        answer = self._answers.answer
+        self._links[kernel_id] = ZmqLink(manager, self._limiter(), answer, self._log)
+
+    def detach(self, kernel_id: str) -> None:
+        """Stop listening to a kernel; harmless if it was not attached."""
+        link = self._links.pop(kernel_id, None)
+        if link is not None:
+            link.close()
+
+    def kernels(self) -> list[str]:
+        """Return the ids of the kernels that can receive updates."""
+        return list(self._links)
+
+    def send_update(self, kernel_id: str, event: str, session: UserSession) -> None:
+        """Send a session update to a kernel, if the kernel subscribed to updates.
+
+        Args:
+            kernel_id: The kernel.
+            event: One of the protocol's events.
+            session: The session after the event; its revision has increased.
+        """
+        link = self._links.get(kernel_id)
+        if link is not None:
+            link.send_update(Update(event, session))
+
+    def close(self) -> None:
+        """Detach all kernels."""
+        for kernel_id in list(self._links):
+            self.detach(kernel_id)

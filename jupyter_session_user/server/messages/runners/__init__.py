@@ -1,0 +1,1 @@
+"""Server code that runs cells for users: one file per runner."""

@@ -1,0 +1,295 @@
+"""The mixin on kernel websocket connections, which processes every message.
+
+It is applied to whatever class the server uses (ZMQ, gateway, another extension's), through the
+setting ``kernel_websocket_connection_class``. All rules are in ``core``; this file knows the user
+of the connection, reports what happens to ``core.socket_state``, and carries out its actions.
+
+After the login has ended, ``expired_session_policy`` decides how to treat the socket. The socket is
+never released in place: only a new handshake identifies the browser's current user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from tornado import web
+from tornado.ioloop import IOLoop
+
+from jupyter_session_user.core.frames import LEGACY, Format, format_of
+from jupyter_session_user.core.kernel_messages import (
+    HEADERS_END,
+    channel_of_text,
+    is_private,
+    kernel_headers,
+    kernel_info_of_text,
+)
+from jupyter_session_user.core.socket_state import (
+    ANSWER,
+    BACK,
+    CLOSING,
+    CONNECTED,
+    DISCONNECTED,
+    MALFORMED,
+    OLD,
+    OPEN,
+    Close,
+    SocketState,
+)
+from jupyter_session_user.core.stamp import unknown_stamp
+from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
+from jupyter_session_user.server.messages.quarantine import Quarantine
+from jupyter_session_user.upstream.jupyter_server import kernel_info_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_session_user.server.context import ServerContext
+    from jupyter_session_user.store.base import Record
+
+    class _Base:
+        """The methods of the class below that the mixin uses."""
+
+        log: Any
+        session: Any
+        kernel_id: str
+        kernel_manager: Any
+        multi_kernel_manager: Any
+        websocket_handler: Any
+
+        def connect(self) -> Any: ...
+        def disconnect(self) -> Any: ...
+        def on_kernel_restarted(self) -> None: ...
+        def on_restart_failed(self) -> None: ...
+        def handle_incoming_message(self, incoming_msg: Any) -> None: ...
+        def handle_outgoing_message(self, stream: Any, *rest: Any) -> None: ...
+else:
+    _Base = object
+
+__all__ = ["SETTING", "StampedConnection", "stamped_class"]
+
+#: Key of the extension's context in the web application's settings.
+SETTING = "jupyter_session_user"
+
+_NEVER = math.inf
+_NOBODY = unknown_stamp("no user is logged in on the websocket that sent this")
+
+
+class StampedConnection(_Base):
+    """Stamps a browser's messages, hides our own messages from it, and keeps its id unique."""
+
+    _record: Record | None = None
+    _state = SocketState()
+    _format: Format | None = None  # until the socket is connected
+    _context: ServerContext  # set once: reading settings takes two slow attributes
+    _client_session = ""  # as the client chose it, and writes it into its headers
+    _quarantine: Quarantine  # once the client is answered in place of the kernel
+    _timer: object = None
+    _heard: Sequence[bytes] = ()  # the kernel's last message, up to its headers
+    _kernel_info: tuple[dict[str, Any], str] | None = None  # if only the text is available
+
+    async def prepare(self) -> None:
+        """Record the handshake's user, before anything else happens on the connection."""
+        # In standalone Voila the kernel manager has the context.
+        settings = self.websocket_handler.settings
+        context = settings.get(SETTING) or self.multi_kernel_manager.session_user
+        self._context = context
+        self._record = context.capture.session_of(self.websocket_handler, self.kernel_id)
+        if not context.kernels.admits(self.kernel_manager, self.websocket_handler):
+            self.log.warning("Kernel %s belongs to another visitor", self.kernel_id)
+            raise web.HTTPError(403, "this kernel was made for another visitor")
+        context.kernels.join(self.kernel_manager, self.websocket_handler, self._record)
+        if self._record is not None:
+            self._client_session = self.session.session
+            age = context.max_connection_age
+            deadline = _NEVER if age is None else time.monotonic() + age
+            self._state = SocketState(context.session_policy, deadline)
+            # Jupyter accepts any id from the client, names the ZMQ sockets by it and closes an open
+            # websocket with the same id. A second user could therefore take over the first one's.
+            self.session.session = channel_identity(self._record.principal, self.session.session)
+        prepare = getattr(super(), "prepare", None)
+        if prepare is not None:
+            await prepare()
+
+    def connect(self) -> Any:
+        """Connect like the class below, and send small messages immediately."""
+        context = self._context
+        handler = self.websocket_handler
+        self._format = format_of(handler.selected_subprotocol)
+        if context.websocket_nodelay:
+            handler.set_nodelay(True)
+        context.bridge.attach(self.kernel_manager)
+        if self._record is None:
+            return super().connect()
+        context.logins.attach(self._record.key, self)
+        if self._state.deadline < _NEVER:
+            left = self._state.deadline - time.monotonic()
+            self._timer = IOLoop.current().call_later(max(0.0, left), self._note, OLD)
+        connected = super().connect()
+        self._look_at_login(active=False)  # browsers reconnect automatically
+        if hasattr(connected, "add_done_callback"):  # ZMQ: the streams begin to receive then
+            connected.add_done_callback(lambda _: self._note(CONNECTED))
+        return connected
+
+    def disconnect(self) -> Any:
+        """Disconnect like the class below, and stop following the login."""
+        self._note(DISCONNECTED)
+        if self._record is not None:
+            self._context.logins.detach(self._record.key, self)
+        if self._timer is not None:
+            IOLoop.current().remove_timeout(self._timer)
+            self._timer = None
+        return super().disconnect()
+
+    def handle_incoming_message(self, incoming_msg: str | bytes) -> None:
+        """Stamp one message of the client and forward it; close the socket if it is malformed."""
+        frames, state = self._format, self._state
+        if frames is None or state.gate == CLOSING:
+            return
+        if state.deadline < _NEVER and time.monotonic() >= state.deadline:
+            self._note(OLD)
+        else:
+            self._look_at_login(active=True)
+        gate = self._state.gate
+        try:
+            if gate != OPEN:
+                if gate != CLOSING:
+                    self._quarantine.answer(incoming_msg, gate)
+                return
+            stamp, record = _NOBODY, self._record
+            if record is not None:
+                self._record = record = self._context.store.get(record.session.id) or record
+                stamp = record.stamp
+            stamped = frames.stamp(incoming_msg, stamp)
+            if stamped is None or (frames.is_stdin(stamped) and not self._may_answer()):
+                return
+        except IgnoredMessage as error:
+            self.log.warning("Dropping a message to kernel %s: %s", self.kernel_id, error)
+            return
+        except RemoteProtocolError as error:
+            self._refuse(str(error))
+            return
+        try:
+            super().handle_incoming_message(stamped)
+        except Exception as error:  # noqa: BLE001 - the client sent what the class below cannot
+            # read; only this client loses its socket.
+            self._refuse(f"not a kernel message ({type(error).__name__})")
+
+    def handle_outgoing_message(self, stream: Any, *rest: Any) -> None:
+        """Forward a kernel's message to the client, unless it is for the server only.
+
+        ZMQ connections get a stream and frames, gateway connections one JSON text.
+        """
+        message = rest[0] if rest else stream
+        if is_private(message):
+            return
+        if rest:  # to know the kernel's session id
+            self._heard = message[:HEADERS_END]
+        elif self._kernel_info is None and "kernel_info_reply" in message:
+            self._kernel_info = kernel_info_of_text(message)
+        channel = getattr(stream, "channel", stream) if rest else channel_of_text(message)
+        if channel in {"stdin", "shell"}:
+            self._follow_question(channel, message)
+        if self._state.gate == OPEN or self._may_see(message):
+            super().handle_outgoing_message(stream, *rest)
+
+    def on_kernel_restarted(self) -> None:
+        """Notify the client, unless it may no longer see anything of the kernel."""
+        if not self._state.is_muted:
+            super().on_kernel_restarted()
+
+    def on_restart_failed(self) -> None:
+        """Notify the client, as above."""
+        if not self._state.is_muted:
+            super().on_restart_failed()
+
+    def login_over(self, state: str) -> None:
+        """Apply the policy for ended logins; harmless when repeated.
+
+        Args:
+            state: ``expired``, ``revoked`` or ``signed_out``; the latter two are final.
+        """
+        self._note(state)
+
+    def login_back(self) -> None:
+        """Make the client reconnect, with its current cookies."""
+        self._note(BACK)
+
+    def _note(self, event: str, why: str = "") -> None:
+        """Change the state as ``core.socket_state`` says, and carry out the actions."""
+        self._state, actions = self._state.after(event, why)
+        for action in actions:
+            if isinstance(action, Close):
+                self.websocket_handler.close(*action)
+            elif action == ANSWER:
+                info, session = self._kernel_info or (kernel_info_of(self), "")
+                heard = kernel_headers(self._heard).header.get("session", "")
+                self._quarantine = Quarantine(
+                    self.session,
+                    self.websocket_handler,
+                    self._format or LEGACY,
+                    kernel_info=info,
+                    kernel_session=session or str(heard),
+                )
+            else:
+                for stream in getattr(self, "channels", {}).values():
+                    if not stream.closed():
+                        stream.stop_on_recv()
+
+    def _look_at_login(self, *, active: bool) -> None:
+        """Check whether the login has ended: a timer's notice may be late."""
+        if self._record is None:
+            return
+        state = self._context.logins.over(self._record.key, active=active)
+        if state is not None:
+            self._note(state)
+
+    def _follow_question(self, channel: str, message: Any) -> None:
+        """Note that the kernel asks this client for input, or no longer asks."""
+        questions, kernel = self._context.questions, self.kernel_manager
+        client = self.session.session
+        if channel == "stdin":
+            questions.ask(kernel, client, kernel_headers(message).parent.get("msg_id"))
+        elif questions.is_asked(kernel, client):
+            questions.end(kernel, kernel_headers(message).parent.get("msg_id"))
+
+    def _may_answer(self) -> bool:
+        """Tell whether the kernel asks this client for input."""
+        if self._context.questions.take(self.kernel_manager, self.session.session):
+            return True
+        self.log.warning(
+            "Kernel %s: dropped an answer to input() from a client that was not asked",
+            self.kernel_id,
+        )
+        return False
+
+    def _may_see(self, message: Any) -> bool:
+        """Tell whether a kernel's message answers a request from before the login ended."""
+        if self._state.gate == "expired":
+            self._look_at_login(active=False)  # the login may have been revoked since
+        if self._state.gate != "expired":
+            return False
+        return kernel_headers(message).parent.get("session") == self._client_session
+
+    def _refuse(self, why: str) -> None:
+        self.log.warning("Closing a websocket of kernel %s: %s", self.kernel_id, why)
+        self._note(MALFORMED, why)
+
+
+def channel_identity(principal: str, session_id: str) -> str:
+    """Return the id of a client's sockets: its own choice, made unique per user.
+
+    It depends on the user, not the login: after signing in again, the user must get the output that
+    was buffered meanwhile.
+    """
+    parts = f"{len(principal)}:{principal}:{session_id}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(parts).hexdigest()[:32]
+
+
+def stamped_class(base: type[Any]) -> type[Any]:
+    """Return ``base`` with the mixin applied; ``base`` itself if it has the mixin already."""
+    if issubclass(base, StampedConnection):
+        return base
+    return type(f"Stamped{base.__name__}", (StampedConnection, base), {})

@@ -1,1 +1,0 @@
-"""Code that the server runs for somebody: one file per runner."""

@@ -1,0 +1,1 @@
+"""The HTTP routes: REST API, pages, the banner's files, events."""

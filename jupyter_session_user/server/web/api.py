@@ -1,0 +1,296 @@
+"""The REST API: returns and revokes sessions. See ``openapi.json``.
+
+The caller is a user that the identity provider names and the authorizer admits, or the operator
+(see ``operator.py``). Requests other than GET need Jupyter's XSRF check, as in Jupyter's own API.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from jupyter_session_user.core.session import write_time
+from jupyter_session_user.errors import StoreUnavailable
+from jupyter_session_user.server.auth.gate import forget_login_cookie
+from jupyter_session_user.server.messages.websocket import SETTING
+from jupyter_session_user.upstream.jupyter_server import forget_user
+
+if TYPE_CHECKING:
+    from jupyter_session_user.server.auth.known_login import KnownLogin
+    from jupyter_session_user.server.context import ServerContext
+    from jupyter_session_user.store.base import Record
+
+__all__ = ["AUTH_RESOURCE", "ROUTES"]
+
+#: The resource that an ``Authorizer`` is asked about, with the action ``read`` or ``write``.
+AUTH_RESOURCE = "session-user"
+
+_NO_LOGIN = "this server has no login, so no login can be ended; set a password or a token"
+_WHO = 'write {"username": "..."}, or no body for yourself'
+_ONE_FOR_ALL = (
+    "this server accepts every client that has its token, and a token cannot be revoked; restart "
+    "the server with another token"
+)
+
+
+def permitted(method: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Allow the operator, and users that are logged in and authorized."""
+    for_people = web.authenticated(authorized(method))
+
+    @functools.wraps(method)
+    async def checked(self: SessionUserHandler, *args: str) -> None:
+        answered = (method if self.is_operator else for_people)(self, *args)
+        if answered is not None:
+            await answered
+
+    return checked
+
+
+class SessionUserHandler(APIHandler):
+    """Base class of all routes: their responses must not be cached."""
+
+    auth_resource = AUTH_RESOURCE
+    # A page's poll for its login is no user activity, and must not delay an idle shutdown.
+    _track_activity = False
+    is_operator = False
+
+    @property
+    def context(self) -> ServerContext:
+        """The wired components of this server."""
+        context: ServerContext = self.settings[SETTING]
+        return context
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Find the caller. The operator needs no identity, and no browser sends the secret."""
+        operator = self.context.operator
+        if operator is None or not operator.knows(self.request):
+            await super().prepare()
+            return
+        forget_user(self)
+        if not self.check_host():
+            raise web.HTTPError(403)
+        self.is_operator = True
+
+    def set_default_headers(self) -> None:
+        """Forbid caching: the response differs between users (RFC 9111 section 5.2.2.5)."""
+        super().set_default_headers()
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Vary", "Cookie, Authorization")
+
+    def answer(self, value: Any) -> None:
+        """Finish with ``value`` as JSON."""
+        self.finish(json.dumps(value))
+
+    def mine(self) -> Record | None:
+        """Return the caller's session without a kernel; None for the operator.
+
+        Raises:
+            HTTPError: No user is logged in.
+        """
+        record = self.context.capture.session_of(self, None)
+        if record is None and not self.is_operator:
+            raise web.HTTPError(403, "no user is logged in")
+        return record
+
+    def may_touch(self, record: Record, mine: Record | None) -> bool:
+        """Tell whether a session is the caller's own, or the caller may see all sessions."""
+        return mine is None or mine.session.user.admin or record.principal == mine.principal
+
+    def refuse_without_login(self) -> None:
+        """Raise an error if this server has no logins that could be ended.
+
+        Raises:
+            HTTPError: This server does not authenticate users.
+        """
+        if not self.identity_provider.auth_enabled:
+            raise web.HTTPError(409, _NO_LOGIN)
+
+    async def save(self) -> None:
+        """Wait until ended logins would stay ended after a restart.
+
+        Raises:
+            HTTPError: The logins have ended, but a restart would forget that.
+        """
+        try:
+            await self.context.logins.ended.saved()
+        except StoreUnavailable as error:
+            raise web.HTTPError(503, str(error)) from None
+
+    def model(self, record: Record) -> dict[str, Any]:
+        """Return a session for a client, with its relation to its kernel."""
+        kernel_id = record.session.kernel_id
+        if kernel_id is None or kernel_id not in self.kernel_manager:
+            return record.session.public_model()
+        manager = self.kernel_manager.get_kernel(kernel_id)
+        owner = self.context.kernels.owner(manager)
+        return {
+            **record.session.public_model(),
+            "owns_kernel": self.context.kernels.owns(record.principal, manager),
+            "kernel_shared": self.context.kernels.speakers.is_shared(manager),
+            "kernel_holds_cookies": self.context.kernels.speakers.holds_cookies(manager),
+            "kernel_owner": owner.session.user.username if owner else None,
+        }
+
+
+class MeHandler(SessionUserHandler):
+    """The session of the caller."""
+
+    @permitted
+    async def get(self) -> None:
+        """Respond with the session of this login without a kernel, and the server's time."""
+        mine = self.mine()
+        if mine is None:
+            raise web.HTTPError(404, "the operator has no session")
+        self.answer({**self.model(mine), "server_time": write_time(datetime.now(timezone.utc))})
+
+
+class SessionsHandler(SessionUserHandler):
+    """The sessions of this server."""
+
+    @permitted
+    async def get(self) -> None:
+        """Respond with the caller's own sessions; for an administrator, with all sessions."""
+        mine = self.mine()
+        self.answer(
+            [self.model(record) for record in self.context.store if self.may_touch(record, mine)]
+        )
+
+
+class SessionHandler(SessionUserHandler):
+    """One session."""
+
+    @permitted
+    async def delete(self, session_id: str) -> None:
+        """Revoke the login that the session belongs to, on every kernel."""
+        self.refuse_without_login()
+        mine = self.mine()
+        record = self.context.store.get(session_id)
+        if record is None or not self.may_touch(record, mine):
+            raise web.HTTPError(404, "no such session")
+        if _shares_a_token(record):
+            raise web.HTTPError(409, _ONE_FOR_ALL)
+        self.context.logins.end(record.key, "revoked")
+        await self.save()
+        self.set_status(204)
+        self.finish()
+
+
+class LogoutEverywhereHandler(SessionUserHandler):
+    """All logins of a user."""
+
+    @permitted
+    async def post(self) -> None:
+        """Revoke the caller's logins; for an administrator, those of ``username``."""
+        self.refuse_without_login()
+        mine = self.mine()
+        if mine is not None and self.returns_by_token(mine):
+            raise web.HTTPError(409, _ONE_FOR_ALL)
+        principals = self._requested_principals(mine)
+        revoked = sum(
+            self.context.logins.end_principal(principal, "revoked") for principal in principals
+        )
+        if mine is not None and mine.principal in principals:
+            forget_login_cookie(self)
+        await self.save()
+        self.answer({"revoked": revoked})
+
+    def _requested_principals(self, mine: Record | None) -> set[str]:
+        """Return the requested principals; for an administrator, also one without a session here.
+
+        Other users may not name one: the name alone may come from a cookie that a client wrote.
+        """
+        principals, name = _principals(self._meant(mine)), self._username()
+        may_name = mine is None or mine.session.user.admin
+        return principals | {f"user:{name}"} if may_name and name is not None else principals
+
+    def returns_by_token(self, mine: Record) -> bool:
+        """Tell whether the caller could log in again at once with the server's token."""
+        return mine.session.user.is_anonymous and bool(self.identity_provider.token)
+
+    def _meant(self, mine: Record | None) -> list[Record | KnownLogin]:
+        """Return the sessions that the request is about.
+
+        Raises:
+            HTTPError: The request is malformed, or the caller is not permitted to send it.
+        """
+        name = self._username()
+        if mine is not None and name in {None, mine.session.user.username}:
+            return [mine]
+        if name is None:
+            raise web.HTTPError(400, _WHO)
+        if mine is not None and not mine.session.user.admin:
+            raise web.HTTPError(403, "only an administrator may revoke another user's logins")
+        # Before a user opens a kernel or a page of JupyterLab, the login has no session.
+        logins = [login for login in self.context.logins if login.principal == f"user:{name}"]
+        records = [r for r in self.context.store if r.session.user.username == name]
+        return [*records, *logins]
+
+    def _username(self) -> str | None:
+        body = self.get_json_body()
+        name = body.get("username") if isinstance(body, dict) else body
+        if not isinstance(name, str | None):
+            raise web.HTTPError(400, _WHO)
+        return name
+
+
+def _principals(meant: Collection[Record | KnownLogin]) -> set[str]:
+    """Return the principals of these logins.
+
+    Raises:
+        HTTPError: All of them belong to clients that send only the server's token.
+    """
+    principals = {one.principal for one in meant if not _shares_a_token(one)}
+    if meant and not principals:
+        raise web.HTTPError(409, _ONE_FOR_ALL)
+    return principals
+
+
+def _shares_a_token(one: Record | KnownLogin) -> bool:
+    """Tell whether a login's credential is the server's token, which other clients may have."""
+    return one.principal.startswith("token:")
+
+
+class HealthHandler(SessionUserHandler):
+    """The extension's report on its own health, for administrators."""
+
+    @permitted
+    async def get(self) -> None:
+        """Respond with the reason for failed validations, and packages that send without a user."""
+        mine = self.mine()
+        if mine is not None and not mine.session.user.admin:
+            raise web.HTTPError(403, "only an administrator may see the health of the server")
+        unknown = self.context.kernels.senders.seen()
+        self.answer(
+            {
+                "revalidation_failing": self.context.revalidation.failing or None,
+                "senders_without_user": [
+                    {"package": package, "messages": count} for package, count in unknown.items()
+                ],
+            }
+        )
+
+
+class NotFoundHandler(SessionUserHandler):
+    """All other addresses of this API: the error is JSON, so that a program can read it."""
+
+    @permitted
+    async def get(self) -> None:
+        """Respond with status 404."""
+        raise web.HTTPError(404, "no such resource; see docs/server.md for those that exist")
+
+
+ROUTES: list[tuple[str, type[SessionUserHandler]]] = [
+    (r"api/session-user/me", MeHandler),
+    (r"api/session-user/sessions", SessionsHandler),
+    (r"api/session-user/sessions/([\w-]+)", SessionHandler),
+    (r"api/session-user/logout-everywhere", LogoutEverywhereHandler),
+    (r"api/session-user/health", HealthHandler),
+    (r"api/session-user/.*", NotFoundHandler),
+]

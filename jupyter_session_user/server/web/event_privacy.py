@@ -1,0 +1,86 @@
+"""Restricts session events on ``/api/events/subscribe`` to administrators and the session's user.
+
+Every JupyterLab tab subscribes to all schemas, and any user may emit an event of any schema. Both
+use two methods of the server's event logger, which are wrapped on the instance. Handlers that the
+administrator configured, and listeners in server code, still get every session event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from tornado.websocket import WebSocketHandler
+
+if TYPE_CHECKING:
+    from jupyter_events import EventLogger
+
+    from jupyter_session_user.store.base import Record
+
+__all__ = ["emitting", "keep_private"]
+
+#: ``(websocket handler, record) -> bool``
+MaySee = Callable[[Any, "Record"], bool]
+
+#: The session of the event that is being emitted. Listeners run in tasks, which copy it.
+_emitted: ContextVar[Record | None] = ContextVar("jupyter_session_user.event", default=None)
+
+
+@contextmanager
+def emitting(record: Record) -> Iterator[None]:
+    """Allow events of a session in this block; outside of such a block they are refused."""
+    token = _emitted.set(record)
+    try:
+        yield
+    finally:
+        _emitted.reset(token)
+
+
+def keep_private(logger: EventLogger, schema_id: str, may_see: MaySee) -> None:
+    """Filter a schema's events for websockets, and refuse events from other code.
+
+    Args:
+        logger: The server's event logger.
+        schema_id: The schema of session events.
+        may_see: Tells whether a websocket's user may see an event of a session.
+    """
+    filtered: dict[Any, Any] = {}
+    add, remove, emit = logger.add_listener, logger.remove_listener, logger.emit
+
+    def add_listener(*, listener: Any, **options: Any) -> None:
+        add(listener=listener, **options)
+        handler = getattr(listener, "__self__", None)
+        if isinstance(handler, WebSocketHandler) and options.get("schema_id") in {None, schema_id}:
+            remove(schema_id=schema_id, listener=listener)
+            filtered[listener] = _filtering(listener, handler, may_see)
+            add(**{**options, "schema_id": schema_id, "listener": filtered[listener]})
+
+    def remove_listener(*, listener: Any, **options: Any) -> None:
+        remove(listener=listener, **options)
+        ours = filtered.pop(listener, None)
+        if ours is not None:
+            remove(listener=ours, schema_id=schema_id)
+
+    def emit_event(*, schema_id: str, **options: Any) -> Any:
+        if schema_id == session_schema and _emitted.get() is None:
+            raise ValueError("session events are emitted by jupyter_session_user alone")
+        return emit(schema_id=schema_id, **options)
+
+    session_schema = schema_id
+    for name, wrapper in (
+        ("add_listener", add_listener),
+        ("remove_listener", remove_listener),
+        ("emit", emit_event),
+    ):
+        setattr(logger, name, wrapper)
+
+
+def _filtering(listener: Any, handler: Any, may_see: MaySee) -> Any:
+    async def filtered(logger: EventLogger, schema_id: str, data: dict[str, Any]) -> None:
+        record = _emitted.get()
+        if record is not None and may_see(handler, record):
+            await listener(logger=logger, schema_id=schema_id, data=data)
+
+    return filtered

@@ -1,0 +1,143 @@
+"""Pages for signing in again in a separate window, while the user's work stays open.
+
+``session-user/signed-in`` requires a login, so the server redirects to whatever login it has: a
+form, OAuth, or a proxy's page. Afterwards the window closes itself.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.utils import url_path_join
+from tornado import web
+from tornado.httputil import url_concat
+
+from jupyter_session_user.core.session import write_time
+from jupyter_session_user.server.auth.former import remember_former
+from jupyter_session_user.server.messages.websocket import SETTING
+from jupyter_session_user.server.templates import read, render
+
+if TYPE_CHECKING:
+    from jupyter_session_user.server.context import ServerContext
+
+__all__ = ["PAGES"]
+
+_SIGNED_IN = "session-user/signed-in"
+_AGAIN = "session-user/sign-in-again"
+
+_FILES = {"signed_in.js": "text/javascript", "signed_in.css": "text/css"}
+
+
+class PageHandler(JupyterHandler):
+    """Base class of all pages: no caching, and no foreign scripts or styles."""
+
+    _track_activity = False
+
+    @property
+    def context(self) -> ServerContext:
+        """The wired components of this server."""
+        context: ServerContext = self.settings[SETTING]
+        return context
+
+    @property
+    def content_security_policy(self) -> str:
+        """Jupyter's policy, or the administrator's, plus only our own script and style."""
+        own = "default-src 'none'; script-src 'self'; style-src 'self'"
+        return f"{super().content_security_policy}; {own}"
+
+    def set_default_headers(self) -> None:
+        """Forbid caching: the response differs between users."""
+        super().set_default_headers()
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def address(self, path: str) -> str:
+        """Return the URL of one of our pages."""
+        return url_path_join(self.base_url, path)
+
+
+class SignedInHandler(PageHandler):
+    """The last page of a login in a separate window."""
+
+    @web.authenticated
+    def get(self) -> None:
+        """Say that the user is signed in, and offer a new login if the login ends soon.
+
+        The argument ``until`` is the end of the login that the opening page knows. Opening this
+        page may already have prolonged the login; then no new login is offered.
+        """
+        mine = self.context.capture.session_of(self, None)
+        asks = self.get_query_argument("until", None)
+        end = None if mine is None else mine.session.expires_at
+        moved = end is not None and asks not in {"", write_time(end)}
+        stays = mine is not None and asks is not None and has_form(self) and not moved
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        user: Any = self.current_user
+        page = render(
+            "signed_in.html",
+            title=f"Signed in as {user.display_name or user.name or user.username}",
+            base=self.base_url,
+            stays=stays,
+            action=self.address(_AGAIN),
+            xsrf=self.xsrf_form_html() if stays else "",
+        )
+        self.finish(page)
+
+
+def has_form(handler: JupyterHandler) -> bool:
+    """Tell whether this server itself has a form for a password or a token."""
+    provider = handler.identity_provider
+    return bool(provider.login_available and provider.auth_enabled)
+
+
+class SignInAgainHandler(PageHandler):
+    """Leads a user that is still logged in to the login form."""
+
+    @web.authenticated
+    def post(self) -> None:
+        """Clear the cookie, and redirect to the form. A new login there ends this one."""
+        if not has_form(self):
+            raise web.HTTPError(409, "this server has no login of its own")
+        # Without our own wrapper: work of the old login continues until there is a new login.
+        remember_former(self, self.context.capture.login(self).key)
+        clear = self.identity_provider.clear_login_cookie
+        getattr(clear, "__wrapped__", clear)(self)
+        login = self.get_login_url()
+        self.redirect(url_concat(login, {"next": self.address(_SIGNED_IN)}))
+
+
+class LoginStateHandler(PageHandler):
+    """How a login ended, for a page that no longer has any other credential.
+
+    The session's id is the secret. It is random, and only its user, the user's kernels and
+    administrators have seen it.
+    """
+
+    @allow_unauthenticated
+    def get(self) -> None:
+        """Return whether the caller is signed in, and how the login of ``session`` ended."""
+        record = self.context.store.get(self.get_query_argument("session", ""))
+        state = record and self.context.logins.over(record.key, active=False)
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps({"signed_in": self.current_user is not None, "state": state}))
+
+
+class FileHandler(PageHandler):
+    """The script and the style of the page above."""
+
+    @web.authenticated
+    def get(self, name: str) -> None:
+        """Return the file."""
+        self.set_header("Content-Type", f"{_FILES[name]}; charset=UTF-8")
+        self.finish(read(name))
+
+
+PAGES: list[tuple[str, type[PageHandler]]] = [
+    (_SIGNED_IN, SignedInHandler),
+    (_AGAIN, SignInAgainHandler),
+    (r"session-user/login-state", LoginStateHandler),
+    (r"session-user/(signed_in\.js|signed_in\.css)", FileHandler),
+]

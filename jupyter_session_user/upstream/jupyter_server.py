@@ -1,0 +1,34 @@
+"""The private names of Jupyter Server, each behind a function that explains it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["came_with_token", "forget_user", "kernel_info_of", "user_so_far"]
+
+
+def came_with_token(handler: Any) -> bool:
+    """Tell whether the provider accepted this request because of its token.
+
+    ``is_token_authenticated`` would look the user up, and this is called during the lookup.
+    """
+    return bool(getattr(handler, "_token_authenticated", False))
+
+
+def user_so_far(handler: Any) -> Any:
+    """Return the user of a request; None before it is found.
+
+    ``current_user`` raises an error before it is found.
+    """
+    return getattr(handler, "_jupyter_current_user", None)
+
+
+def forget_user(handler: Any) -> None:
+    """Set that a request has no user: its log line reads both attributes."""
+    handler.current_user = handler._jupyter_current_user = None  # noqa: SLF001 - see the module
+
+
+def kernel_info_of(connection: Any) -> dict[str, Any]:
+    """Return the content of the ``kernel_info_reply`` that a ZMQ connection waits for."""
+    future = getattr(connection, "_kernel_info_future", None)
+    return (future.result() or {}) if future is not None and future.done() else {}
