@@ -1,4 +1,4 @@
-"""Servers and people that many tests share. Nothing here is mocked.
+"""Servers and users that many tests share. Nothing here is mocked.
 
 An ``async def`` test runs in an event loop of its own. ``need`` skips what cannot run here,
 and fails instead where ``REQUIRE_ALL=1`` says that everything must.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 import servers
 from needs import need as _need
+from redis_server import RedisServer
 
 from jupyter_session_user.testing.local_server import LocalServer
 from jupyter_session_user.testing.people import Person
@@ -40,9 +42,21 @@ def need() -> Callable[[object, str], None]:
     return _need
 
 
+@pytest.fixture
+def redis_server(need: Callable[..., None], tmp_path: Path) -> Iterator[RedisServer]:
+    """Run a Redis or Valkey server."""
+    need(_installed("redis"), "redis-py is missing")
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    need(program, "redis-server is missing")
+    assert program is not None
+    server = RedisServer(program, tmp_path)
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[LocalServer]:
-    """Run the server with the demo people alice and bob, and the extension."""
+    """Run the server with the demo users alice and bob, and the extension."""
     with servers.own_server(
         *servers.DEMO,
         "--JupyterSessionUser.share_cookies=locale",
@@ -64,7 +78,7 @@ def header_server(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="session")
 def log_in() -> Callable[[LocalServer, str], Person]:
-    """Return a function that logs a demo person in, in a browser of its own."""
+    """Return a function that logs a demo user in, in a separate browser."""
 
     def fresh(running: LocalServer, name: str) -> Person:
         person = Person(running.url)
@@ -88,13 +102,13 @@ def bob(server: LocalServer, log_in: Callable[..., Person]) -> Person:
 
 @pytest.fixture(scope="session")
 def kernel(server: LocalServer, log_in: Callable[..., Person]) -> str:
-    """Return a kernel that alice started, and that many tests share."""
+    """Return a kernel that alice has started, for many tests."""
     return asyncio.run(log_in(server, "alice").start_kernel())
 
 
 @pytest.fixture
 def as_user(header_server: LocalServer) -> Callable[..., Person]:
-    """Return a function that makes a person of the header server."""
+    """Return a function that makes a user of the header server."""
 
     def person(name: str, **headers: str) -> Person:
         return Person(header_server.url, {"X-User": name, **headers})

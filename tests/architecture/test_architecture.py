@@ -1,4 +1,4 @@
-"""The planes of docs/architecture.md, and the sizes, as tests.
+"""The planes of docs/architecture.md and the sizes of files, as tests.
 
 Everything is read from source text: a rule must hold for imports that never run here, too.
 The facade's price is the exception: it is measured in an interpreter of its own.
@@ -23,10 +23,10 @@ NAME = "jupyter_session_user"
 MAX_FUNCTION_LINES = 50  # without the docstring
 MAX_FILE_LINES = 300  # of code: no blank lines, comments, docstrings
 
-# Hooks that other programs call by name: public, and not for people to import.
+# Hooks that other programs call by name: public, but not for imports.
 HOOKS = {"load_ipython_extension", "unload_ipython_extension"}
 
-# What a pure module cannot want: input, output, clocks, chance, logs, and state.
+# What a pure module must not use: input, output, clocks, randomness, logs, and state.
 # fmt: off
 IMPURE = {
     "asyncio", "contextvars", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random",
@@ -43,21 +43,26 @@ class Plane:
 
     ours: str = ""
     third_party: str = ""
-    #: Third-party imports may stand outside functions.
+    #: Whether third-party imports may stand outside functions.
     at_top: bool = False
 
 
 TABLE = {
     "errors": Plane(),
+    "upstream": Plane("errors"),
     "_version": Plane(),
     "core": Plane("errors"),
     "store": Plane("core errors"),
-    "kernel": Plane("core errors", "IPython comm ipykernel"),
-    "hosts": Plane("kernel core errors", "bokeh marimo panel param starlette streamlit tornado"),
+    "kernel": Plane("core errors upstream", "IPython comm ipykernel"),
+    "hosts": Plane(
+        "kernel core errors upstream",
+        "asgiref bokeh django marimo panel param starlette streamlit tornado",
+    ),
     "banner": Plane("kernel core errors", "anywidget panel param traitlets"),
     "server": Plane(
-        "core store errors _version",
-        "jupyter_client jupyter_core jupyter_events jupyter_server tornado traitlets zmq",
+        "core store errors upstream _version",
+        "jinja2 jupyter_client jupyter_core jupyter_events jupyter_server packaging tornado "
+        "traitlets zmq",
         at_top=True,
     ),
     "tokens": Plane("core errors", "joserfc", at_top=True),
@@ -66,13 +71,22 @@ TABLE = {
     "__main__": Plane("hosts"),
     "": Plane("*"),  # the facade
 }
+# The longest chain of imports within the kernel: a module is one floor above its imports.
+MAX_KERNEL_FLOORS = 6
+# The packages of the server: what each may import of the server. For typing alone it may name
+# the context, too.
+ROOMS = {
+    "auth": "settings templates",
+    "messages": "auth settings",
+    "web": "auth messages settings templates",
+}
 # Third parties that one file alone may import, anywhere in it.
-OWN_FILE = {f"{NAME}.store.redis": {"redis"}}
+OWN_FILE = {f"{NAME}.store.redis": {"redis"}, f"{NAME}.server.auth.resolvers.jwks": {"joserfc"}}
 
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module, and where the statement stands."""
+    """One imported module, and the place of the statement."""
 
     target: str
     line: int
@@ -100,7 +114,7 @@ class Module:
 
     @cached_property
     def imports(self) -> list[Import]:
-        """Every import of the file, wherever it stands."""
+        """Every import of the file, at any place."""
         return list(self._walk(self.tree, in_function=False, typing_only=False))
 
     def _walk(self, node: ast.AST, *, in_function: bool, typing_only: bool) -> Iterator[Import]:
@@ -132,7 +146,7 @@ class Module:
 
 
 def is_type_checking(node: ast.AST) -> bool:
-    """Whether type checkers alone read what is below."""
+    """Tell whether only type checkers read the code below."""
     return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
 
 
@@ -168,17 +182,17 @@ each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: modu
 
 
 def is_ours(target: str) -> bool:
-    """Whether a module belongs to this package."""
+    """Tell whether a module belongs to this package."""
     return target.partition(".")[0] == NAME
 
 
 def is_third_party(target: str) -> bool:
-    """Whether a module is neither ours nor Python's own."""
+    """Tell whether a module belongs to neither this package nor Python."""
     return not is_ours(target) and target.partition(".")[0] not in sys.stdlib_module_names
 
 
 def forbidden(module: Module) -> Iterator[str]:
-    """Say what a module imports against the table."""
+    """Return the imports of a module that the table forbids."""
     row = TABLE[module.plane]
     for entry in module.imports:
         where = f"{module.name}:{entry.line} imports {entry.target}"
@@ -218,13 +232,13 @@ def function_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 @each_module
 def test_every_module_belongs_to_a_plane(module):
-    """No module stands outside the table, where no rule would reach it."""
+    """Every module is in the table, so each has its rules."""
     assert module.plane in TABLE
 
 
 @each_module
 def test_imports_obey_the_table(module):
-    """Imports at the top, in functions, for typing alone or by name go where the table allows."""
+    """Imports at the top, in functions, for typing or by name are those that the table allows."""
     assert list(forbidden(module)) == []
 
 
@@ -245,7 +259,7 @@ def test_imports_obey_the_table(module):
     ],
 )
 def test_the_check_finds_a_wrong_import(name, text):
-    """Each way to import against the table is seen, so that a green run means something."""
+    """The check finds each kind of forbidden import, so a green run has a meaning."""
     assert len(list(forbidden(Module(f"{NAME}.{name}", text)))) == 1
 
 
@@ -261,12 +275,44 @@ def test_the_check_finds_a_wrong_import(name, text):
     ],
 )
 def test_the_check_allows_a_right_import(name, text):
-    """What the table allows is not reported."""
+    """The check does not report imports that the table allows."""
     assert list(forbidden(Module(f"{NAME}.{name}", text))) == []
 
 
+def room_of(name: str) -> str:
+    """Return the part of the server that a module belongs to; empty outside the server."""
+    parts = name.split(".")
+    return parts[2] if parts[:2] == [NAME, "server"] and len(parts) > 2 else ""
+
+
+def across(module: Module) -> Iterator[str]:
+    """Return the imports of a module that the order of the server's packages forbids."""
+    room = room_of(module.name)
+    for entry in module.imports if room in ROOMS else ():
+        other = room_of(entry.target)
+        typing_alone = entry.typing_only and other == "context"
+        if other and other not in {room, *ROOMS[room].split()} and not typing_alone:
+            yield f"{module.name}:{entry.line} imports {entry.target}"
+
+
+@each_module
+def test_the_rooms_of_the_server(module):
+    """Imports go from ``web`` to ``messages`` to ``auth``, and never back."""
+    assert list(across(module)) == []
+
+
+def test_the_check_of_rooms_finds_a_wrong_import():
+    """The check finds an import in the other direction; typing may name the context."""
+    context = f"from {NAME}.server.context import ServerContext"
+    back = f"from {NAME}.server.web import api"
+    assert len(list(across(Module(f"{NAME}.server.auth.a", back)))) == 1
+    assert len(list(across(Module(f"{NAME}.server.web.a", context)))) == 1
+    typing = f"if TYPE_CHECKING:\n    {context}"
+    assert list(across(Module(f"{NAME}.server.web.a", typing))) == []
+
+
 def test_no_import_cycles():
-    """Modules can be read in an order where everything was met before, typing included."""
+    """Modules have an order without forward imports, typing included: there is no cycle."""
     graph = {module.name: {entry.target for entry in module.imports} & NAMES for module in MODULES}
     try:
         TopologicalSorter(graph).prepare()
@@ -274,9 +320,20 @@ def test_no_import_cycles():
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
 
 
+def test_the_kernel_has_few_floors():
+    """The chain of imports in the kernel is short."""
+    kernel = {m.name: m for m in MODULES if m.plane == "kernel"}
+
+    def floor(name: str) -> int:
+        below = {entry.target for entry in kernel[name].imports} & kernel.keys()
+        return 1 + max(map(floor, below), default=0)
+
+    assert max(map(floor, kernel)) <= MAX_KERNEL_FLOORS
+
+
 @pytest.mark.parametrize("module", [m for m in MODULES if m.plane == "core"], ids=lambda m: m.name)
 def test_core_is_pure(module):
-    """The core does no I/O, reads no clock, draws no chance, logs nothing and rebinds no global."""
+    """The core has no I/O, clock, randomness, log, or changing global."""
     nodes = list(ast.walk(module.tree))
     calls = {ast.unparse(node.func).split(".")[-1] for node in nodes if isinstance(node, ast.Call)}
     assert {entry.target for entry in module.imports} & IMPURE == set()
@@ -286,7 +343,7 @@ def test_core_is_pure(module):
 
 @pytest.mark.parametrize("flags", [["-I"], ["-I", "-S"]], ids=["installed", "bare Python"])
 def test_importing_the_facade_loads_the_standard_library_alone(flags):
-    """`import jupyter_session_user` costs no third-party module, and needs none."""
+    """`import jupyter_session_user` loads no third-party module, and needs none."""
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); before = set(sys.modules)\n"
         f"import {NAME}; print(*set(sys.modules) - before)"
@@ -319,7 +376,7 @@ def test_facade_exports_what_it_has():
 
 
 def test_every_exported_name_is_there():
-    """What `__all__` promises can be imported, also where the facade loads it on first use."""
+    """All names of `__all__` can be imported, also those that the facade loads on first use."""
     facade = importlib.import_module(NAME)
     assert [name for name in facade.__all__ if not hasattr(facade, name)] == []
 
@@ -341,7 +398,7 @@ def test_functions_are_short(module):
 
 @each_module
 def test_files_are_short(module):
-    """No file holds more than one subject's worth of code."""
+    """No file has too many lines of code."""
     assert code_lines(module.text) <= MAX_FILE_LINES
 
 
@@ -356,13 +413,13 @@ def test_files_are_short(module):
     ],
 )
 def test_code_lines_counts_code_alone(text, expected):
-    """The measure counts neither explanations nor air."""
+    """The measure counts neither comments nor blank lines."""
     assert code_lines(text) == expected
 
 
 @pytest.mark.parametrize("module", MODULES + TESTS, ids=lambda module: module.name)
 def test_nothing_is_mocked(module):
-    """Tests use fakes and real servers: a mock agrees with whatever the code does."""
+    """Tests use fakes and real servers: a mock agrees with any behaviour of the code."""
     mocks = {entry.target for entry in module.imports if "mock" in entry.target.split(".")}
     names = {ast.unparse(node) for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
     assert mocks == set()

@@ -1,4 +1,4 @@
-"""The banner in apps without a Jupyter server: it shows what code says, to each visitor."""
+"""The banner in apps without a Jupyter server: it shows each visitor the state that code sets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ banner, end = SessionBanner.panel(), pn.widgets.Button(name="End it")
 end.on_click(lambda event: setattr(banner, "state", "expired"))
 pn.Column(end, banner).servable()
 """
-# Tornado lets a page's own address in by itself only since 6.5.
+# Tornado accepts a page's own address without a setting only since 6.5.
 _SERVE = "panel serve app.py --address 127.0.0.1 --allow-websocket-origin 127.0.0.1:{port}"
 APPS = {
     "marimo": (MARIMO, "marimo run app.py --headless --no-token --host 127.0.0.1", "/"),
@@ -53,7 +53,7 @@ def chromium(need):
 
 @pytest.mark.parametrize("host", APPS)
 def test_it_shows_what_code_says_and_to_nobody_else(chromium, need, host):
-    """Hidden while all is well; one visitor's ends, and the other's page shows nothing of it."""
+    """The banner is hidden; when one visitor's login ends, the other page shows nothing."""
     from playwright.sync_api import expect
 
     need(importlib.util.find_spec(host), f"{host} is missing")

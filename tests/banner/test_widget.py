@@ -1,4 +1,4 @@
-"""``SessionBanner`` in Python: whose state it has, and where there is no Jupyter server."""
+"""``SessionBanner`` in Python: the source of its state, with and without a Jupyter server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ banner = SessionBanner()
 banner.observe(lambda change: heard.append(change["new"]), "state")
 print(json.dumps(banner.model_id))
 """
-STATE = "print(json.dumps([banner.state, banner.told, heard]))"
+STATE = "print(json.dumps([banner.state, banner.session_state, heard]))"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,18 +26,18 @@ def _installed(need):
 
 
 async def report(socket, model, state, at=0):
-    """Let somebody's browser say what it sees, as the front end does."""
+    """Send a browser's state, as the front end does."""
     data = {"method": "update", "state": {"seen": {"state": state, "at": at}}, "buffer_paths": []}
     await socket.send(socket.message("comm_msg", {"comm_id": model, "data": data}))
 
 
 async def state(socket):
-    """Return what the banner shows, what the kernel says, and what was observed."""
+    """Return the shown state, the kernel's state, and the observed changes."""
     return (await json_lines(socket, STATE))[-1]
 
 
 async def test_state_follows_its_maker(server):
-    """Alice's banner: her browser counts, bob's does not; nor does it matter who asks."""
+    """Alice's banner follows alice's browser, not bob's, whichever user's cell reads it."""
     alice, bob = await people_on(server)
     async with (
         kernel_of(alice) as kernel,
@@ -45,7 +45,7 @@ async def test_state_follows_its_maker(server):
         opened(bob, kernel) as his,
     ):
         model = (await json_lines(hers, MAKE))[-1]
-        await report(his, model, "ended", 1)
+        await report(his, model, "signed_out", 1)
         assert await state(his) == ["active", "active", []]
         await report(hers, model, "unreachable", 2)
         assert await state(his) == ["unreachable", "active", ["unreachable"]]
@@ -55,7 +55,7 @@ async def test_state_follows_its_maker(server):
 
 
 async def test_state_follows_the_server(server):
-    """Alice signs out and in again: the kernel knows without any browser; bob's login is his."""
+    """Alice signs out and in again: the kernel gets the state without a browser."""
     alice, bob = await people_on(server)
     async with kernel_of(bob) as kernel:
         async with opened(alice, kernel) as hers, opened(bob, kernel) as his:
@@ -64,7 +64,7 @@ async def test_state_follows_the_server(server):
             await alice.fetch("logout")
 
             async def is_ended():
-                return (await state(his))[:2] == ["ended", "ended"]
+                return (await state(his))[:2] == ["signed_out", "signed_out"]
 
             await eventually(is_ended)
             assert await json_lines(his, "print(json.dumps(bobs.state))") == ["active"]
@@ -73,23 +73,23 @@ async def test_state_follows_the_server(server):
             await hers.execute("from jupyter_session_user import get_session; get_session()")
 
             async def is_well():
-                return await state(his) == ["active", "active", ["ended", "active"]]
+                return await state(his) == ["active", "active", ["signed_out", "active"]]
 
             await eventually(is_well)
 
 
 def python(code):
-    """Run code in an interpreter of its own, and return what it prints."""
+    """Run code in a separate interpreter, and return its output."""
     theirs = "ignore:Deprecated in traitlets 4.1:DeprecationWarning"  # ipywidgets 8.1.0
     run = [sys.executable, "-W", "error", "-W", theirs, "-c", code]
     return subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_without_a_server_code_decides():
-    """In a script, as in marimo, ``state`` is what code says, and nothing else is taken."""
+    """In a script or marimo, ``state`` is what the code sets, and no other source counts."""
     code = (
         "from jupyter_session_user import SessionBanner\n"
-        "banner = SessionBanner(texts={'ended': 'Weg'}, base_url='/u/')\n"
+        "banner = SessionBanner(texts={'signed_out': 'Weg'}, base_url='/u/')\n"
         "assert isinstance(banner, SessionBanner)\n"
         "banner.state = 'expired'\n"
         "try: banner.state = 'nonsense'\n"
@@ -97,7 +97,7 @@ def test_without_a_server_code_decides():
         "print(banner.state, banner.texts, banner.base_url)\n"
         "banner.close()"
     )
-    assert python(code) == "expired {'ended': 'Weg'} /u/"
+    assert python(code) == "expired {'signed_out': 'Weg'} /u/"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_without_a_server_code_decides():
     ],
 )
 def test_a_missing_package_is_named(missing, call, fix):
-    """The error says what to install."""
+    """The error names the package to install."""
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from jupyter_session_user import ConfigurationError, SessionBanner\n"
@@ -123,10 +123,10 @@ def test_panel_needs_no_anywidget(need):
     code = (
         "import sys; sys.modules['anywidget'] = None\n"
         "from jupyter_session_user import SessionBanner\n"
-        "banner = SessionBanner.panel(texts={'ended': 'Weg'}, margin=5)\n"
+        "banner = SessionBanner.panel(texts={'signed_out': 'Weg'}, margin=5)\n"
         "print(banner.state, banner.texts, banner.margin, banner.sizing_mode)"
     )
-    assert python(code.replace("-W error", "")) == "active {'ended': 'Weg'} 5 stretch_width"
+    assert python(code.replace("-W error", "")) == "active {'signed_out': 'Weg'} 5 stretch_width"
 
 
 def test_the_name_costs_nothing():

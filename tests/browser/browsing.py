@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 FULL_NAMES = {"alice": "Alice Adams", "bob": "Bob Brown"}
 
 #: Milliseconds that something may take before a test gives up; no test judges by the clock.
-PATIENCE_MS = 45_000
+PATIENCE_MS = 90_000
 
 #: Nothing that a browser would fetch or report on its own.
 FLAGS = (

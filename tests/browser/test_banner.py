@@ -18,8 +18,10 @@ banner.observe(lambda change: heard.append(change["new"]), "state")
 banner
 """
 CELLS = (MAKE, "banner", "print(banner.state, *heard)")
-FILES = {"cells.ipynb": notebook_text(*CELLS)}
-PATHS = pytest.mark.parametrize("path", ["lab?reset", "notebooks/cells.ipynb?reset"])
+NOTEBOOK = notebook_text(*CELLS)
+FILES = {"cells.ipynb": NOTEBOOK}
+APPS = {"lab": "lab?reset", "notebook 7": "notebooks/{file}?reset"}
+BOTH_APPS = pytest.mark.parametrize("app", APPS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,36 +31,56 @@ def _anywidget(need):
     need(importlib.util.find_spec("anywidget"), "anywidget is missing")
 
 
-@pytest.fixture
-def lab(_everything, tmp_path):
-    """Run JupyterLab for one test: what ends a login lasts."""
-    with jupyter_lab(tmp_path, files=FILES) as running:
+@pytest.fixture(scope="module")
+def lab(_everything, tmp_path_factory):
+    """Run a JupyterLab in which each test has its own logins, and a notebook of its own."""
+    files = {f"work{n}.ipynb": NOTEBOOK for n in range(10)}
+    with jupyter_lab(tmp_path_factory.mktemp("lab"), files=files) as running:
         yield running
 
 
-def at_work(chromium, lab, name, path="lab?reset"):
+@pytest.fixture(scope="module")
+def _notebooks():
+    return iter(f"work{n}.ipynb" for n in range(10))
+
+
+@pytest.fixture
+def file(_notebooks):
+    """Give each test another notebook."""
+    return next(_notebooks)
+
+
+@pytest.fixture(autouse=True)
+def _closed(chromium):
+    """Close a test's pages at its end: they would go on asking."""
+    yield
+    for context in chromium.contexts:
+        context.close()
+
+
+def at_work(chromium, lab, name, file, app="lab"):
     """Return somebody with the notebook open, and the id of its kernel."""
-    desk = Desk.of(chromium.new_context(), lab, name, path)
-    return desk, desk.open("cells.ipynb") if path.startswith("lab") else desk.kernel()
+    desk = Desk.of(chromium.new_context(), lab, name, APPS[app].format(file=file))
+    return desk, desk.open(file) if app == "lab" else desk.kernel()
 
 
-@PATHS
-def test_two_people_on_one_kernel(chromium, lab, expect, path):
+@BOTH_APPS
+def test_two_people_on_one_kernel(chromium, lab, file, expect, app):
     """Alice signs out: her banner says so, bob's does not, and he sees what became of hers.
 
     She logs in again by its button, in a window that closes itself, and goes on.
     """
-    (alice, kernel), (bob, bobs) = (at_work(chromium, lab, n, path) for n in ("alice", "bob"))
+    (alice, kernel), (bob, bobs) = (at_work(chromium, lab, n, file, app) for n in ("alice", "bob"))
     assert kernel == bobs
     alice.run(0)
     bob.run(1)
     for desk in (alice, bob):
         expect(quiet(desk.page)).to_have_count(1)
     sign_out(alice.page.context, lab)
-    ended = banner(alice.page, "ended")
+    ended = banner(alice.page, "signed_out")
     expect(ended.get_by_role("status")).to_contain_text("You are signed out.")
     bob.run(2)
-    expect(bob.output(2)).to_contain_text("ended ended")
+    expect(bob.output(2)).to_contain_text("signed_out signed_out")
     expect(quiet(bob.page)).to_have_count(1)
     with alice.page.expect_popup() as opened:
         ended.get_by_role("button", name="Log in again").click()
@@ -72,16 +94,16 @@ def test_two_people_on_one_kernel(chromium, lab, expect, path):
         ".connectionStatus === 'connected'"
     )
     alice.run(2)
-    expect(alice.output(2)).to_contain_text("active ended")
+    expect(alice.output(2)).to_contain_text("active signed_out")
 
 
-@PATHS
-def test_kernel_ended(chromium, lab, expect, need, path):
+@BOTH_APPS
+def test_kernel_ended(chromium, lab, file, expect, need, app):
     """The kernel is shut down elsewhere: the banner says what to do about it, with no button.
 
     Readable in both themes, and accessible.
     """
-    alice, kernel = at_work(chromium, lab, "alice", path)
+    alice, kernel = at_work(chromium, lab, "alice", file, app)
     alice.run(0)
     quiet(alice.page).wait_for(state="attached")
     end_kernel(alice.page, kernel)
@@ -99,15 +121,17 @@ def test_kernel_ended(chromium, lab, expect, need, path):
     assert axe_violations(alice.page) == []
 
 
-@PATHS
-def test_server_gone(chromium, lab, expect, path):
+@pytest.mark.usefixtures("_everything")
+@BOTH_APPS
+def test_server_gone(chromium, tmp_path, expect, app):
     """The server ends: it cannot be reached."""
-    alice, _ = at_work(chromium, lab, "alice", path)
-    alice.run(0)
-    quiet(alice.page).wait_for(state="attached")
-    lab.process.terminate()
-    away = banner(alice.page, "unreachable")
-    expect(away.get_by_role("button")).to_have_text(["Try now"])
+    with jupyter_lab(tmp_path, files=FILES) as server:
+        alice, _ = at_work(chromium, server, "alice", "cells.ipynb", app)
+        alice.run(0)
+        quiet(alice.page).wait_for(state="attached")
+        server.process.terminate()
+        away = banner(alice.page, "unreachable")
+        expect(away.get_by_role("button")).to_have_text(["Try now"])
 
 
 @pytest.mark.usefixtures("_everything")
@@ -131,18 +155,18 @@ def test_with_a_token_no_cookie_is_needed(chromium, tmp_path, expect):
         expect(quiet(page)).to_have_count(1)
 
 
-def test_the_extension_of_voilas_pages_keeps_out(chromium, lab, expect):
+def test_the_extension_of_voilas_pages_keeps_out(chromium, lab, file, expect):
     """JupyterLab loads Voila's extension as well; it does nothing there."""
-    alice, _ = at_work(chromium, lab, "alice")
+    alice, _ = at_work(chromium, lab, "alice", file)
     alice.run(0)
     quiet(alice.page).wait_for(state="attached")
     assert alice.page.evaluate("'jupyter-session-user-voila' in window._JUPYTERLAB")
     expect(alice.page.locator(".jsu-page")).to_have_count(0)
 
 
-def test_words_that_code_chooses(chromium, lab, expect):
+def test_words_that_code_chooses(chromium, lab, file, expect):
     """``texts`` replaces words, later too; nothing in them is taken for HTML."""
-    alice, _ = at_work(chromium, lab, "alice")
+    alice, _ = at_work(chromium, lab, "alice", file)
     alice.run(0)
     quiet(alice.page).wait_for(state="attached")
     evil = "<img src=x onerror=document.title='evil'>"
@@ -150,13 +174,14 @@ def test_words_that_code_chooses(chromium, lab, expect):
         """async text => {
             const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
             await kernel.requestExecute({
-                code: `banner.texts = {"ended": ${JSON.stringify(text)}, "log_in": "Anmelden"}`,
+                code: `banner.texts = {"signed_out": ${JSON.stringify(text)}, ` +
+                      `"log_in": "Anmelden"}`,
             }).done;
         }""",
         evil,
     )
     sign_out(alice.page.context, lab)
-    ended = banner(alice.page, "ended")
+    ended = banner(alice.page, "signed_out")
     expect(ended.get_by_role("status")).to_have_text(evil)
     expect(ended.get_by_role("button")).to_have_text(["Anmelden"])
     assert alice.page.title() != "evil"

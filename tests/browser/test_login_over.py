@@ -160,7 +160,7 @@ def test_logged_out_in_another_tab(context, office, notebooks, expect, app):
     desk.page.bring_to_front()
     look(desk)
     expect(desk.chip).to_have_text("!Signed out")
-    expect(notice(desk, "You have signed out")).to_be_visible()
+    expect(notice(desk, "You are signed out")).to_be_visible()
     desk.run(2)
     expect(desk.output(2)).to_contain_text("SessionRevoked")
     log_in_again(desk)
@@ -261,6 +261,50 @@ def test_the_keyboard_is_enough(context, office, notebooks, expect):
     with desk.page.expect_popup() as opened:
         desk.page.evaluate("jupyterapp.commands.execute('jupyter-session-user:log-in-again')")
     sign_in(opened.value, "alice")
+    expect(notice(desk, "Signed in again as Alice Adams")).to_be_visible()
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_saving_while_it_is_over(context, office, notebooks, expect, app):
+    """An autosave fails without a word; a save by hand asks for a login. Neither opens a dialog."""
+    file = next(notebooks)
+    desk = at_work(context, office, "alice", file, app)
+    desk.page.evaluate(_EDIT_CELL, [0, EDIT])
+    lose_cookie(context)
+    assert desk.page.evaluate(f"{_SAVE}.catch(error => error.name)") == "ModalCancelError"
+    expect(notice(desk, "Your login has expired")).to_be_visible()
+    desk.page.wait_for_timeout(500)
+    no_dialog(desk, expect)
+    expect(notice(desk, "Not saved")).to_have_count(0)
+    for _ in range(2):
+        desk.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        expect(notice(desk, "Not saved")).to_have_count(1)
+        no_dialog(desk, expect)
+    with desk.page.expect_popup() as opened:
+        notice(desk, "Not saved").get_by_role("button", name="Log in again").click()
+    sign_in(opened.value, "alice")
+    expect(notice(desk, "Signed in again as Alice Adams")).to_be_visible()
+    expect(notice(desk, "Not saved")).to_have_count(0)
+    desk.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    assert on_disk(office, file).startswith(EDIT)
+
+
+def test_a_browser_that_opens_no_window_gets_a_link(context, office, notebooks, expect):
+    """A dialog with a plain link takes the place of the window, and the page heals as well."""
+    desk = at_work(context, office, "alice", next(notebooks))
+    lose_cookie(context)
+    look(desk)
+    expect(desk.chip).to_have_text("!Login expired")
+    desk.page.evaluate("window.open = () => null")
+    desk.chip.click()
+    link = desk.dialog.get_by_role("link", name="Log in in another tab")
+    with context.expect_page() as opened:
+        link.click()
+    no_dialog(desk, expect)
+    form = opened.value
+    form.get_by_label("Who are you?").fill("alice")
+    form.get_by_label("Password").fill(servers.PASSWORDS["alice"])
+    form.get_by_role("button", name="Log in").click()
     expect(notice(desk, "Signed in again as Alice Adams")).to_be_visible()
 
 

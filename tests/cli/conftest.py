@@ -1,4 +1,4 @@
-"""A Python environment of one's own, in which the command line can write what it likes."""
+"""A private Python environment, in which the command line can write any file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Machine:
         return self.home / "config" / "voila.json"
 
     def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run ``jupyter session-user`` as its user does."""
+        """Run ``jupyter session-user`` as the machine's user."""
         return subprocess.run(
             [self.python, "-m", "jupyter_session_user.cli.main", *arguments],
             capture_output=True,
@@ -67,7 +67,7 @@ class Machine:
         return {f["what"]: (f["verdict"], f["text"]) for f in findings}, result.returncode
 
     def enable_server(self) -> None:
-        """Write what installing the wheel writes."""
+        """Write the files that installing the wheel writes."""
         enabled = {"ServerApp": {"jpserver_extensions": {"jupyter_session_user": True}}}
         path = self.prefix / "etc/jupyter/jupyter_server_config.d/jupyter_session_user.json"
         write(path, json.dumps(enabled))
@@ -93,7 +93,7 @@ def bare_environment(prefix: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Return a function that gives an environment with all packages of this but the hidden."""
+    """Return a function that makes an environment with all packages except the hidden ones."""
     known: dict[tuple[str, ...], Path] = {}
 
     def make(*hidden: str) -> Path:
@@ -111,7 +111,7 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
 
 @pytest.fixture
 def machine(tmp_path: Path, environments: Callable[..., Path]) -> Callable[..., Machine]:
-    """Return a function that makes a machine on which nothing was configured yet."""
+    """Return a function that makes a machine without configuration."""
 
     def make(*hidden: str) -> Machine:
         prefix, home = environments(*hidden), tmp_path / "home"
@@ -133,7 +133,7 @@ def machine(tmp_path: Path, environments: Callable[..., Path]) -> Callable[..., 
 
 @pytest.fixture
 def fake_release(tmp_path: Path) -> Callable[[str, str], str]:
-    """Return a function that makes a release look installed; it returns what to put on a path."""
+    """Return a function that makes a release look installed; it returns an entry for the path."""
 
     def make(name: str, version: str) -> str:
         folder = tmp_path / f"old-{name}"

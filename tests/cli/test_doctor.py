@@ -1,4 +1,4 @@
-"""``doctor``: what works here, and for all that does not, what to do about it."""
+"""``doctor`` reports the working parts, and a fix for each part that does not work."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from needs import need
 
 pytest.importorskip("ipykernel")
 
-CONNECTION = "jupyter_session_user.server.runners.voila.SessionUserConnection"
+CONNECTION = "jupyter_session_user.server.voila.SessionUserConnection"
 
 
 def on(where) -> None:
-    """Bring a machine to where nothing needs mending."""
+    """Configure a machine so that every check passes."""
     where.enable_server()
     assert where.run("enable", "voila").returncode == 0
 
 
 def test_a_machine_where_all_is_well(machine):
-    """Every line is OK and the exit status 0, for people and for programs."""
+    """Every line is OK and the exit status is 0, as text and as JSON."""
     import importlib.util
 
     need(importlib.util.find_spec("voila"), "Voila is not installed")
@@ -37,7 +37,7 @@ def test_a_machine_where_all_is_well(machine):
 
 
 def test_a_server_without_the_extension(machine):
-    """The finding ends with the command that enables it; one thing to mend gives status 1."""
+    """The finding ends with the command that enables the extension, and the status is 1."""
     here = machine()
     assert here.run("enable", "voila").returncode == 0
     findings, status = here.doctor()
@@ -47,7 +47,7 @@ def test_a_server_without_the_extension(machine):
 
 
 def test_hosts_that_are_not_installed_are_nothing_to_mend(machine):
-    """Neither Voila nor Panel has to be there."""
+    """Voila and Panel are optional."""
     here = machine("voila", "panel")
     here.enable_server()
     findings, status = here.doctor()
@@ -60,7 +60,7 @@ def test_hosts_that_are_not_installed_are_nothing_to_mend(machine):
     [("jupyter_server", "2.15.9", "2.16"), ("voila", "0.4.6", "0.5"), ("panel", "1.4.5", "1.5")],
 )
 def test_a_host_that_is_too_old(machine, fake_release, name, old, oldest):
-    """The finding has the version that is there, and the command that gets one that works."""
+    """The finding has the installed version, and the command that installs a newer one."""
     here = machine()
     on(here)
     findings, status = here.doctor(PYTHONPATH=fake_release(name, old))
@@ -69,8 +69,24 @@ def test_a_host_that_is_too_old(machine, fake_release, name, old, oldest):
     assert status == 1
 
 
+def test_a_release_without_a_private_name(machine, tmp_path):
+    """The finding has the release, and the names that it lacks."""
+    here = machine()
+    on(here)
+    (tmp_path / "sitecustomize.py").write_text(
+        "from jupyter_server.auth.identity import IdentityProvider\n"
+        "IdentityProvider.is_token_authenticated = lambda self, handler: False\n"
+    )
+    findings, status = here.doctor(PYTHONPATH=str(tmp_path))
+    verdict, text = findings["jupyter_server"]
+    assert verdict == "mend"
+    assert "auth.identity:IdentityProvider.is_token_authenticated (_token_authenticated)" in text
+    assert "Install a release of jupyter-session-user that supports jupyter_server" in text
+    assert status == 1
+
+
 def test_each_kernel_is_asked_in_its_own_environment(machine, fake_release, bare_python):
-    """No helper, an old ipykernel, another language, a broken argv: each has its own answer."""
+    """A missing package, an old ipykernel, another language and a bad argv have own findings."""
     here = machine("voila", "panel")
     here.enable_server()
     bare = bare_python
@@ -86,18 +102,18 @@ def test_each_kernel_is_asked_in_its_own_environment(machine, fake_release, bare
     here.add_kernel("nothing")
     findings, status = here.doctor()
     kernels = {k.removeprefix("kernel "): v for k, v in findings.items() if k.startswith("kernel")}
-    mend = "; mend or remove the kernelspec"
+    mend = "; fix or remove the kernelspec"
     assert kernels.pop("good")[0] == kernels.pop("python3")[0] == "ok"
     assert kernels == {
         "bare": (
             "mend",
-            f"the helper is not installed there; run '{bare} -m pip install jupyter-session-user'",
+            f"the package is not installed there; run '{bare} -m pip install jupyter-session-user'",
         ),
         "failing": ("mend", f"/bin/false does not run Python code (CalledProcessError){mend}"),
         "gone": ("mend", f"/no/such/python does not run Python code (FileNotFoundError){mend}"),
-        "julia": ("absent", "julia: the helper is for Python"),
+        "julia": ("absent", "julia: the package is for Python kernels"),
         "list": ("mend", f"/bin/echo does not run Python code (JSONDecodeError){mend}"),
-        "nothing": ("mend", "its argv is empty; mend or remove the kernelspec"),
+        "nothing": ("mend", "its argv is empty; fix or remove the kernelspec"),
         "old": (
             "mend",
             f"ipykernel 6.28.0 is too old; run '{here.python} -m pip install --upgrade ipykernel'",
@@ -113,14 +129,14 @@ def test_each_kernel_is_asked_in_its_own_environment(machine, fake_release, bare
         ("{}", "standalone 'voila' is not enabled; run 'jupyter session-user enable voila'"),
         (
             '{"Voila": {"kernel_websocket_connection_class": "theirs.Connection"}}',
-            f"; take it out, or derive that class from {CONNECTION}",
+            f"; remove it, or derive that class from {CONNECTION}",
         ),
-        ("{", "; mend it first"),
+        ("{", "; fix the file first"),
     ],
     ids=["not enabled", "another class", "broken"],
 )
 def test_standalone_voila_that_would_not_work(machine, text, end):
-    """Not enabled, another class (which wins over ours elsewhere), broken: what to do."""
+    """Without our keys, with another class or a broken file, the finding names the fix."""
     here = machine()
     here.enable_server()
     if text != "{}":

@@ -1,4 +1,4 @@
-"""``sessions`` and ``revoke``: whoever may read a server's files sees who is there, and ends it.
+"""``sessions`` and ``revoke``: the user of a server lists and ends its sessions.
 
 The servers are real ones, and so is the command line.
 """
@@ -31,7 +31,7 @@ LIST = "'jupyter session-user sessions'"
 
 
 def run(runtime: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as the user whose runtime directory this is."""
+    """Run the command line as the user that owns this runtime directory."""
     return subprocess.run(
         [sys.executable, "-m", "jupyter_session_user.cli.main", *arguments],
         capture_output=True,
@@ -43,7 +43,7 @@ def run(runtime: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def listed(runtime: Path, *arguments: str) -> list[dict[str, Any]]:
-    """Return what ``sessions --json`` prints."""
+    """Return the output of ``sessions --json``."""
     result = run(runtime, "sessions", "--json", *arguments)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
@@ -56,7 +56,7 @@ def file_of(runtime: Path) -> Path:
 
 
 async def works(person: Person) -> bool:
-    """Tell whether the server knows who this is."""
+    """Tell whether the server accepts this login."""
     return (await person.fetch("api/me")).code == 200
 
 
@@ -66,7 +66,7 @@ async def session_id(person: Person) -> str:
 
 
 async def two_on(server: LocalServer) -> tuple[Person, Person]:
-    """Return alice and bob, with logins that nobody has revoked yet in this second."""
+    """Return alice and bob with logins that no earlier test has revoked."""
 
     async def fresh() -> Any:
         both = await people_on(server)
@@ -81,19 +81,19 @@ async def two_on(server: LocalServer) -> tuple[Person, Person]:
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[LocalServer]:
-    """Run a server with alice and bob, nobody an administrator, that logs all it can."""
+    """Run a server with alice and bob, without administrators, and with a verbose log."""
     with own_server(*DEMO, "--debug") as running:
         yield running
 
 
 @pytest.fixture
 def runtime(own: LocalServer) -> Path:
-    """Return its runtime directory."""
+    """Return the runtime directory of the server."""
     return own.home / "runtime"
 
 
 async def test_the_table_shows_everybody(own, runtime):
-    """One line for each session, under the server's address; nobody needs to be logged in."""
+    """One line for each session, under the server's address; no login is needed."""
     alice, bob = await two_on(own)
     kernel = await alice.start_kernel()
     socket_ = await bob.connect(kernel)
@@ -116,7 +116,7 @@ async def test_the_table_shows_everybody(own, runtime):
 
 
 async def test_revoke_by_id_and_by_name(own, runtime):
-    """A short id, a full one, and a name: each ends what it names and nothing else."""
+    """A short id, a full id and a name each end only the named sessions."""
     alice, bob = await two_on(own)
     his = await session_id(bob)
     result = run(runtime, "revoke", his.lstrip("-")[:12])
@@ -138,7 +138,7 @@ async def test_revoke_by_id_and_by_name(own, runtime):
 
 
 async def test_a_name_is_found_before_its_person_has_opened_anything(own, runtime):
-    """A login without any session yet can be revoked all the same; the other one stays."""
+    """A login without a session can be revoked; the other login stays."""
     alice, _ = await two_on(own)
     bob = Person(own.url)
     assert run(runtime, "revoke", "--user", "bob").returncode == 0
@@ -153,7 +153,7 @@ async def test_a_name_is_found_before_its_person_has_opened_anything(own, runtim
 
 
 async def test_what_is_not_there_is_said_and_the_rest_is_done(own, runtime):
-    """Status 1, one line with where to look; a start that is too short means nobody."""
+    """The status is 1, with one line of advice; a start that is too short matches no session."""
     alice, bob = await two_on(own)
     his = await session_id(bob)
     result = run(runtime, "revoke", "no-such-session", his.lstrip("-")[:5], his.lstrip("-"))
@@ -165,13 +165,11 @@ async def test_what_is_not_there_is_said_and_the_rest_is_done(own, runtime):
     assert [await works(p) for p in (alice, bob)] == [True, False]
     result = run(runtime, "revoke", "--user", "mallory")
     assert (result.returncode, result.stdout) == (1, "0 logins revoked\n")
-    assert result.stderr == (
-        f"jupyter session-user: nobody called 'mallory' is logged in; see {LIST}\n"
-    )
+    assert result.stderr == (f"jupyter session-user: no user 'mallory' is logged in; see {LIST}\n")
 
 
 async def test_the_secret_is_for_one_user_and_for_our_routes(own, runtime):
-    """The file is 0600; the secret opens no other route, and another one opens nothing."""
+    """The file has the mode 0600; its secret opens no other route, and no other secret works."""
     path = file_of(runtime)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     secret = json.loads(path.read_text())["authorization"]
@@ -197,14 +195,14 @@ async def test_the_secret_is_for_one_user_and_for_our_routes(own, runtime):
 
 
 async def test_a_page_on_another_host_name_gets_nothing(own, runtime):
-    """Jupyter's check against rebound host names holds for the operator, too."""
+    """Jupyter's check of host names applies to the operator, too."""
     secret = json.loads(file_of(runtime).read_text())["authorization"]
     rebound = Person(own.url, {"Authorization": secret, "Host": "evil.example"})
     assert (await rebound.fetch("api/session-user/sessions")).code == 403
 
 
 def test_two_servers_of_one_user(tmp_path):
-    """Both are listed and searched; ``--server`` chooses; a file whose process is gone goes."""
+    """Both servers are used; ``--server`` selects one; files of stopped servers are removed."""
     shared = tmp_path / "runtime"
     env = {"JUPYTER_RUNTIME_DIR": str(shared)}
     with own_server(*DEMO, env=env) as one:
@@ -231,11 +229,11 @@ def test_two_servers_of_one_user(tmp_path):
         assert len(list(shared.glob("session-user-*.json"))) == 2
         assert {model["server"] for model in listed(shared)} == {one.url}
         assert len(list(shared.glob("session-user-*.json"))) == 1
-    assert list(shared.glob("session-user-*.json")) == []  # it stopped as it should
+    assert list(shared.glob("session-user-*.json")) == []  # it stopped normally
 
 
 def test_files_that_are_no_running_servers(tmp_path):
-    """Broken ones are skipped, those of another machine are left alone, and the error says so."""
+    """Broken files and files of other machines are kept, and the error says that none runs."""
     info = {"url": "http://127.0.0.1:1/", "authorization": "x", "certfile": "", "sock": ""}
     there = {**info, "pid": 1, "hostname": "another-machine"}
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -256,7 +254,7 @@ def test_files_that_are_no_running_servers(tmp_path):
 
 
 def test_a_server_that_does_not_answer(own, runtime, tmp_path):
-    """One line for it and status 2; the others are listed all the same."""
+    """One line of error and status 2; the other servers are still listed."""
     shutil.copy(file_of(runtime), tmp_path)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # and does not listen
@@ -274,7 +272,7 @@ def test_a_server_that_does_not_answer(own, runtime, tmp_path):
 
 
 def test_names_cannot_command_a_terminal(tmp_path):
-    """Escape sequences and line ends are shown, not obeyed, and long names are cut."""
+    """Escape sequences and line ends are printed as text, and long names are cut."""
     hostile = "\x1b[2Jmallory\nroot\u202e" + "x" * 100
     provider = "--ServerApp.identity_provider_class=named_by_hex.HexNames"
     (tmp_path / "named_by_hex.py").write_text(
@@ -298,7 +296,7 @@ def test_names_cannot_command_a_terminal(tmp_path):
 
 @contextmanager
 def started(home: Path, *arguments: str, port: int | None = None) -> Iterator[Path]:
-    """Run a server to which no plain HTTP gets; return its runtime directory."""
+    """Run a server that accepts no plain HTTP; return its runtime directory."""
     for name in ("work", "config", "data"):
         (home / name).mkdir()
     off = dict.fromkeys(("jupyterlab", "jupyter_lsp", "notebook", "jupyter_server_nbmodel"), False)
@@ -318,7 +316,7 @@ def started(home: Path, *arguments: str, port: int | None = None) -> Iterator[Pa
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate that nobody vouches for, for a host that is not this one."""
+    """Make a self-signed certificate for a host that is not this one."""
     key, cert = folder / "key.pem", folder / "cert.pem"
     subject = ["-subj", "/CN=jupyter.example", "-days", "2", "-nodes"]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", *subject]
@@ -327,7 +325,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def test_a_server_with_tls(tmp_path):
-    """Its own certificate is enough, self-signed or not; another one gets no secret."""
+    """The server's own certificate is accepted; a server with another one gets no secret."""
     need(shutil.which("openssl"), "there is no openssl to make a certificate")
     (tmp_path / "other").mkdir()
     key, cert = certificate(tmp_path)
@@ -344,7 +342,7 @@ def test_a_server_with_tls(tmp_path):
 
 
 def test_a_server_on_a_unix_socket(tmp_path):
-    """It has no address, and is found all the same."""
+    """A server on a Unix socket has no address, and is found as well."""
     need(hasattr(socket, "AF_UNIX"), "there are no Unix sockets here")
     with started(tmp_path, f"--ServerApp.sock={tmp_path / 's'}", port=8888) as runtime:
         result = run(runtime, "sessions")
@@ -353,10 +351,10 @@ def test_a_server_on_a_unix_socket(tmp_path):
 
 
 def test_a_directory_that_cannot_be_written_costs_no_server():
-    """The server runs, and its log says what will not work."""
+    """The server runs, and its log names the features that do not work."""
     code = """
 import logging, types
-from jupyter_session_user.server.operator import Operator
+from jupyter_session_user.server.web.operator import Operator
 server = types.SimpleNamespace(info_file="/dev/null/runtime/jpserver-1.json", ip="", port=1,
     base_url="/", certfile="", sock="", log=logging.getLogger("server"))
 operator = Operator(); operator.start(server); operator.close(); print("goes on")
@@ -373,7 +371,7 @@ operator = Operator(); operator.start(server); operator.close(); print("goes on"
 
 
 def test_help_and_misuse(tmp_path):
-    """Each command explains itself; ``revoke`` wants ids or a name, and not both."""
+    """Each command has a help text; ``revoke`` needs ids or a name, and not both."""
     assert all(word in run(tmp_path, "--help").stdout for word in ("sessions", "revoke"))
     shown = run(tmp_path, "sessions", "--help")
     assert shown.returncode == 0

@@ -1,4 +1,4 @@
-"""``enable`` and ``disable``: ours go in and out of ``voila.json``, and nothing else changes."""
+"""``enable`` and ``disable`` add and remove our keys in ``voila.json``, and change nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-MODULE = "jupyter_session_user.server.runners.voila"
+MODULE = "jupyter_session_user.server.voila"
 OURS = {
     "Voila": {"kernel_websocket_connection_class": f"{MODULE}.SessionUserConnection"},
     "VoilaConfiguration": {"multi_kernel_manager_class": f"{MODULE}.SessionUserKernelManager"},
@@ -25,23 +25,25 @@ THEIRS = {
 
 @pytest.mark.parametrize(("option", "name"), [("--sys-prefix", "system"), ("--user", "user")])
 def test_enable_writes_one_file_and_disable_removes_it(machine, option, name):
-    """Each goes where it is told, says so, is idempotent, and leaves no empty file behind."""
+    """Each command writes the given file, prints it, and may be repeated."""
     here = machine()
     path = getattr(here, f"{name}_file")
     other = here.user_file if name == "system" else here.system_file
     first, second = (here.run("enable", "voila", option) for _ in range(2))
     assert (first.returncode, first.stdout) == (0, f"{path}: written\n")
-    assert (second.returncode, second.stdout) == (0, f"{path}: has everything already\n")
+    unchanged = "no change, Voila is enabled already"
+    assert (second.returncode, second.stdout) == (0, f"{path}: {unchanged}\n")
     assert json.loads(path.read_text()) == OURS
     assert not other.exists()
     first, second = (here.run("disable", "voila", option) for _ in range(2))
-    assert (first.returncode, first.stdout) == (0, f"{path}: our keys are gone\n")
-    assert (second.returncode, second.stdout) == (0, f"{path}: has none of our keys\n")
+    unchanged = "no change, Voila is disabled already"
+    assert (first.returncode, first.stdout) == (0, f"{path}: keys removed\n")
+    assert (second.returncode, second.stdout) == (0, f"{path}: {unchanged}\n")
     assert list(path.parent.glob("voila*")) == []
 
 
 def test_without_an_option_a_virtual_environment_is_preferred(machine):
-    """The default is Jupyter's own preference, which a variable turns round."""
+    """The default is Jupyter's own preference, which a variable reverses."""
     here = machine()
     assert here.run("enable", "voila").stdout == f"{here.system_file}: written\n"
     answer = here.run("enable", "voila", JUPYTER_PREFER_ENV_PATH="0")
@@ -49,7 +51,7 @@ def test_without_an_option_a_virtual_environment_is_preferred(machine):
 
 
 def test_what_was_there_stays_as_it_was(machine):
-    """Other sections, other keys of our sections, odd values, mode and link all survive both."""
+    """Other sections, other keys, odd values, mode and link are kept by both commands."""
     here = machine()
     real = here.home / "dotfiles.json"
     real.write_text(json.dumps(THEIRS), encoding="utf-8")
@@ -59,16 +61,16 @@ def test_what_was_there_stays_as_it_was(machine):
     assert here.run("enable", "voila", "--user").returncode == 0
     both = json.loads(here.user_file.read_text())
     assert both == {**THEIRS, **{s: {**THEIRS.get(s, {}), **v} for s, v in OURS.items()}}
-    assert list(both) == list(THEIRS)  # in its order
+    assert list(both) == list(THEIRS)  # in the original order
     assert here.run("disable", "voila", "--user").returncode == 0
     assert here.user_file.is_symlink()
     assert real.stat().st_mode & 0o777 == 0o640
     left = json.loads(real.read_text())
-    assert left == {k: v for k, v in THEIRS.items() if v}  # an empty section says nothing
+    assert left == {k: v for k, v in THEIRS.items() if v}  # an empty section has no effect
 
 
 def test_an_unchanged_file_is_not_written(machine):
-    """Enabling twice, or disabling what was never enabled, keeps every byte."""
+    """Enabling twice, or disabling without enabling, changes no byte."""
     here = machine()
     here.user_file.parent.mkdir(parents=True)
     for config, command in ((OURS, "enable"), (THEIRS, "disable")):
@@ -81,7 +83,7 @@ def test_an_unchanged_file_is_not_written(machine):
 
 
 def test_another_class_is_refused_and_left_alone(machine):
-    """Two classes cannot stand in one place: enable names both, and says what to do."""
+    """The file can have one class only: ``enable`` names both classes and the fix."""
     here = machine()
     text = '{"VoilaConfiguration": {"multi_kernel_manager_class": "theirs.Manager"}}'
     here.user_file.parent.mkdir(parents=True)
@@ -90,12 +92,12 @@ def test_another_class_is_refused_and_left_alone(machine):
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr == (
         f"jupyter session-user: {here.user_file} sets VoilaConfiguration."
-        "multi_kernel_manager_class to 'theirs.Manager' already, and there can be one only. "
-        f"Take it out, or derive that class from ours: {MODULE}.SessionUserKernelManager\n"
+        "multi_kernel_manager_class to 'theirs.Manager' already, and only one class is possible. "
+        f"Remove it, or derive that class from ours: {MODULE}.SessionUserKernelManager\n"
     )
     assert here.user_file.read_text() == text
     assert here.run("disable", "voila", "--user").returncode == 0
-    assert here.user_file.read_text() == text  # theirs is not ours to take out
+    assert here.user_file.read_text() == text  # another package's key must stay
 
 
 @pytest.mark.parametrize("command", ["enable", "disable"])
@@ -110,19 +112,19 @@ def test_another_class_is_refused_and_left_alone(machine):
     ids=["cut", "bytes", "list", "text"],
 )
 def test_a_broken_file_is_refused_untouched(machine, command, data, word):
-    """What cannot be read is not overwritten: the error names the file, and what to do."""
+    """A broken file is not overwritten: the error names the file and the fix."""
     here = machine()
     here.user_file.parent.mkdir(parents=True)
     here.user_file.write_bytes(data)
     answer = here.run(command, "voila", "--user")
     assert answer.returncode == 2
     assert f"{here.user_file} {word}" in answer.stderr
-    assert answer.stderr.endswith("; mend it first\n") and "Traceback" not in answer.stderr
+    assert answer.stderr.endswith("; fix the file first\n") and "Traceback" not in answer.stderr
     assert here.user_file.read_bytes() == data
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_and_no_traceback(machine):
-    """One line with the path, and the exit status 2."""
+    """The error is one line with the path, and the exit status is 2."""
     here = machine()
     (here.home / "config").write_text("a file where the folder should be")
     answer = here.run("enable", "voila", "--user")
@@ -132,7 +134,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_and_no_traceback(machine):
 
 
 def test_help_says_what_each_command_does(machine):
-    """Every command explains itself; two places, another host, or no command are refused."""
+    """Each command has a help text; two places, another host, or no command are refused."""
     here = machine()
     assert all(word in here.run("--help").stdout for word in ("enable", "disable", "doctor"))
     for command in ("enable", "disable"):
@@ -145,8 +147,8 @@ def test_help_says_what_each_command_does(machine):
 
 
 def test_jupyter_finds_the_command(machine):
-    """The console script has the name by which ``jupyter session-user`` looks for it."""
+    """The console script has the name that ``jupyter session-user`` looks for."""
     from importlib.metadata import entry_points
 
     (script,) = entry_points(group="console_scripts", name="jupyter-session-user")
-    assert script.load().__module__ == "jupyter_session_user.cli.main"
+    assert script.load().__module__ == "jupyter_session_user.cli"

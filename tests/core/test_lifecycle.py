@@ -1,4 +1,4 @@
-"""The life of a login, as a pure table and a pure clock."""
+"""The life of a login: a table of states, and two clocks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from jupyter_session_user.core.lifecycle import (
     TABLE,
     Expiry,
     Limits,
+    LoginStatus,
     Moment,
-    Standing,
     begin,
+    can_renew,
     diagram,
     elapsed,
     end_of,
+    is_timed,
     learn,
     move,
+    next_change,
+    timed_out,
     touch,
     trigger_at,
 )
@@ -36,14 +40,14 @@ forward = st.floats(0, 1e6)
 
 
 def later(seconds: float, wall: float | None = None) -> Moment:
-    """Return a moment ``seconds`` after NOW; ``wall`` says what a set clock shows instead."""
+    """Return a moment ``seconds`` after NOW; ``wall`` is the time of a clock that was set."""
     return Moment(NOW.wall + (seconds if wall is None else wall), NOW.monotonic + seconds)
 
 
-def login(at: float, source: str = "jwt", state: str = "active") -> Standing:
+def login(at: float, source: str = "jwt", state: str = "active") -> LoginStatus:
     """Return a login that ends ``at`` seconds after NOW."""
-    standing = learn(begin(NOW), Expiry(NOW.wall + at, source), NOW)
-    return dataclasses.replace(standing, state=state)
+    status = learn(begin(NOW), Expiry(NOW.wall + at, source), NOW)
+    return dataclasses.replace(status, state=state)
 
 
 def test_the_table_knows_all_states_and_nothing_else():
@@ -62,10 +66,10 @@ def test_only_a_new_beginning_leads_back_from_what_was_ended_on_purpose():
     back = {
         (state, trigger)
         for (state, trigger), to in TABLE.items()
-        if state in {"revoked", "ended"} and to not in OVER
+        if state in {"revoked", "signed_out"} and to not in OVER
     }
     assert {trigger for _, trigger in back} == {"come_back"}
-    for state in ("revoked", "ended"):
+    for state in ("revoked", "signed_out"):
         gone = dataclasses.replace(begin(NOW), state=state)
         assert move(gone, "renew") is gone
 
@@ -74,12 +78,12 @@ def test_only_a_new_beginning_leads_back_from_what_was_ended_on_purpose():
     ("left", "trigger"), [(301, None), (300, "near"), (1, "near"), (0, "over")]
 )
 def test_an_exact_end_warns_and_then_ends(left, trigger):
-    """At the very second, not after it."""
+    """A login ends at the second of its end, not after it."""
     assert trigger_at(login(1_000), WARN, later(1_000 - left)) == trigger
 
 
 def test_an_estimated_end_warns_and_never_ends():
-    """A provider that renews its cookies must not cost anybody a running job."""
+    """If a provider renews its cookies, a running job continues."""
     guess = login(1_000, "estimated")
     assert trigger_at(guess, WARN, later(900)) == "near"
     warned = move(guess, "near")
@@ -88,7 +92,7 @@ def test_an_estimated_end_warns_and_never_ends():
 
 @given(back=st.floats(0, 1e6))
 def test_a_clock_set_back_prolongs_nothing(back):
-    """The monotonic clock ends what the wall clock would let live on."""
+    """The monotonic clock ends a login that the wall clock would continue."""
     limits = Limits(idle=600.0, absolute=3_600.0)
     assert trigger_at(login(1_000), WARN, later(1_000, wall=1_000 - back)) == "over"
     assert trigger_at(begin(NOW), limits, later(600, wall=600 - back)) == "over"
@@ -98,13 +102,13 @@ def test_a_clock_set_back_prolongs_nothing(back):
 
 @given(back=st.floats(1, 1e6), after=st.floats(0, 999))
 def test_the_same_end_told_again_by_a_clock_set_back_is_no_new_end(back, after):
-    """Each request tells the expiry again; the deadline stays where it was."""
+    """Each request states the end again, but the deadline does not move."""
     told_again = learn(login(1_000), Expiry(NOW.wall + 1_000, "jwt"), later(after, wall=-back))
     assert trigger_at(told_again, WARN, later(1_000, wall=-back)) == "over"
 
 
 def test_a_machine_that_slept_does_not_prolong_anything():
-    """While it sleeps the monotonic clock stands still, and the wall clock goes on."""
+    """While the machine sleeps, the monotonic clock stands still, and the wall clock ends it."""
     woken = Moment(NOW.wall + 1_000, NOW.monotonic)
     assert trigger_at(login(1_000), WARN, woken) == "over"
     assert trigger_at(begin(NOW), Limits(idle=600.0), woken) == "over"
@@ -112,18 +116,18 @@ def test_a_machine_that_slept_does_not_prolong_anything():
 
 @given(steps=st.lists(st.tuples(seconds, forward), min_size=1, max_size=20))
 def test_the_time_alone_never_leads_back_from_over(steps):
-    """Whatever both clocks do."""
-    standing, moment, was_over = login(1_000), NOW, False
+    """No change of the clocks prolongs a login."""
+    status, moment, was_over = login(1_000), NOW, False
     for wall, monotonic in steps:
         moment = Moment(moment.wall + wall, moment.monotonic + monotonic)
-        trigger = trigger_at(standing, WARN, moment)
-        standing = standing if trigger is None else move(standing, trigger)
-        assert standing.over or not was_over
-        was_over = standing.over
+        trigger = trigger_at(status, WARN, moment)
+        status = status if trigger is None else move(status, trigger)
+        assert status.over or not was_over
+        was_over = status.over
 
 
 def test_a_later_end_takes_the_warning_back():
-    """Also while it is being given."""
+    """A later end also ends a warning that is already shown."""
     warned = move(login(1_000), "near")
     assert warned.state == "expiring"
     renewed = learn(warned, Expiry(NOW.wall + 9_000, "jwt"), later(900))
@@ -132,7 +136,7 @@ def test_a_later_end_takes_the_warning_back():
 
 
 def test_what_is_done_puts_off_the_idle_timeout_alone():
-    """The absolute one stays where it is."""
+    """Activity does not move the absolute timeout."""
     limits = Limits(warning=10.0, idle=600.0, absolute=1_000.0)
     busy = touch(begin(NOW), later(500))
     assert trigger_at(busy, limits, later(700)) is None
@@ -141,7 +145,7 @@ def test_what_is_done_puts_off_the_idle_timeout_alone():
 
 @pytest.mark.parametrize("limits", [Limits(idle=10.0), Limits(absolute=10.0)])
 def test_a_timeout_shorter_than_the_warning_is_not_near_all_the_time(limits):
-    """It is when half of it has passed."""
+    """Such a login is near its end after half of the timeout."""
     assert [trigger_at(begin(NOW), limits, later(s)) for s in (0, 4, 5, 10)] == [
         None,
         None,
@@ -151,7 +155,7 @@ def test_a_timeout_shorter_than_the_warning_is_not_near_all_the_time(limits):
 
 
 def test_the_end_to_show_is_the_earliest_that_is_known():
-    """The idle one only once it is near, since it moves with every click."""
+    """The idle timeout counts only when it is near, since any activity moves it."""
     limits = Limits(idle=600.0, absolute=5_000.0)
     assert end_of(begin(NOW), WARN) is None
     assert end_of(login(9_000), limits) == Expiry(NOW.wall + 5_000, "absolute")
@@ -162,12 +166,62 @@ def test_the_end_to_show_is_the_earliest_that_is_known():
 
 @given(wall=seconds, monotonic=forward)
 def test_the_stricter_clock_says_how_much_time_has_passed(wall, monotonic):
-    """Neither of them can say less than the other for long."""
+    """The elapsed time is that of the clock that shows more."""
     now = Moment(NOW.wall + wall, NOW.monotonic + monotonic)
     assert math.isclose(elapsed(NOW, now), max(wall, monotonic), abs_tol=1e-3)
 
 
 def test_the_picture_in_the_documentation_is_the_table():
-    """Drawn by ``diagram()``, word for word."""
+    """docs/architecture.md has exactly the diagram of the table."""
     page = Path(__file__).parents[2] / "docs" / "architecture.md"
     assert diagram() in page.read_text(encoding="utf-8")
+
+
+whole = st.integers(0, 10**6).map(float)  # the clocks' sums are exact
+
+
+@given(whole, st.sampled_from(["jwt", "estimated"]), whole, whole, whole)
+def test_no_authority_undoes_a_timeout_of_ours(at, source, idle, absolute, passed):
+    """The authority can undo its own end, if the request states no earlier end."""
+    limits = Limits(idle=idle, absolute=absolute)
+    expired = login(at, source, state="expired")
+    now = later(passed)
+    ours = passed >= min(idle, absolute)
+    assert timed_out(expired, limits, now) == ours
+    past = source == "jwt" and at <= passed
+    assert can_renew(expired, limits, now) == (not ours and not past)
+    longer = Expiry(now.wall + 10, "jwt")
+    assert can_renew(expired, limits, now, longer) == (not ours)
+
+
+def test_what_can_end_by_time_alone():
+    """An exact end or a timeout can end a login by time; an estimate cannot."""
+    assert not is_timed(begin(NOW), Limits())
+    assert not is_timed(login(1_000, "estimated"), Limits())
+    assert is_timed(login(1_000), Limits())
+    assert is_timed(begin(NOW), Limits(idle=1.0))
+    assert is_timed(begin(NOW), Limits(absolute=1.0))
+
+
+ends = st.one_of(st.just(math.inf), st.floats(1, 1e5))
+
+
+@given(
+    limits=st.builds(Limits, warning=st.floats(0, 1_000), idle=ends, absolute=ends),
+    stated=st.none() | st.floats(1, 1e5),
+    source=st.sampled_from(["jwt", "estimated"]),
+    before=st.floats(0, 1e5),
+    part=st.floats(0, 0.999),
+)
+def test_nothing_changes_by_time_before_the_next_change(limits, stated, source, before, part):
+    """A server that looks at a login only then misses nothing, and then something has changed."""
+    status = begin(NOW) if stated is None else login(stated, source)
+    now = later(before)
+    while (trigger := trigger_at(status, limits, now)) is not None:
+        status = move(status, trigger)
+    wait = next_change(status, limits, now)
+    if math.isinf(wait):
+        assert trigger_at(status, limits, later(before + 1e9)) is None
+        return
+    assert trigger_at(status, limits, later(before + part * wait)) is None
+    assert trigger_at(status, limits, later(before + wait + 1e-3)) is not None

@@ -1,4 +1,4 @@
-"""A platform's cookie names a person or nobody; it never breaks a request."""
+"""A platform's cookie names one user or none; it never breaks a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import ConfigurationError
 
-#: As the seed has it: JSON with line breaks, in base64 with padding.
+#: As in the platform's documentation: JSON with line breaks, in base64 with padding.
 SEED = (
     "ewogICAgInVzZXJfaWQiOiAiYWJjZGVmZ2hpajEyMzQ1Njc4OTAiLAog"
     "ICAgInVzZXJfZnVsbF9uYW1lIjogIkphbmUgRG9lIgp9"
@@ -38,7 +38,7 @@ def b64(value: object) -> str:
 
 
 def read(*headers: str, reader: PlatformCookie = NUMEROUS) -> User | None:
-    """Return whom the cookie headers name."""
+    """Return the user that the cookie headers name."""
     return reader.user(parse_cookie_headers(headers))
 
 
@@ -46,14 +46,14 @@ def read(*headers: str, reader: PlatformCookie = NUMEROUS) -> User | None:
     "value", [SEED, SEED.rstrip("="), f'"{SEED}"', quote(base64.b64decode(SEED)), quote(SEED)]
 )
 def test_the_seeds_cookie_names_jane_doe(value):
-    """Base64 with or without padding, quoted, URL-encoded: the same person."""
+    """Base64 with or without padding, quoted and URL-encoded values give the same user."""
     jane = read(f"a=1; numerous_user_info={value}; b=2")
     assert jane == User("abcdefghij1234567890", "Jane Doe")
     assert not jane.is_anonymous and not jane.admin and jane.groups == ()
 
 
 def test_two_people_are_two_users():
-    """Each jar names its own person."""
+    """The cookies of each browser name their own user."""
     users = [
         read(f"numerous_user_info={b64({'user_id': n, 'user_full_name': n.title()})}")
         for n in ("jane", "john")
@@ -63,7 +63,7 @@ def test_two_people_are_two_users():
 
 @given(claims=CLAIMS, plain=st.booleans(), before=HEADERS, after=HEADERS)
 def test_any_content_gives_a_user_or_nobody(claims, plain, before, after):
-    """No JSON value, and nothing around it, raises; a user can be stamped and has a name."""
+    """No JSON value raises an error; a user from it can be stamped and has a name."""
     value = quote(json.dumps(claims)) if plain else b64(claims)
     for reader, cookie in (
         (NUMEROUS, f"numerous_user_info={value}"),
@@ -77,7 +77,7 @@ def test_any_content_gives_a_user_or_nobody(claims, plain, before, after):
 
 @given(st.lists(HEADERS | HEADERS.map("numerous_user_info={}".format), max_size=4))
 def test_any_header_gives_a_user_or_nobody(headers):
-    """No octets raise."""
+    """No octets raise an error."""
     for reader in (NUMEROUS, JWT):
         assert read(*headers, reader=reader) is None or isinstance(
             read(*headers, reader=reader), User
@@ -115,19 +115,30 @@ JANE = f"numerous_user_info={b64({'user_id': 'jane'})}"
     ],
 )
 def test_what_does_not_clearly_name_one_person_names_nobody(headers):
-    """Missing, unreadable, ambiguous (also beyond the limits), too large, no text: nobody."""
+    """A missing, unreadable, ambiguous or too large cookie, or no text, gives no user."""
     assert read(*headers) is None
 
 
+@pytest.mark.parametrize(
+    "sign", ["\r", "\n", "\0", "\x1b", "\x85", "\u2028", "\u202e", "\u2066", "\ud800"]
+)
+def test_a_username_with_controls_is_none(sign):
+    """A username with such characters gives no user; a display name with them is left out."""
+    for person in ("jane", "john"):
+        assert read(f"numerous_user_info={b64({'user_id': f'{person}{sign}'})}") is None
+        fields = {"user_id": person, "user_full_name": f"Dr.{sign}Doe"}
+        assert read(f"numerous_user_info={b64(fields)}") == User(person)
+
+
 def test_a_name_that_is_no_text_is_left_out():
-    """The username then stands for it; without a configured name field, no field is read."""
+    """The username then replaces the name; without a configured field, no field is read."""
     assert read(f"numerous_user_info={b64({'user_id': 'j', 'user_full_name': 7})}") == User("j")
     nameless = PlatformCookie.from_config({"cookie": "c", "username": "u"})
     assert read(f"c={b64({'u': 'j', '': 'planted'})}", reader=nameless) == User("j")
 
 
 def test_a_jwt_is_read_only_where_that_is_configured():
-    """The payload of a signed JWT, not verified; the same cookie is no JSON."""
+    """The payload of a signed JWT is read, not verified; as JSON the cookie is invalid."""
     token = f"{b64({'alg': 'HS256'})}.{b64({'sub': 'jane'})}.c2ln"
     assert read(f"jwt={token}", reader=JWT) == User("jane")
     as_json = PlatformCookie.from_config({"cookie": "jwt", "username": "sub"})
@@ -144,7 +155,7 @@ def test_a_jwt_is_read_only_where_that_is_configured():
     ],
 )
 def test_a_missing_or_unknown_field_is_an_error_with_an_example(config):
-    """The message says what there is, and ends with a configuration that works."""
+    """The message lists the fields, and ends with a valid configuration."""
     with pytest.raises(ConfigurationError) as caught:
         PlatformCookie.from_config(config)
     assert str(sorted(config)) in str(caught.value)
@@ -154,11 +165,11 @@ def test_a_missing_or_unknown_field_is_an_error_with_an_example(config):
 
 
 def test_an_unknown_decoder_is_an_error_that_names_those_there_are():
-    """The message ends with what to write."""
+    """The message ends with a valid value."""
     with pytest.raises(ConfigurationError, match=r"'base64'; write 'json' or 'jwt'$"):
         PlatformCookie.from_config({**CONFIG, "decode": "base64"})
 
 
 def test_an_empty_jar_names_nobody():
-    """No cookies, no person."""
+    """Without cookies there is no user."""
     assert NUMEROUS.user(CookieJar()) is None

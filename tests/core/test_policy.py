@@ -14,7 +14,7 @@ from jupyter_session_user.core.secret import Secret
 
 
 def raw(*names: str) -> tuple[RawCookie, ...]:
-    """Return one cookie for each name, with values that tell them apart."""
+    """Return one cookie for each name, with distinct values."""
     return tuple(RawCookie(name, Secret(str(index))) for index, name in enumerate(names))
 
 
@@ -72,7 +72,7 @@ def given_names(visible: Visible) -> list[str]:
     ],
 )
 def test_the_common_login_cookies_go_to_no_kernel(name: str) -> None:
-    """With the defaults, no known login cookie leaves the server, and the owner is told so."""
+    """With the defaults, no known login cookie leaves the server; it is listed as withheld."""
     visible = CookiePolicy().visible(raw("theme", name), own_kernel=True)
     assert given_names(visible) == ["theme"]
     assert visible.withheld == {name}
@@ -84,14 +84,14 @@ def test_the_common_login_cookies_go_to_no_kernel(name: str) -> None:
     ["user_info", "theme", "sessionid", "USERNAME-localhost", "_XSRF", "my_oauth2_proxy", ""],
 )
 def test_other_cookies_go_to_the_own_kernel(name: str) -> None:
-    """What no pattern matches, letter case included, goes to the visitor's own kernel."""
+    """Cookies that match no pattern, letter case included, go to the visitor's own kernel."""
     visible = CookiePolicy().visible(raw(name), own_kernel=True)
     assert given_names(visible) == [name]
     assert visible.withheld == frozenset()
 
 
 def test_a_renamed_login_cookie_is_kept_back() -> None:
-    """The login cookie's exact name is withheld, even where no pattern matches it."""
+    """The login cookie's exact name is withheld, even if no pattern matches it."""
     policy = CookiePolicy(credential=())
     visible = policy.visible(raw("my-login", "theme"), own_kernel=True, login_cookie="my-login")
     assert given_names(visible) == ["theme"]
@@ -105,13 +105,13 @@ def test_an_emptied_list_gives_everything_to_the_own_kernel() -> None:
 
 
 def test_a_foreign_kernel_gets_nothing_by_default() -> None:
-    """Without ``share``, somebody else's kernel gets no cookie and learns no name."""
+    """Without ``share``, another user's kernel gets no cookie and no name."""
     visible = CookiePolicy().visible(raw("theme", "_xsrf"), own_kernel=False)
     assert visible == Visible(cookies=(), withheld=frozenset())
 
 
 def test_a_foreign_kernel_gets_exact_names_alone() -> None:
-    """``share`` holds names, not patterns: an asterisk is an asterisk."""
+    """``share`` holds names, not patterns: an asterisk matches only an asterisk."""
     policy = CookiePolicy(share=("theme", "a*"))
     visible = policy.visible(raw("theme", "themes", "ab", "a*", "Theme"), own_kernel=False)
     assert given_names(visible) == ["theme", "a*"]
@@ -129,7 +129,7 @@ def test_an_explicit_share_beats_the_patterns(own_kernel: bool) -> None:
 
 
 def test_duplicates_go_or_stay_together() -> None:
-    """Both cookies of a name are given, so that the kernel sees that it is ambiguous."""
+    """Both cookies of a name are given, so that the kernel detects the ambiguity."""
     cookies = raw("a", "_xsrf", "a", "_xsrf")
     visible = CookiePolicy().visible(cookies, own_kernel=True)
     assert visible.cookies == (cookies[0], cookies[2])
@@ -137,7 +137,7 @@ def test_duplicates_go_or_stay_together() -> None:
 
 
 def test_any_iterable_will_do() -> None:
-    """An iterator, which can be read once only, gives the same."""
+    """An iterator, which can be read only once, gives the same result."""
     visible = CookiePolicy().visible(iter(raw("a", "_xsrf")), own_kernel=True)
     assert given_names(visible) == ["a"]
     assert visible.withheld == {"_xsrf"}
@@ -150,7 +150,7 @@ NAMES = st.sampled_from(["a", "b", "_xsrf", "username-x", "login", ""])
 def test_the_shared_part_is_part_of_the_own_part(
     names: Sequence[str], share: Sequence[str], login_cookie: str | None
 ) -> None:
-    """Filtering for the own kernel first changes nothing for the shared one."""
+    """Filtering for the user's own kernel first does not change the result for others."""
     policy = CookiePolicy(share=tuple(share))
     cookies = raw(*names)
     own = policy.visible(cookies, own_kernel=True, login_cookie=login_cookie)
@@ -161,7 +161,7 @@ def test_the_shared_part_is_part_of_the_own_part(
 
 
 def test_the_defaults_are_patterns_without_repetition() -> None:
-    """Each default is there once and is not a catch-all."""
+    """Each default occurs once and does not match every name."""
     assert len(set(DEFAULT_CREDENTIAL_COOKIES)) == len(DEFAULT_CREDENTIAL_COOKIES)
     visible = CookiePolicy().visible(raw("x", "session", "token"), own_kernel=True)
     assert given_names(visible) == ["x", "session", "token"]

@@ -1,4 +1,4 @@
-"""Requests and replies survive the comm; nothing malformed and nothing reserved gets through."""
+"""Requests and replies survive the comm; malformed and reserved messages are refused."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from jupyter_session_user.core.protocol import (
     COMM_ID_PREFIX,
     EVENTS,
-    NEWS_TYPE,
     OPERATIONS,
     REPLY_TYPE,
     TARGET,
     TOPIC_PREFIX,
-    News,
+    UPDATE_TYPE,
     Reply,
     Request,
+    Update,
     is_reserved,
 )
 from jupyter_session_user.core.session import STATES, Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import LocalProtocolError, RemoteProtocolError
 
-#: JSON can spell halves of surrogate pairs, and quotes and zeros are where readers differ.
+#: JSON can encode halves of surrogate pairs; readers treat quotes and zeros differently.
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\ud800\udfff\0\\\"'<&"), max_size=12)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
 JSON = st.recursive(
@@ -48,8 +48,8 @@ RESULTS = st.builds(
 FAILURES = st.builds(
     Reply, id=IDS, error=st.text(min_size=1, max_size=40), message=st.text(max_size=40)
 )
-NEWS = st.builds(
-    News,
+UPDATES = st.builds(
+    Update,
     event=st.sampled_from(sorted(EVENTS)),
     session=st.builds(
         Session,
@@ -87,12 +87,12 @@ def test_the_wire_gives_the_same_request_back(request):
 @given(RESULTS | FAILURES)
 @settings(deadline=None)
 def test_the_wire_gives_the_same_reply_back(reply):
-    """A result and an error travel alike."""
+    """A result and an error are transported in the same way."""
     assert Reply.from_wire(json.loads(json.dumps(reply.to_wire()))) == reply
 
 
 def test_an_error_travels_without_a_result():
-    """A reply that refuses gives nothing besides."""
+    """A reply that refuses has no result."""
     wire = Reply("r1", {"cookies": "canary"}, error="refused", message="no").to_wire()
     assert "canary" not in json.dumps(wire)
 
@@ -103,7 +103,7 @@ def test_a_reply_does_not_show_its_result():
 
 
 def test_an_operation_of_nobody_is_our_own_mistake():
-    """The kernel side cannot send what the protocol has not."""
+    """The kernel side cannot send an operation that the protocol does not define."""
     with pytest.raises(LocalProtocolError, match="no such operation: 'delete'"):
         Request("r1", "delete", "s1").to_wire()
 
@@ -112,7 +112,7 @@ def test_an_operation_of_nobody_is_our_own_mistake():
 @example({**REQUEST.to_wire(), "max_age_days": 7})
 @settings(max_examples=150, deadline=None)
 def test_any_json_is_a_sound_request_or_a_protocol_error(wire):
-    """What is accepted has bounded fields of the documented types."""
+    """An accepted request has bounded fields of the documented types."""
     try:
         request = Request.from_wire(wire)
     except RemoteProtocolError:
@@ -127,7 +127,7 @@ def test_any_json_is_a_sound_request_or_a_protocol_error(wire):
 @given(JSON | spoilt((RESULTS | FAILURES).map(Reply.to_wire)))
 @settings(max_examples=150, deadline=None)
 def test_any_json_is_a_sound_reply_or_a_protocol_error(wire):
-    """What is accepted has fields of the documented types."""
+    """An accepted reply has fields of the documented types."""
     try:
         reply = Reply.from_wire(wire)
     except RemoteProtocolError:
@@ -158,7 +158,7 @@ def test_any_json_is_a_sound_reply_or_a_protocol_error(wire):
     ],
 )
 def test_a_malformed_request_is_refused(change):
-    """One wrong field is enough; nothing is repaired or cut."""
+    """One wrong field is enough; no field is repaired or cut."""
     with pytest.raises(RemoteProtocolError):
         Request.from_wire({**REQUEST.to_wire(), **change})
 
@@ -177,35 +177,35 @@ def test_a_malformed_request_is_refused(change):
     ],
 )
 def test_a_malformed_reply_is_refused(wire):
-    """The kernel helper takes no half answers."""
+    """The kernel refuses incomplete answers."""
     with pytest.raises(RemoteProtocolError):
         Reply.from_wire(wire)
 
 
-@given(NEWS)
+@given(UPDATES)
 @settings(max_examples=50, deadline=None)
-def test_news_survive_the_wire(news):
+def test_updates_survive_the_wire(update):
     """``from_wire`` undoes ``to_wire``, through real JSON."""
-    assert News.from_wire(json.loads(json.dumps(news.to_wire()))) == news
+    assert Update.from_wire(json.loads(json.dumps(update.to_wire()))) == update
 
 
-@given(JSON | spoilt(NEWS.map(News.to_wire)))
+@given(JSON | spoilt(UPDATES.map(Update.to_wire)))
 @settings(max_examples=100, deadline=None)
-def test_any_json_is_sound_news_or_a_protocol_error(wire):
-    """What is accepted names an event and a session, and nothing else is raised."""
+def test_any_json_is_sound_updates_or_a_protocol_error(wire):
+    """An accepted update has an event and a session; other input raises only our error."""
     try:
-        news = News.from_wire(wire)
+        update = Update.from_wire(wire)
     except RemoteProtocolError:
         return
-    assert news.event in EVENTS
-    assert news.session.state in STATES
+    assert update.event in EVENTS
+    assert update.session.state in STATES
 
 
 def test_no_other_events_are_sent():
-    """Our own side keeps to the list as well."""
+    """Our own side can send only the listed events."""
     session = Session("s", User("ada"), "test", verified=True)
     with pytest.raises(LocalProtocolError):
-        News("promoted", session).to_wire()
+        Update("promoted", session).to_wire()
 
 
 def test_one_prefix_names_our_comm_everywhere():
@@ -213,7 +213,7 @@ def test_one_prefix_names_our_comm_everywhere():
     assert TOPIC_PREFIX == b"comm-jupyter_session_user."
     assert TARGET + "." == COMM_ID_PREFIX
     assert REPLY_TYPE == "jupyter_session_user_reply"
-    assert NEWS_TYPE == "jupyter_session_user_news"
+    assert UPDATE_TYPE == "jupyter_session_user_update"
 
 
 # ------------------------------------------------------------------------------------- reserved
@@ -222,8 +222,8 @@ def test_one_prefix_names_our_comm_everywhere():
 @given(JSON)
 @settings(max_examples=50, deadline=None)
 def test_the_server_s_types_are_reserved_whatever_they_carry(content):
-    """Nobody but the server sends answers, and news."""
-    for msg_type in (REPLY_TYPE, NEWS_TYPE):
+    """Only the server sends replies and updates."""
+    for msg_type in (REPLY_TYPE, UPDATE_TYPE):
         assert is_reserved(msg_type, content)
         assert is_reserved(msg_type, json.dumps(content).encode())
 
@@ -240,7 +240,7 @@ def test_the_server_s_types_are_reserved_whatever_they_carry(content):
     ],
 )
 def test_our_comm_is_reserved(msg_type, content):
-    """Our comm id or our target, parsed or as bytes, escaped or not."""
+    """Our comm id and our target are reserved, parsed or as bytes, escaped or not."""
     escaped = json.dumps(content).replace("_user", r"\u005fuser")
     assert is_reserved(msg_type, content)
     assert is_reserved(msg_type, json.dumps(content).encode())
@@ -260,7 +260,7 @@ def test_our_comm_is_reserved(msg_type, content):
     ],
 )
 def test_other_comms_are_not_reserved(msg_type, content):
-    """Widgets go on working, even if they talk about us."""
+    """Other widgets are not affected, even if their messages mention our names."""
     assert not is_reserved(msg_type, content)
     assert not is_reserved(msg_type, json.dumps(content).encode())
 
@@ -272,13 +272,13 @@ def test_other_comms_are_not_reserved(msg_type, content):
 @example(msg_type="", content=[])
 @settings(max_examples=50, deadline=None)
 def test_messages_that_are_no_comms_are_not_looked_into(msg_type, content):
-    """Only comm types and the server's own types matter."""
+    """Only comm types and the server's own types are reserved."""
     assert not is_reserved(msg_type, content)
 
 
 @pytest.mark.parametrize("msg_type", COMM_TYPES)
 @pytest.mark.parametrize("content", [b"[]", b"x", b"", b"\xff{}", None, [], "{}", 7])
 def test_a_comm_whose_content_is_no_object_is_refused(msg_type, content):
-    """A content that a kernel could not read is not passed on unread."""
+    """Content that a kernel could not read is not forwarded."""
     with pytest.raises(RemoteProtocolError):
         is_reserved(msg_type, content)

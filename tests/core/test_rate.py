@@ -1,4 +1,4 @@
-"""The bucket never lets more through than its burst and its rate allow.
+"""The bucket never passes more events than its burst and its rate allow.
 
 Rates, times and levels are small multiples of 1/16, which floats hold exactly: the bounds
 are therefore tested without a tolerance.
@@ -42,13 +42,13 @@ def test_a_clock_that_goes_back_gives_no_tokens(rate, burst, times):
 
 
 def test_a_clock_that_swings_counts_no_second_twice():
-    """Going back and forth over the same second fills the bucket once, not each time."""
+    """If the clock repeats a second, that second fills the bucket once."""
     bucket = TokenBucket(rate=1.0, burst=1)
     assert passed(bucket, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]) == [0.0, 1.0]
 
 
 def test_a_clock_that_goes_back_takes_no_tokens():
-    """What is in the bucket stays in it."""
+    """The tokens in the bucket are kept."""
     assert passed(TokenBucket(rate=1.0, burst=3), [9.0, 0.0, 5.0, 9.0]) == [9.0, 0.0, 5.0]
 
 
@@ -64,7 +64,7 @@ def test_a_full_bucket_lets_the_burst_pass_and_then_one_per_period(rate, burst, 
 
 
 def test_a_long_rest_fills_the_bucket_no_higher_than_its_burst():
-    """Tokens do not pile up beyond ``burst``."""
+    """The number of tokens never exceeds ``burst``."""
     bucket = TokenBucket(rate=100.0, burst=3)
     assert bucket.take(0.0)
     assert len(passed(bucket, [1e6] * 10)) == 3
@@ -72,6 +72,6 @@ def test_a_long_rest_fills_the_bucket_no_higher_than_its_burst():
 
 @pytest.mark.parametrize(("rate", "burst"), [(0, 1), (-1.0, 1), (1.0, 0), (1.0, -5)])
 def test_a_bucket_that_could_never_work_is_refused(rate, burst):
-    """A rate of zero, or a burst below one event, is a mistake and says so."""
+    """A rate of zero and a burst below one event are errors."""
     with pytest.raises(ValueError, match="rate must be above 0 and burst at least 1"):
         TokenBucket(rate, burst)

@@ -1,4 +1,4 @@
-"""Each message of a client whose login is over gets an answer that a front end understands."""
+"""Each message of a client with an ended login gets a reply that front ends understand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUSY = Answer("iopub", "status", {"execution_state": "busy"})
 IDLE = Answer("iopub", "status", {"execution_state": "idle"})
 INFO = {"status": "ok", "protocol_version": "5.3", "implementation": "ipython"}
 
-#: The requests of the messaging specification, and one that nobody knows.
+#: The requests of the messaging specification, and an unknown one.
 REQUESTS = [
     "comm_info_request",
     "complete_request",
@@ -41,7 +41,7 @@ def asked(msg_type: str, channel: str = "shell", *, silent: bool = False) -> Cli
 
 @every_state
 def test_a_cell_is_answered_as_by_a_kernel_whose_code_raised(state):
-    """Busy, the error for the screen, the reply with the same error, idle: in this order."""
+    """The order is busy, the visible error, the reply with the same error, and idle."""
     busy, shown, reply, idle = refuse(asked("execute_request"), state, INFO)
     assert (busy, idle) == (BUSY, IDLE)
     assert (shown.channel, shown.msg_type) == ("iopub", "error")
@@ -62,7 +62,7 @@ def test_the_error_is_the_one_that_the_kernel_would_raise(state):
 
 @every_state
 def test_the_person_is_told_what_happened_and_what_to_do(state):
-    """A front end that shows the traceback alone shows the whole sentence."""
+    """A front end that shows only the traceback shows the whole sentence."""
     (_, shown, _, _) = refuse(asked("execute_request"), state)
     assert shown.content["evalue"] == sentence(state)
     assert "Sign in again" in sentence(state)
@@ -71,18 +71,18 @@ def test_the_person_is_told_what_happened_and_what_to_do(state):
 
 
 def test_each_state_has_a_sentence_of_its_own():
-    """Who was thrown out is not told that time ran out."""
+    """A user with a revoked login does not get the text about a timeout."""
     assert len({sentence(state) for state in OVER}) == len(OVER)
 
 
 @every_state
 def test_the_reason_of_a_closed_websocket_fits(state):
-    """RFC 6455 leaves 123 bytes."""
+    """RFC 6455 allows 123 bytes."""
     assert len(close_reason(state).encode()) <= 120
 
 
 def test_silent_code_shows_nothing():
-    """What a front end runs by itself must not put an error on the screen; it has the reply."""
+    """Code that a front end runs by itself shows no error; the front end gets the reply."""
     answers = refuse(asked("execute_request", silent=True), "expired")
     assert [answer.msg_type for answer in answers] == ["status", "execute_reply", "status"]
     assert answers[1].content["status"] == "error"
@@ -94,7 +94,7 @@ def test_silent_code_shows_nothing():
 def test_every_request_gets_busy_a_reply_of_its_type_on_its_channel_and_idle(
     msg_type, channel, state
 ):
-    """No future in a browser waits for ever, and nothing but cells shows an error."""
+    """Each request gets a reply, so no promise in a browser waits; only cells show an error."""
     first, *middle, last = refuse(asked(msg_type, channel), state)
     assert (first, last) == (BUSY, IDLE)
     reply = middle.pop()
@@ -105,7 +105,7 @@ def test_every_request_gets_busy_a_reply_of_its_type_on_its_channel_and_idle(
 
 @pytest.mark.parametrize("msg_type", sorted(set(REQUESTS) - {"is_complete_request"}))
 def test_a_reply_says_that_it_failed_and_why(msg_type):
-    """The specification's form of an error, without the content of a success."""
+    """An error reply has the specification's fields, without those of a success."""
     reply = refuse(asked(msg_type), "revoked")[-2].content
     assert reply["status"] == "error"
     assert (reply["ename"], reply["evalue"]) == ("SessionRevoked", sentence("revoked"))
@@ -113,7 +113,7 @@ def test_a_reply_says_that_it_failed_and_why(msg_type):
 
 
 def test_replies_with_a_schema_of_their_own():
-    """Completeness has a word for "cannot say"; the debugger has its own protocol."""
+    """Completeness has a value for "unknown"; the debugger has its own protocol."""
     assert refuse(asked("is_complete_request"), "expired")[1].content == {"status": "unknown"}
     debug = refuse(asked("debug_request", "control"), "expired")[1].content
     assert (debug["type"], debug["success"]) == ("response", False)
@@ -123,25 +123,25 @@ def test_replies_with_a_schema_of_their_own():
 @every_state
 @pytest.mark.parametrize("channel", ["shell", "control"])
 def test_kernel_info_is_answered_truly(channel, state):
-    """A front end that gets no info takes the kernel for dead; there is no secret in it."""
+    """A front end without this reply takes the kernel for dead; the reply has no secret."""
     answers = refuse(asked("kernel_info_request", channel), state, INFO)
     assert answers == (BUSY, Answer(channel, "kernel_info_reply", INFO), IDLE)
 
 
 @pytest.mark.parametrize("unknown", [None, {}])
 def test_kernel_info_that_is_not_known_is_not_made_up(unknown):
-    """Then the reply is an error like the others."""
-    reply = refuse(asked("kernel_info_request"), "ended", unknown)[1].content
+    """Without the kernel's info, the reply is an error like the others."""
+    reply = refuse(asked("kernel_info_request"), "signed_out", unknown)[1].content
     assert (reply["status"], reply["ename"]) == ("error", "SessionRevoked")
 
 
 @pytest.mark.parametrize("msg_type", ["comm_open", "comm_msg", "comm_close", "surprise"])
 def test_what_is_no_request_gets_busy_and_idle_alone(msg_type):
-    """Widgets hold their next message back until they see idle for the last one."""
+    """Widgets wait with their next message until they get idle for the last one."""
     assert refuse(asked(msg_type), "expired", INFO) == (BUSY, IDLE)
 
 
 @pytest.mark.parametrize("msg_type", ["input_reply", "surprise_request"])
 def test_nothing_on_stdin_is_answered(msg_type):
-    """An answer to input() has no answer, with a kernel neither."""
-    assert refuse(asked(msg_type, "stdin"), "ended", INFO) == ()
+    """A reply to input() gets no answer, as with a kernel."""
+    assert refuse(asked(msg_type, "stdin"), "signed_out", INFO) == ()

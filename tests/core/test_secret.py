@@ -1,4 +1,4 @@
-"""A Secret shows its text to who calls ``reveal`` and to nobody else."""
+"""A Secret shows its text only to callers of ``reveal``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def secret() -> Secret:
 
 @given(st.text())
 def test_reveal_returns_the_text(text: str) -> None:
-    """What went in comes out, for any text."""
+    """``reveal`` returns any text unchanged."""
     assert Secret(text).reveal() == text
 
 
@@ -65,7 +65,7 @@ def test_nothing_that_prints_shows_it(show: object) -> None:
 
 
 def test_all_secrets_look_the_same() -> None:
-    """Not even the length shows."""
+    """The mask does not show the length, either."""
     assert repr(Secret("")) == repr(Secret("x" * 1000))
 
 
@@ -78,25 +78,25 @@ def test_it_has_no_dict() -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickling_is_refused(protocol: int) -> None:
-    """No pickle protocol writes it, and the message says what to do."""
+    """No pickle protocol writes the text, and the message names the fix."""
     with pytest.raises(TypeError, match=r"cannot be pickled; call \.reveal\(\)"):
         pickle.dumps([secret()], protocol)
 
 
 def test_getstate_is_refused() -> None:
-    """``object.__getstate__`` of Python 3.11 would give the slots away."""
+    """``object.__getstate__`` of Python 3.11 would return the slots."""
     with pytest.raises(TypeError, match="cannot be pickled"):
         secret().__getstate__()
 
 
 def test_json_is_refused() -> None:
-    """It does not become JSON, and the message names the type."""
+    """A Secret is not serialised to JSON, and the message names the type."""
     with pytest.raises(TypeError, match="Secret is not JSON serializable"):
         json.dumps({"secret": secret()})
 
 
 def test_copies_are_the_object_itself() -> None:
-    """Copying an immutable object needs no second one."""
+    """A copy is the same object, since a Secret cannot change."""
     original = secret()
     assert copy.copy(original) is original
     assert copy.deepcopy(original) is original
@@ -104,7 +104,7 @@ def test_copies_are_the_object_itself() -> None:
 
 
 def test_it_cannot_change() -> None:
-    """Setting any attribute raises, the one that holds the text included."""
+    """Setting any attribute raises, also the one with the text."""
     original = secret()
     for name in ("text", "_Secret__text"):
         with pytest.raises(AttributeError, match="cannot change"):
@@ -120,18 +120,18 @@ def test_equal_as_their_texts_are(one: str, other: str) -> None:
 
 
 def test_a_lone_surrogate_can_be_compared() -> None:
-    """Text that UTF-8 cannot hold is compared all the same."""
+    """Text that UTF-8 cannot encode is compared as well."""
     assert Secret("\ud800") == Secret("\ud800")
     assert Secret("\ud800") != Secret("\ud801")
 
 
 def test_not_equal_to_the_text() -> None:
-    """A Secret is no str: comparing with one is False, and tells nothing."""
+    """A Secret is no str: comparing it with one returns False."""
     assert secret() != CANARY
     assert (secret() == CANARY) is False
 
 
 def test_it_has_no_hash() -> None:
-    """It cannot be a key, which could be found by trying."""
+    """A Secret cannot be a key of a mapping, since keys can be guessed."""
     with pytest.raises(TypeError, match="unhashable"):
         hash(secret())

@@ -17,7 +17,7 @@ from jupyter_session_user.errors import RemoteProtocolError
 
 UTC_TIMES = st.datetimes(timezones=st.just(timezone.utc))
 MAYBE_TIMES = st.none() | UTC_TIMES
-#: JSON can spell halves of surrogate pairs, and quotes and zeros are where readers differ.
+#: JSON can encode halves of surrogate pairs; readers treat quotes and zeros differently.
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\ud800\udfff\0\\\"'<&"), max_size=12)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
 JSON = st.recursive(
@@ -47,7 +47,7 @@ SESSIONS = st.builds(
     revision=st.integers(),
 )
 ADA = Session("s1", User("ada", name="Ada", claims={"canary": 1}), "jupyter_server", verified=True)
-#: What a stranger might send: right keys, any values, some left out.
+#: Input of an attacker: valid keys, any values, some left out.
 NEAR_MISSES = st.builds(
     lambda wire, key, value: {**wire, key: value},
     SESSIONS.map(Session.to_wire),
@@ -73,7 +73,7 @@ def test_the_wire_gives_the_same_session_back(session):
 @given(SESSIONS)
 @settings(max_examples=40, deadline=None)
 def test_pickle_gives_the_same_session_back(session):
-    """A session may go to another process."""
+    """A session can be passed to another process."""
     twin = pickle.loads(pickle.dumps(session))  # noqa: S301 - our own bytes
     assert twin == session
     assert twin.user.claims == session.user.claims
@@ -84,7 +84,7 @@ def test_pickle_gives_the_same_session_back(session):
 @example({"session_id": "s", "source": "x", "user": {"username": "a"}, "expires_at": ""})
 @settings(max_examples=150, deadline=None)
 def test_any_json_is_a_sound_session_or_a_protocol_error(wire):
-    """What is accepted has fields of the documented types, and can be shown and hashed."""
+    """An accepted session has fields of the documented types, and can be shown and hashed."""
     try:
         session = Session.from_wire(wire)
     except RemoteProtocolError:
@@ -132,12 +132,12 @@ def test_a_malformed_session_is_refused(change):
 
 @pytest.mark.parametrize("value", [1, "true", None, [True]])
 def test_only_true_makes_a_session_verified(value):
-    """A truthy value proves nothing."""
+    """Only True means verified, not other true values."""
     assert not Session.from_wire({**ADA.to_wire(), "verified": value}).verified
 
 
 def test_a_shorter_object_is_plainly_active():
-    """What says nothing about its end is active, and nobody knows until when."""
+    """A session without an end is active, and its end is unknown."""
     left_out = {"expiry_source", "state", "degraded", "expires_at"}
     wire = {key: value for key, value in ADA.to_wire().items() if key not in left_out}
     session = Session.from_wire(wire)
@@ -146,7 +146,7 @@ def test_a_shorter_object_is_plainly_active():
 
 
 def test_states():
-    """What is over is one of the states, and neither active nor expiring is."""
+    """All states are active, expiring, or those of an ended session."""
     assert {"active", "expiring"} == STATES - OVER
     assert OVER < STATES
 
@@ -158,13 +158,13 @@ def test_a_subclass_reads_itself():
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Session)])
 def test_no_field_can_be_set(name):
-    """A session cannot become somebody else's."""
+    """A session cannot be changed into another user's."""
     with pytest.raises(FrozenInstanceError):
         setattr(ADA, name, None)
 
 
 def test_a_session_prints_who_and_on_whose_word():
-    """``str`` names the person, the account, and whether a server vouches for them."""
+    """``str`` names the user, the account, and whether a server has verified them."""
     assert str(ADA) == "Ada (ada), verified by jupyter_server"
     header = Session("s2", User("bob"), "header", verified=False)
     assert str(header) == "bob (bob), not verified by header"
@@ -172,14 +172,14 @@ def test_a_session_prints_who_and_on_whose_word():
 
 
 def test_the_public_model_holds_neither_claims_nor_revision():
-    """The REST answer says who, from where and until when, and no more."""
+    """The REST answer has user, source and end, and no other data."""
     model = ADA.public_model()
-    assert set(model) == {field.name for field in fields(Session)} - {"revision"}
+    assert set(model) == {field.name for field in fields(Session)} - {"principal", "revision"}
     assert "canary" not in json.dumps(model)
 
 
 def test_the_cell_shows_the_user_and_the_provenance():
-    """Verified, unverified and expiring sessions read differently."""
+    """Verified, unverified and expiring sessions have different texts."""
     until = datetime(2030, 1, 2, 3, 4, tzinfo=timezone.utc)
     expiring = Session("s", User("ada"), "jupyter_server", verified=True, expires_at=until)
     assert "verified by jupyter server · until 2030-01-02 03:04 UTC" in expiring._repr_html_()
@@ -211,14 +211,14 @@ def test_times_are_exact_to_the_microsecond(moment):
 )
 @settings(max_examples=50, deadline=None)
 def test_other_time_zones_are_written_in_utc(naive, minutes):
-    """The same instant gives the same text in whatever zone it was said."""
+    """The same instant gives the same text from any time zone."""
     moment = naive.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     assert parse_time(write_time(moment)) == moment
     assert write_time(moment) == write_time(moment.astimezone(timezone.utc))
 
 
 def test_no_time_stays_no_time():
-    """Nobody knows when the login ends: that travels too."""
+    """An unknown end of the login stays unknown."""
     assert write_time(None) is None
     assert parse_time(None) is None
 
@@ -252,6 +252,6 @@ def test_any_value_is_a_utc_time_or_a_protocol_error(value):
     ],
 )
 def test_a_time_without_its_zone_or_its_form_is_refused(text):
-    """A time that two readers could read differently is not a time."""
+    """A time that two readers could understand differently is refused."""
     with pytest.raises(RemoteProtocolError, match="time"):
         parse_time(text)

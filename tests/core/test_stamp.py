@@ -1,7 +1,7 @@
-"""The server's stamp is the only one that a reader sees, whatever the client wrote.
+"""The server's stamp is the only stamp that a reader gets, for any input of the client.
 
 Two readers stand for all kernels: ``json.loads`` on bytes guesses the encoding, and
-``json_unpacker`` is what ipykernel reads with.
+``json_unpacker`` is the one of ipykernel.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ OURS = json.loads(STAMP)
 OTHER_STAMP = unknown_stamp("a second stamp")
 FORGED = '{"version":1,"server":true,"user":{"username":"eve"}}'
 
-#: JSON can spell halves of surrogate pairs, and quotes and zeros are where readers differ.
+#: JSON can encode halves of surrogate pairs; readers treat quotes and zeros differently.
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\ud800\udfff\0\\\"'<&"), max_size=8)
 KEYS = ANY_TEXT | st.sampled_from([KEY, KEY.upper(), KEY + " ", KEY[:-1]])
 FLOATS = st.floats(allow_nan=False)
@@ -84,7 +84,7 @@ def escaped(text: str) -> str:
     return "".join(f"\\u{ord(letter):04x}" for letter in text)
 
 
-#: Metadata that holds a forged stamp in some spelling, and is a JSON object.
+#: Metadata with a forged stamp in some spelling, as JSON objects.
 FORGERIES = {
     "plain": f'{{"{KEY}":{FORGED}}}',
     "first": f'{{"{KEY}":{FORGED},"a":1}}',
@@ -128,7 +128,7 @@ TRICKS = {
     "form feed in front": b'\x0c{"a":1}',
     "no-break space in front": b'\xa0{"a":1}',
 }
-#: Not JSON, and not seen by the fast path, which does not parse: no reader takes the result.
+#: Not JSON, and not detected by the fast path, which does not parse: no reader accepts it.
 BROKEN = (b'{,"a":1}', b"{}}", b"{{}", b'{"a":1}{"b":2}', b"{1}", b'{"a":1,}', b"{x}", b"{[]}")
 
 
@@ -141,7 +141,7 @@ def damaged(text: bytes):
 
 
 def outcomes(metadata: bytes, stamp: bytes = STAMP) -> list[dict]:
-    """Return what each reader sees of the spliced metadata; none if refused or unreadable."""
+    """Return each reader's result for the spliced metadata; none if refused or unreadable."""
     try:
         spliced = splice(metadata, stamp)
     except RemoteProtocolError:
@@ -150,7 +150,7 @@ def outcomes(metadata: bytes, stamp: bytes = STAMP) -> list[dict]:
 
 
 def read(reader: Callable[[bytes], dict], text: bytes) -> list[dict]:
-    """Return what a reader makes of a text: one thing, or nothing if it cannot read it."""
+    """Return a reader's result for a text: one value, or nothing if it cannot read it."""
     try:
         return [reader(text)]
     except (ValueError, RecursionError):
@@ -175,7 +175,7 @@ def complaint(metadata: bytes, stamp: bytes = STAMP) -> str:
 @example(b'{"a":{}}')
 @settings(max_examples=100, deadline=None)
 def test_splicing_is_parsing_and_rebuilding(metadata):
-    """With either path, a reader sees the client's metadata with our value of our key."""
+    """On both paths, a reader gets the client's metadata with our value of our key."""
     expected = {**json.loads(metadata), KEY: OURS}
     assert outcomes(metadata) == [expected, expected]
 
@@ -183,7 +183,7 @@ def test_splicing_is_parsing_and_rebuilding(metadata):
 @given(documents(JSON))
 @settings(max_examples=120, deadline=None)
 def test_metadata_is_an_object_or_refused(metadata):
-    """JSON of another kind is refused, never repaired."""
+    """Other JSON is refused, and never repaired."""
     if isinstance(json.loads(metadata), dict):
         assert outcomes(metadata)
     else:
@@ -195,14 +195,14 @@ def test_metadata_is_an_object_or_refused(metadata):
 @example(b'{"a":1}{"b":2}')
 @settings(max_examples=120, deadline=None)
 def test_no_reader_sees_another_stamp_in_arbitrary_bytes(metadata):
-    """Bytes come out, or a RemoteProtocolError; whoever can read the bytes reads our stamp."""
+    """The result is bytes or RemoteProtocolError; every reader of the bytes gets our stamp."""
     for seen in outcomes(metadata):
         assert seen[KEY] == OURS
 
 
 @pytest.mark.parametrize("text", FORGERIES.values(), ids=FORGERIES.keys())
 def test_a_forged_stamp_is_replaced(text):
-    """No spelling of our key that is JSON brings the client's value to a reader."""
+    """No JSON spelling of our key gives a reader the client's value."""
     for seen in outcomes(text.encode()):
         assert seen[KEY] == OURS
         assert not is_server_stamp(seen[KEY])
@@ -213,14 +213,14 @@ def test_a_forged_stamp_is_replaced(text):
 
 
 def test_our_key_is_replaced_at_the_top_only():
-    """Deeper down the word is the client's own business."""
+    """Below the top level, the client may use our key."""
     (seen, _) = outcomes(f'{{"a":{{"{KEY}":{FORGED}}}}}'.encode())
     assert seen == {"a": {KEY: json.loads(FORGED)}, KEY: OURS}
 
 
 @pytest.mark.parametrize("metadata", TRICKS.values(), ids=TRICKS.keys())
 def test_what_a_lenient_reader_could_take_for_an_object_is_refused(metadata):
-    """Other encodings, byte order marks, zero bytes and junk are refused."""
+    """Other encodings, byte order marks, zero bytes and trailing bytes are refused."""
     with pytest.raises(RemoteProtocolError):
         splice(metadata, STAMP)
 
@@ -235,20 +235,20 @@ def test_bytes_that_are_not_utf8_hide_no_letter(letter):
 
 @pytest.mark.parametrize("metadata", BROKEN)
 def test_broken_metadata_stays_broken(metadata):
-    """The stamp in front does not turn something unreadable into something readable."""
+    """Adding the stamp does not make unreadable metadata readable."""
     assert outcomes(metadata) == []
 
 
 @given(documents())
 @settings(deadline=None)
 def test_the_second_stamp_replaces_the_first(metadata):
-    """Stamping twice is stamping once with the second stamp."""
+    """Stamping twice gives the second stamp."""
     twice = splice(splice(metadata, STAMP), OTHER_STAMP)
     assert json.loads(twice) == json.loads(splice(metadata, OTHER_STAMP))
 
 
 def deepest() -> int:
-    """Return how many arrays in each other this Python reads, from about here on the stack."""
+    """Return how many nested arrays this Python reads, at this depth of the stack."""
     low, high = 0, 1_000_000
     while high - low > 1:
         middle = (low + high) // 2
@@ -264,7 +264,7 @@ def deepest() -> int:
 @pytest.mark.parametrize("key", [b"a", rb"\u0061"])
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_bottomless_metadata_is_bytes_or_refused(key, opening, closing):
-    """Nesting ends in a RemoteProtocolError, at the recursion limit and far beyond."""
+    """Deep nesting ends in a RemoteProtocolError, at the recursion limit and far beyond."""
     limit = deepest()
     for depth in (*range(max(0, limit - 40), limit + 10), 100_000):
         core = opening * depth + b"1" + closing * depth
@@ -282,7 +282,7 @@ def test_what_can_be_read_but_not_written_is_refused():
 
 
 def test_numbers_that_python_reads_and_json_does_not_know_pass():
-    """NaN and infinities are the client's business, on both paths."""
+    """NaN and infinities of the client are kept, on both paths."""
     for key in ("a", "\\u0061"):
         metadata = f'{{"{key}":[NaN,Infinity,-Infinity,1e999]}}'.encode()
         nan, *rest = json.loads(splice(metadata, STAMP))["a"]
@@ -298,7 +298,7 @@ def test_a_huge_number_is_refused_where_it_must_be_parsed():
 
 
 def test_half_a_surrogate_pair_survives_as_it_was():
-    """JSON can spell it, and it comes out spelled again."""
+    """JSON can encode it, and the result encodes it again."""
     (seen, _) = outcomes(b'{"\\ud800":"\\udfff"}')
     assert seen == {"\ud800": "\udfff", KEY: OURS}
 
@@ -306,7 +306,7 @@ def test_half_a_surrogate_pair_survives_as_it_was():
 @given(documents())
 @settings(deadline=None)
 def test_what_cannot_spell_the_key_does_not(metadata):
-    """The fast path is taken only where no reader would find our key."""
+    """The fast path is used only if no reader would find our key."""
     if not may_spell_key(metadata):
         assert KEY not in json.loads(metadata)
 
@@ -314,7 +314,7 @@ def test_what_cannot_spell_the_key_does_not(metadata):
 @given(JSON)
 @settings(deadline=None)
 def test_parsed_metadata_is_copied_and_stamped_or_refused(metadata):
-    """``stamp_mapping`` leaves its argument alone."""
+    """``stamp_mapping`` does not change its argument."""
     before = json.dumps(metadata)
     if isinstance(metadata, dict):
         assert stamp_mapping(metadata, STAMP) == {**metadata, KEY: OURS}
@@ -328,7 +328,7 @@ def test_parsed_metadata_is_copied_and_stamped_or_refused(metadata):
 
 
 def test_a_stamp_names_its_session():
-    """The session comes back without what only the server needs: kernel and first sight."""
+    """The session comes back without the fields that only the server uses."""
     assert read_stamp(OURS) == SESSION
     assert read_stamp(OURS).user.claims == SESSION.user.claims
     assert unknown_reason(OURS) is None
@@ -345,7 +345,7 @@ def test_a_stamp_names_its_session():
 )
 @settings(deadline=None)
 def test_any_session_survives_its_stamp(name, source, verified, until, end, revision):
-    """What a stamp says of a session is what the session was, in ASCII."""
+    """The session read from a stamp equals the session written to it; a stamp is ASCII."""
     user = User(name, groups=(name,), claims={name: [name]})
     times = {"expires_at": until, "expiry_source": end[0], "state": end[1]}
     session = Session("s", user, source, verified, revision=revision, **times)
@@ -357,7 +357,7 @@ def test_any_session_survives_its_stamp(name, source, verified, until, end, revi
 @given(ANY_TEXT)
 @settings(max_examples=30, deadline=None)
 def test_an_unknown_sender_has_a_reason_and_no_session(reason):
-    """The stamp of nobody cannot be read as somebody."""
+    """A stamp without a user cannot be read as one with a user."""
     stamp = json.loads(unknown_stamp(reason))
     assert unknown_reason(stamp) == reason
     assert not is_server_stamp(stamp)
@@ -366,7 +366,7 @@ def test_an_unknown_sender_has_a_reason_and_no_session(reason):
 
 
 def test_the_servers_own_stamp_names_nobody():
-    """The bridge is not a person."""
+    """The bridge is no user."""
     stamp = json.loads(SERVER_STAMP)
     assert is_server_stamp(stamp)
     assert unknown_reason(stamp) is None
@@ -377,7 +377,7 @@ def test_the_servers_own_stamp_names_nobody():
 @given(JSON | st.builds(lambda key, value: {**OURS, key: value}, st.sampled_from([*OURS]), JSON))
 @settings(max_examples=120, deadline=None)
 def test_any_json_is_a_session_or_a_protocol_error(stamp):
-    """Readers of stamps fail in one way only."""
+    """A malformed stamp always raises the same error."""
     assert isinstance(unknown_reason(stamp), str | None)
     assert isinstance(is_server_stamp(stamp), bool)
     try:
@@ -390,7 +390,7 @@ def test_any_json_is_a_session_or_a_protocol_error(stamp):
 
 @pytest.mark.parametrize("stamp", [{"server": 1}, {"server": "true"}, {}, [], "server", None, True])
 def test_only_true_is_the_server(stamp):
-    """Something truthy is not the bridge."""
+    """Other true values do not mark the bridge."""
     assert not is_server_stamp(stamp)
 
 
@@ -400,7 +400,7 @@ def test_only_true_is_the_server(stamp):
 @given(st.binary(max_size=40) | st.text(st.characters(), max_size=40) | documents(JSON))
 @settings(max_examples=120, deadline=None)
 def test_anything_is_json_or_a_protocol_error(text):
-    """The parser for the other side's JSON fails in one way only."""
+    """The parser always raises the same error."""
     try:
         value = load_json(text, "a thing")
     except RemoteProtocolError:
@@ -410,13 +410,13 @@ def test_anything_is_json_or_a_protocol_error(text):
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, b"[" * 100_000, "9" * 10_000])
 def test_json_that_python_cannot_hold_is_refused(text):
-    """Depth and length end in the same error as a comma too many."""
+    """Depth and length cause the same error as invalid syntax."""
     with pytest.raises(RemoteProtocolError, match="a thing: not JSON"):
         load_json(text, "a thing")
 
 
 def test_the_error_does_not_carry_the_text():
-    """A JSONDecodeError keeps the whole document, cookies and all; ours is not chained to it."""
+    """A JSONDecodeError keeps the whole document, cookies included; ours is not chained to it."""
     with pytest.raises(RemoteProtocolError) as caught:
         load_json('{"canary":', "a thing")
     assert caught.value.__cause__ is None

@@ -1,4 +1,4 @@
-"""A user survives every journey unchanged, and shows itself without letting HTML through."""
+"""A user survives every transport unchanged, and is displayed without HTML of its fields."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from jupyter_session_user.core.user import MAX_CLAIMS_CHARS, User, trim_claims
 from jupyter_session_user.errors import RemoteProtocolError
 
 HOSTILE = "\"'><script>alert(1)</script>&amp;<!--"
-MADE_UP = "made up by Jupyter"
-#: JSON can spell halves of surrogate pairs, and quotes and zeros are where readers differ.
+ANONYMOUS = "anonymous"
+#: JSON can encode halves of surrogate pairs; readers treat quotes and zeros differently.
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\ud800\udfff\0\\\"'<&"), max_size=12)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no others
 SCALARS = st.none() | st.booleans() | st.integers() | FLOATS | ANY_TEXT
@@ -59,7 +59,7 @@ def spoilt(wire):
 
 
 class Page(HTMLParser):
-    """What a browser would make of a piece of HTML: its elements and its text."""
+    """The elements and the text that a browser would read from a piece of HTML."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -92,14 +92,14 @@ def test_missing_names_are_filled_in():
 
 
 def test_a_user_has_a_username():
-    """Nobody is not a user."""
+    """A user without a name is an error."""
     with pytest.raises(ValueError, match="username must not be empty"):
         User("")
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(User)])
 def test_no_field_can_be_set(name):
-    """A user cannot become another one."""
+    """A user cannot be changed into another one."""
     with pytest.raises(FrozenInstanceError):
         setattr(User("ada"), name, "eve")
 
@@ -118,7 +118,7 @@ def test_claims_are_read_only_and_nobody_elses():
 
 
 def test_claims_do_not_decide_who_it_is_and_stay_out_of_the_repr():
-    """Claims may hold private data; the same person with other claims is the same person."""
+    """Claims may hold private data; the same user with other claims is equal."""
     ada = User("ada", claims={"mail": "canary@example.org"})
     assert ada == User("ada")
     assert hash(ada) == hash(User("ada"))
@@ -126,13 +126,13 @@ def test_claims_do_not_decide_who_it_is_and_stay_out_of_the_repr():
 
 
 def test_a_user_prints_as_the_name_for_a_screen():
-    """``str`` is for people; ``repr`` names the account."""
+    """``str`` is for users; ``repr`` names the account."""
     user = User("ada", name="Ada Lovelace", display_name="Ada")
     assert str(user) == "Ada"
     assert "ada" in repr(user)
 
 
-# ---------------------------------------------------------------------------------- journeys
+# ---------------------------------------------------------------------------------- transport
 
 
 @given(USERS)
@@ -145,7 +145,7 @@ def test_the_wire_gives_the_same_user_back(user):
 @given(USERS)
 @settings(max_examples=40, deadline=None)
 def test_pickle_and_copies_give_the_same_user_back(user):
-    """A user may go to another process, or into a deep copy, claims included."""
+    """A user can be passed to another process or deeply copied, claims included."""
     for twin in (pickle.loads(pickle.dumps(user)), copy.copy(user), copy.deepcopy(user)):  # noqa: S301
         assert same(twin, user)
         with pytest.raises(TypeError):
@@ -153,7 +153,7 @@ def test_pickle_and_copies_give_the_same_user_back(user):
 
 
 def test_fields_at_their_default_do_not_travel():
-    """The stamp rides on every message, so it says no more than needed."""
+    """Every message carries the stamp, so the stamp has no more fields than needed."""
     assert User("ada").to_wire() == {"username": "ada"}
 
 
@@ -164,7 +164,7 @@ def test_fields_at_their_default_do_not_travel():
 @example({"username": "ada", "claims": None})
 @settings(max_examples=150, deadline=None)
 def test_any_json_is_a_sound_user_or_a_protocol_error(wire):
-    """What is accepted has fields of the documented types, and can be shown and hashed."""
+    """An accepted user has fields of the documented types, and can be shown and hashed."""
     try:
         user = User.from_wire(wire)
     except RemoteProtocolError:
@@ -194,21 +194,21 @@ def test_any_json_is_a_sound_user_or_a_protocol_error(wire):
     ],
 )
 def test_a_malformed_user_is_refused_by_name(wire, complaint):
-    """The error says which part is wrong."""
+    """The error names the wrong part."""
     with pytest.raises(RemoteProtocolError, match=complaint):
         User.from_wire(wire)
 
 
 @pytest.mark.parametrize("value", [1, "true", None, [True]])
 def test_only_true_makes_an_administrator(value):
-    """A truthy value is not enough for a right."""
+    """Only True grants a right, not other true values."""
     user = User.from_wire({"username": "ada", "admin": value, "is_anonymous": value})
     assert not user.admin
     assert not user.is_anonymous
 
 
 def test_the_public_model_holds_every_field_but_the_claims():
-    """REST answers name the person and keep what the provider said otherwise."""
+    """REST answers name the user, and have no other data of the provider."""
     model = User("ada", groups=("staff",), claims={"canary": 1}).public_model()
     assert set(model) == {field.name for field in fields(User)} - {"claims"}
     assert model["groups"] == ["staff"]
@@ -234,22 +234,22 @@ def test_the_public_model_holds_every_field_but_the_claims():
 @example(User(HOSTILE, initials='"><', color='red;"><script>'))
 @settings(max_examples=120, deadline=None)
 def test_nothing_of_a_user_becomes_markup(user):
-    """The badge has our elements and attributes only, and its text is exactly the user's."""
+    """The badge has only our elements and attributes, and its text is exactly the user's."""
     page = Page(user._repr_html_())
-    note = f" · {MADE_UP}" if user.is_anonymous else ""
+    note = f" · {ANONYMOUS}" if user.is_anonymous else ""
     groups = " · " + ", ".join(user.groups) if user.groups else ""
     letters = "" if page.pictures() else user.badge_letters()
     assert page.text == f"{letters}{user.display_name}{user.username}{groups}{note}"
     assert {tag for tag, _ in page.elements} <= {"span", "b", "br", "img"}
     names = {name for _, attributes in page.elements for name in attributes}
-    assert names <= {"style", "alt", "src", "aria-hidden"}
+    assert names <= {"style", "alt", "src", "referrerpolicy", "aria-hidden"}
 
 
 @given(ANY_TEXT)
 @example("red;background:url(https://evil.example)")
 @settings(max_examples=30, deadline=None)
 def test_the_users_colour_is_not_put_into_a_style(color):
-    """A colour is the provider's free text: the badge looks the same whatever it says."""
+    """A colour is free text of the provider: the badge looks the same for any value."""
     assert User("ada", color=color)._repr_html_() == User("ada")._repr_html_()
 
 
@@ -257,15 +257,17 @@ def test_the_users_colour_is_not_put_into_a_style(color):
     "url",
     [
         "https://example.org/a.png",
-        "http://example.org/a.png?x=1&y=2",
+        "HTTPS://example.org/a.png?x=1&y=2#z",
         "/hub/avatar/ada",
-        "data:image/png;base64,AAAA",
-        "data:image/jpeg;base64,AAAA",
+        "/",
     ],
 )
 def test_a_picture_is_shown(url):
-    """An address of a picture becomes the badge, unchanged."""
-    assert Page(User("ada", avatar_url=url)._repr_html_()).pictures() == [url]
+    """An https address or one on the same server becomes the picture, without a referrer."""
+    page = Page(User("ada", avatar_url=url)._repr_html_())
+    assert page.pictures() == [url]
+    images = [attributes for tag, attributes in page.elements if tag == "img"]
+    assert [image["referrerpolicy"] for image in images] == ["no-referrer"]
 
 
 @pytest.mark.parametrize(
@@ -277,22 +279,33 @@ def test_a_picture_is_shown(url):
         "java\nscript:alert(1)",
         "data:text/html,<script>alert(1)</script>",
         "data:image/svg+xml;base64,AAAA",
+        "data:image/png;base64,AAAA",
+        "http://example.org/a.png",
+        "//example.org/a.png",
+        "/\\example.org/a.png",
+        "/\t/example.org/a.png",
+        "\n//example.org/a.png",
+        "https://",
+        "https:///a.png",
+        "https:\\\\example.org",
+        "https:example.org",
+        "/a b",
         "vbscript:x",
         "file:///etc/passwd",
         "avatar.png",
     ],
 )
-def test_an_address_that_could_run_something_is_not_used(url):
-    """Anything but a plain picture address falls back to letters."""
+def test_any_other_address_is_not_used(url):
+    """An address with code, without encryption, or of another host is replaced by letters."""
     page = Page(User("ada", avatar_url=url)._repr_html_())
     assert page.pictures() == []
     assert page.text.startswith("A")
 
 
-def test_only_made_up_users_are_marked():
-    """A random "Anonymous …" name is not to be taken for a person's account."""
-    assert MADE_UP in User("a1", is_anonymous=True)._repr_html_()
-    assert MADE_UP not in User("a1")._repr_html_()
+def test_only_anonymous_users_are_marked():
+    """A random "Anonymous …" name is marked, so it is not taken for an account."""
+    assert ANONYMOUS in User("a1", is_anonymous=True)._repr_html_()
+    assert ANONYMOUS not in User("a1")._repr_html_()
 
 
 @pytest.mark.parametrize(
@@ -317,7 +330,7 @@ def test_badge_letters(user, letters):
 @given(USERS)
 @settings(max_examples=50, deadline=None)
 def test_a_badge_has_one_to_three_letters(user):
-    """Whatever the name, the badge is neither empty nor overfull."""
+    """For any name, the badge has one to three letters."""
     assert 1 <= len(user.badge_letters()) <= 3
 
 
@@ -327,7 +340,7 @@ def test_a_badge_has_one_to_three_letters(user):
 @given(CLAIMS)
 @settings(deadline=None)
 def test_small_json_claims_are_all_kept(claims):
-    """What is JSON and fits is not touched."""
+    """Claims that are JSON and fit are not changed."""
     assert trim_claims(claims) == claims
 
 
@@ -345,7 +358,7 @@ VALUES = JSON | NOT_JSON | st.lists(NOT_JSON, min_size=1) | st.just("x" * 3000)
 @example({1: "a", "b": 2})
 @settings(max_examples=50, deadline=None)
 def test_trimmed_claims_are_bounded_json(claims):
-    """Whatever a provider says, the result is a JSON object of bounded length, made of it."""
+    """For any claims, the result is a JSON object of bounded length, made of them."""
     kept = trim_claims(claims)
     text = json.dumps(kept, allow_nan=False)
     assert len(text) <= MAX_CLAIMS_CHARS
@@ -355,7 +368,7 @@ def test_trimmed_claims_are_bounded_json(claims):
 
 
 def test_what_is_too_large_or_too_deep_does_not_push_out_the_rest():
-    """One huge or bottomless claim is left out alone, and the limit itself is allowed."""
+    """Only a huge or deeply nested claim is left out; the limit itself is allowed."""
     loop = []
     loop.append(loop)
     deep = []

@@ -1,4 +1,4 @@
-"""Arrow 5: what a kernel asks its server, while a cell runs, and what it is not told."""
+"""Arrow 5: a kernel's requests to its server while a cell runs, and the requests it refuses."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def why(name, read="__getitem__"):
 
 
 async def see(socket: KernelSocket, name: str, read: str = "__getitem__") -> list:
-    """Return what a cell gets for a cookie: its value, or why not."""
+    """Return a cell's value for a cookie, or the reason for the error."""
     (answer,) = await json_lines(socket, WHY + f"print(json.dumps(why({name!r}, {read!r})))")
     return answer
 
 
 @FORMATS
 async def test_the_first_get_cookies_of_a_kernel_answers_while_its_cell_runs(alice, bob, protocol):
-    """Nothing was asked before, and the cell blocks the shell: the cookies come all the same."""
+    """The first request works while the cell blocks the shell."""
     for person, flavour in ((alice, "chocolate"), (bob, "vanilla")):
         person.cookies["flavour"] = flavour
         async with kernel_of(person) as own, opened(person, own, protocol=protocol) as socket:
@@ -74,7 +74,7 @@ async def test_the_first_get_cookies_of_a_kernel_answers_while_its_cell_runs(ali
 
 
 async def test_ones_own_kernel_gets_all_but_credentials(alice, bob):
-    """Every cookie goes there except logins and XSRF tokens, which are named as withheld."""
+    """The kernel gets every cookie except login cookies and XSRF tokens, which are withheld."""
     alice.cookies |= {"theme": "dark", "locale": "da", "jupyterhub-session-id": "s3cret"}
     login = next(name for name in alice.cookies if name.startswith("username-"))
     async with kernel_of(alice) as own, opened(alice, own) as socket:
@@ -87,20 +87,21 @@ async def test_ones_own_kernel_gets_all_but_credentials(alice, bob):
 
 
 async def test_somebody_elses_kernel_gets_only_what_is_shared(alice, bob):
-    """On alice's kernel, bob's cookies stay away but for ``share_cookies``, names included."""
+    """On Alice's kernel, Bob's cookies and their names are withheld, except ``share_cookies``."""
     for person, colour in ((alice, "red"), (bob, "blue")):
         person.cookies |= {"colour": colour, "locale": f"{colour}-locale"}
-    async with kernel_of(alice) as own, opened(alice, own) as hers, opened(bob, own) as his:
+    async with kernel_of(alice) as own, opened(alice, own) as hers:
         assert await see(hers, "colour") == ["value", "red"]
-        assert await json_lines(his, NAMES) == [["locale"], []]
-        assert await see(his, "locale") == ["value", "blue-locale"]
-        assert await see(his, "colour") == ["refused", "withheld"]
-        assert await see(his, "never-set") == ["refused", "withheld"]  # no hint either way
-        assert await see(hers, "locale") == ["value", "red-locale"]
+        async with opened(bob, own) as his:
+            assert await json_lines(his, NAMES) == [["locale"], []]
+            assert await see(his, "locale") == ["value", "blue-locale"]
+            assert await see(his, "colour") == ["refused", "withheld"]
+            assert await see(his, "never-set") == ["refused", "withheld"]  # no hint either way
+            assert await see(hers, "locale") == ["value", "red-locale"]
 
 
 async def test_two_cookies_of_one_name_are_ambiguous(server, alice, bob):
-    """Nobody chooses between duplicates, which another site may have planted."""
+    """If a cookie came twice, neither is chosen: another site may have set one of them."""
     header = alice._cookie_header()["Cookie"]
     for order in ("sid=hers; sid=planted", "sid=planted; sid=hers"):
         twice = Person(server.url, {"Cookie": f"{header}; {order}; one=1"})
@@ -122,7 +123,7 @@ async def test_the_cookie_of_the_seed_is_read_with_one_call(alice, bob, as_user)
 
 
 async def signed(person: Person, name: str, value: str, days: float = 0) -> str:
-    """Have the server sign a cookie, as an app beside it would; return its raw value."""
+    """Have the server sign a cookie, as another app on the server would; return its raw value."""
     query = urlencode({"name": name, "value": value, "age": days})
     answer = await person.json(f"api/probe/signed-cookie?{query}")
     person.cookies[name] = answer["raw"]
@@ -130,7 +131,7 @@ async def signed(person: Person, name: str, value: str, days: float = 0) -> str:
 
 
 async def test_signed_cookies_are_verified_by_the_server(alice, bob):
-    """Good ones have their value; a bad signature, another name or too great an age is None."""
+    """A valid signature gives the value; a bad signature, another name or too old a cookie None."""
     raw = await signed(alice, "account", "a-17")
     alice.cookies["tampered"] = raw[:-1] + ("0" if raw[-1] != "0" else "1")
     alice.cookies["renamed"] = raw
@@ -185,7 +186,7 @@ async def test_the_cookie_secret_is_nowhere_in_the_kernel(alice, bob, need, tmp_
         result = await socket.execute(f"keep = {marker!r}{SEARCH}\n_dump({str(dump)!r})")
         assert not result.errors
     memory = dump.read_bytes()
-    assert marker.encode() in memory  # the search would find it
+    assert marker.encode() in memory  # the control: this search finds it
     assert b"shell_port" in memory
     assert alice.cookies["account"].split("|")[-1].encode() in memory
     for text in (secret, secret.hex().encode(), base64.b64encode(secret).rstrip(b"=")):
@@ -193,11 +194,11 @@ async def test_the_cookie_secret_is_nowhere_in_the_kernel(alice, bob, need, tmp_
 
 
 async def test_a_session_of_another_kernel_is_refused(alice, bob):
-    """A kernel is answered about sessions that live on it, and about no others."""
+    """The server answers a kernel only about sessions on that kernel."""
     code = """
 import json
 from jupyter_session_user import IdentityUnavailable, get_session
-from jupyter_session_user.kernel.state import helper
+from jupyter_session_user.kernel.ipykernel import helper
 def ask(operation, session_id):
     reply = helper().comm.ask(operation, session_id, name="x")
     return [reply.error, sorted(reply.result)]
@@ -224,7 +225,7 @@ def ask(operation, session_id):
 FLOOD = """
 from jupyter_session_user import get_session
 from jupyter_session_user.core.protocol import Request
-from jupyter_session_user.kernel.state import helper
+from jupyter_session_user.kernel.ipykernel import helper
 comm, request = helper().comm, Request("r", "cookies", get_session().id).to_wire()
 for _ in range(3000):
     comm._publish({"comm_id": comm._comm_id, "data": request}, comm._topic)
@@ -233,7 +234,7 @@ for _ in range(3000):
 
 COUNT = """
 from jupyter_session_user import get_session
-from jupyter_session_user.kernel.state import helper
+from jupyter_session_user.kernel.ipykernel import helper
 _comm, answered = helper().comm, []
 _deliver = _comm.deliver
 _comm.deliver = lambda message: (answered.append(1), _deliver(message))
@@ -243,8 +244,8 @@ _comm.deliver = lambda message: (answered.append(1), _deliver(message))
 async def flood(socket: KernelSocket) -> None:
     """Run the flood until its reply.
 
-    Not until "idle": a ZMQ publisher drops what a subscriber does not fetch in time, so after
-    3,000 messages that one may be lost. The reply comes on another channel.
+    Not until "idle": a ZMQ publisher drops messages that a subscriber does not fetch in time, so
+    after 3,000 messages that one may be lost. The reply comes on another channel.
     """
     content = {"code": FLOOD, "silent": False, "store_history": False, "allow_stdin": False}
     msg_id = await socket.send(socket.message("execute_request", content))
@@ -254,7 +255,7 @@ async def flood(socket: KernelSocket) -> None:
 
 
 async def test_a_flood_from_one_kernel_delays_nobody_else(alice, bob):
-    """3,000 requests at once: bob's kernel is answered, and hers goes on executing.
+    """After 3,000 requests at once, Bob's kernel gets answers, and Alice's kernel runs cells.
 
     No clock: the flood is answered a hundred times at most (``comm_burst``, and ``comm_rate``
     while it lasts), so the server has next to nothing to do for it.
@@ -270,7 +271,9 @@ async def test_a_flood_from_one_kernel_delays_nobody_else(alice, bob):
         assert not (await a.execute(COUNT)).errors
         flooding = asyncio.create_task(flood(a))
         for _ in range(3):
-            await b.execute("from jupyter_session_user.kernel import jar; jar._jars.clear()")
+            await b.execute(
+                "from jupyter_session_user.kernel import current; current._cookies.clear()"
+            )
             assert await see(b, "flavour") == ["value", "vanilla"]
         await flooding
         await until_it_answers(a)
@@ -280,7 +283,7 @@ async def test_a_flood_from_one_kernel_delays_nobody_else(alice, bob):
 
 
 async def test_a_flooded_kernel_is_answered_again(alice, bob):
-    """The limit is a rate: after its flood the same kernel gets its cookies."""
+    """The limit is a rate: after the flood the same kernel gets its cookies."""
     alice.cookies["flavour"] = "chocolate"
     async with kernel_of(alice) as own, opened(alice, own) as socket:
         await flood(socket)
@@ -330,7 +333,7 @@ async def _has_printed(socket: KernelSocket, text: str) -> bool:
 
 
 async def test_a_servers_answer_is_no_activity(alice, bob):
-    """Our control messages to an idle kernel leave ``last_activity``, and so culling, alone."""
+    """The package's control messages to an idle kernel do not change ``last_activity``."""
     async with kernel_of(alice) as own, opened(alice, own) as socket:
         await _followed(own, alice, socket)
         before = await alice.json(f"api/kernels/{own}")
@@ -341,7 +344,7 @@ async def test_a_servers_answer_is_no_activity(alice, bob):
     assert states == ["busy", "idle"]  # the kernel did handle it
     assert after["last_activity"] == before["last_activity"]
     assert after["execution_state"] == "idle"
-    assert then["last_activity"] > before["last_activity"]  # a person's cell does count
+    assert then["last_activity"] > before["last_activity"]  # a user's cell does count
 
 
 BACKGROUND = """
@@ -359,7 +362,7 @@ task = asyncio.create_task(later())
 
 
 async def test_a_kernels_question_is_no_activity(alice, bob, tmp_path):
-    """Code that asks the server from a background task does not keep its kernel from culling."""
+    """Requests to the server from a background task do not protect a kernel from culling."""
     flag = tmp_path / "go"
     async with kernel_of(alice) as own, opened(alice, own) as socket:
         assert not (await socket.execute(f"FLAG = {str(flag)!r}\n{BACKGROUND}")).errors
@@ -391,12 +394,12 @@ async def _state(person: Person, kernel_id: str, state: str) -> bool:
 
 @FORMATS
 async def test_browsers_never_see_what_kernel_and_server_say(alice, bob, protocol):
-    """No message of our comm, our reply type, or their statuses reaches any websocket."""
-    alice.cookies["canary"] = canary = fresh_id()
+    """No websocket receives the comm messages of this package, their replies or statuses."""
+    alice.cookies["locale"] = canary = fresh_id()
     async with kernel_of(alice) as own:
         options = {"protocol": protocol}
         async with opened(alice, own, **options) as hers, opened(bob, own, **options) as his:
-            assert await see(hers, "canary") == ["value", canary]  # printed, so seen by both
+            assert await see(hers, "locale") == ["value", canary]  # printed, so seen by both
             for socket in (hers, his):
                 assert not (await socket.execute(ASK_ALL)).errors
             for socket in (hers, his):
@@ -423,7 +426,7 @@ def _check_nothing_of_ours(socket: KernelSocket) -> None:
 
 
 async def test_other_comms_still_reach_browsers(alice, bob, kernel):
-    """Only our topic is dropped: a comm of the notebook's own arrives."""
+    """Only the topic of this package is dropped: the comms of a notebook still arrive."""
     code = "from comm import create_comm; c = create_comm('widgets', data={'a': 1}); c.send(2)"
     async with opened(alice, kernel) as hers, opened(bob, kernel) as his:
         await username(his)  # a socket that is still being opened gets nothing
@@ -435,7 +438,7 @@ async def test_other_comms_still_reach_browsers(alice, bob, kernel):
 
 
 async def test_a_restarted_kernel_asks_again(alice, bob):
-    """After a restart, cookies come again, and the link to the old kernel is no hindrance."""
+    """After a restart the kernel gets cookies again; the old link does not matter."""
     alice.cookies["flavour"] = "chocolate"
     async with kernel_of(alice) as own:
         for _ in range(2):
@@ -447,7 +450,7 @@ async def test_a_restarted_kernel_asks_again(alice, bob):
 
 
 async def test_changed_cookies_are_seen_after_the_next_connection(alice, bob):
-    """A handshake with other cookies makes a new revision; the kernel asks again."""
+    """A handshake with other cookies makes a new revision, so the kernel asks again."""
     async with kernel_of(alice) as own:
         for theme in ("dark", "light"):
             alice.cookies["theme"] = theme
@@ -459,7 +462,7 @@ async def test_changed_cookies_are_seen_after_the_next_connection(alice, bob):
 
 @pytest.fixture(scope="module")
 def debug_server() -> Iterator[LocalServer]:
-    """Run a server that logs all it can."""
+    """Run a server with the most verbose log."""
     with own_server(*DEMO, "--debug", extensions=(EXTENSION, "probe_extension")) as running:
         yield running
 
@@ -483,26 +486,28 @@ USES = [
     "import pickle; print(pickle.dumps([s, u]))",
     "import builtins; c.no_such_attribute",
     "c + 1",
-    "from jupyter_session_user.kernel import jar; print(jar._jars)",
-    "from jupyter_session_user.kernel.state import helper; print(helper(), vars(helper().comm))",
+    "from jupyter_session_user.kernel import current; print(current._cookies)",
+    "from jupyter_session_user.kernel.ipykernel import helper as h; print(h(), vars(h().comm))",
     "get_cookies().get_signed('canary')",
 ]
 
 
 async def test_a_cookie_value_shows_nowhere_unless_code_asks_for_it(debug_server):
-    """The canary: server log at DEBUG, outputs, tracebacks in Verbose mode, pickles, events."""
+    """The secret value appears in no log, output, verbose traceback, pickle or event."""
     alice, bob = await people_on(debug_server)
     alice.cookies["canary"] = canary = f"canary-{fresh_id()}"
     bob.cookies["canary"] = another = f"canary-{fresh_id()}"
     async with kernel_of(alice) as own:
-        async with opened(alice, own) as hers, opened(bob, own) as his:
-            for socket in (hers, his):
-                await socket.execute("%xmode Verbose\nfrom jupyter_session_user import *")
-                for use in USES:
-                    await socket.execute(use)
-                assert await username(socket) in ("alice", "bob")
+        async with opened(alice, own) as hers:
+            await hers.execute("import json; from jupyter_session_user import *")
             (given,) = await json_lines(hers, "print(json.dumps(get_cookies()['canary']))")
-        shown = json.dumps(hers.everything[:-4], default=str)
+            async with opened(bob, own) as his:
+                for socket in (hers, his):
+                    await socket.execute("%xmode Verbose\nfrom jupyter_session_user import *")
+                    for use in USES:
+                        await socket.execute(use)
+                    assert await username(socket) in ("alice", "bob")
+        shown = json.dumps(hers.everything, default=str)
     log = debug_server.log_text()
     assert given == canary  # the cell that asked has it
     assert "execute_request" in log or "activity on" in log  # DEBUG it is
@@ -526,7 +531,7 @@ def _check_absent(*texts: str) -> None:
 
 
 async def test_a_saved_notebook_holds_no_cookie(debug_server):
-    """What the server writes to disk after such cells ran: notebook, checkpoints, history."""
+    """The value is in no file that the server writes: notebook, checkpoints, history."""
     alice, _ = await people_on(debug_server)
     alice.cookies["canary"] = canary = f"canary-{fresh_id()}"
     async with kernel_of(alice) as own, opened(alice, own) as socket:

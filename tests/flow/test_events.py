@@ -1,7 +1,8 @@
-"""Events: what happens to sessions can be written to a file, without what nobody may know."""
+"""Events: the server can write changes of sessions to a file, without secrets."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from pathlib import Path
@@ -11,12 +12,15 @@ import jsonschema
 import pytest
 from jupyter_events import EventLogger
 from servers import DEMO, PASSWORDS, eventually, kernel_of, opened, own_server, people_on, username
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
 
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
-from jupyter_session_user.server.events import SCHEMA_ID, SessionEvents
+from jupyter_session_user.server.web.events import SCHEMA_ID, SessionEvents
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.testing.local_server import LocalServer
+from jupyter_session_user.testing.people import Person
 
 CONFIG = """
 import logging, os
@@ -29,19 +33,19 @@ RECORD = Record(
 
 
 def events_of(server: LocalServer, name: str | None = None) -> list[dict[str, Any]]:
-    """Return what was written of one person, or of all."""
+    """Return the written events of one user, or of all."""
     lines = (server.home / "sessions.jsonl").read_text().splitlines()
     events = [event for event in map(json.loads, lines) if event["__schema__"] == SCHEMA_ID]
     return [event for event in events if name in {None, event["username"]}]
 
 
 def actions(events: list[dict[str, Any]]) -> list[str]:
-    """Return what happened."""
+    """Return the names of the events."""
     return [event["action"] for event in events]
 
 
 async def test_two_peoples_sessions_in_a_file():
-    """Each begins, on the server and on the kernel; alice signs out, bob is revoked."""
+    """Both sessions begin on the server and on the kernel; alice signs out, bob is revoked."""
     with own_server(*DEMO, config={"jupyter_server_config.py": CONFIG}) as running:
         alice, bob = await people_on(running)
         async with kernel_of(alice) as kernel, opened(bob, kernel) as his:
@@ -52,7 +56,7 @@ async def test_two_peoples_sessions_in_a_file():
             assert (await bob.fetch(path, method="DELETE")).code == 204
             bobs = events_of(running, "bob")
         await alice.fetch("logout")
-        await eventually(lambda: "ended" in actions(events_of(running, "alice")))
+        await eventually(lambda: "signed_out" in actions(events_of(running, "alice")))
         text = (running.home / "sessions.jsonl").read_text()
     assert {(e["action"], e["kernel_id"], e["session_id"]) for e in bobs} == {
         (action, kernel_id, session_id)
@@ -81,9 +85,9 @@ def written(tmp_path) -> tuple[EventLogger, Path]:
 
 
 def test_an_event_is_as_its_schema_says(written):
-    """All fields that the schema names are there, no other, and both mark personal data."""
+    """An event has exactly the fields of the schema; event and schema mark personal data."""
     logger, path = written
-    SessionEvents(logger, logging.getLogger())("started", RECORD)
+    SessionEvents(logger, logging.getLogger(), lambda *_: True)("started", RECORD)
     schema = logger.schemas.get(SCHEMA_ID)._schema
     (event,) = map(json.loads, path.read_text().splitlines())
     fields = {k: v for k, v in event.items() if not k.startswith("__")}
@@ -97,14 +101,14 @@ def test_an_event_is_as_its_schema_says(written):
 
 
 def test_without_an_event_logger_nothing_happens():
-    """Standalone Voila has none: it is told of changes all the same."""
-    SessionEvents(None, logging.getLogger())("started", RECORD)
+    """Standalone Voila has no event logger: other listeners still get the changes."""
+    SessionEvents(None, logging.getLogger(), lambda *_: True)("started", RECORD)
 
 
 def test_a_modifier_that_fails_harms_nobody(written, caplog):
-    """The log has the error's type alone; the next event is written."""
+    """If a handler fails, the log has only the error's type, and the next event is written."""
     logger, path = written
-    events = SessionEvents(logger, logging.getLogger("server"))
+    events = SessionEvents(logger, logging.getLogger("server"), lambda *_: True)
 
     def failing(schema_id: str, data: dict[str, Any]) -> dict[str, Any]:
         raise ZeroDivisionError(data["username"])
@@ -117,3 +121,52 @@ def test_a_modifier_that_fails_harms_nobody(written, caplog):
     logger.remove_modifier(schema_id=SCHEMA_ID, modifier=failing)
     events("expired", RECORD)
     assert actions([json.loads(line) for line in path.read_text().splitlines()]) == ["expired"]
+
+
+async def subscription(person: Person) -> tuple[Any, list[dict[str, Any]]]:
+    """Subscribe as every JupyterLab tab does; return the socket and the received events."""
+    url = f"ws{person.url[4:]}api/events/subscribe"
+    socket = await websocket_connect(HTTPRequest(url, headers=person._cookie_header()))
+    heard: list[dict[str, Any]] = []
+
+    async def listen() -> None:
+        while (text := await socket.read_message()) is not None:
+            event = json.loads(text)
+            if event["schema_id"] == SCHEMA_ID:
+                heard.append(event)
+
+    socket.listening = asyncio.create_task(listen())
+    return socket, heard
+
+
+async def test_a_subscriber_hears_of_own_sessions_alone():
+    """Bob's tab receives events of Bob's sessions only; an administrator's tab receives all."""
+    with own_server(*DEMO, "--JupyterSessionUser.admin_users=alice") as running:
+        alice, bob = await people_on(running)
+        subscribed = [await subscription(person) for person in (alice, bob)]
+        (_, hers), (_, his) = subscribed
+        for person, name in ((alice, "alice"), (bob, "bob")):
+            async with kernel_of(person) as kernel, opened(person, kernel) as socket:
+                assert await username(socket) == name
+
+        async def all_heard() -> bool:
+            return bool(his) and {e["username"] for e in hers} == {"alice", "bob"}
+
+        await eventually(all_heard)
+        assert {e["username"] for e in his} == {"bob"}
+        for socket, _ in subscribed:
+            socket.close()
+            await socket.listening
+
+
+async def test_a_forged_event_is_refused():
+    """Only the server emits session events; other schemas are unchanged."""
+    with own_server(*DEMO, config={"jupyter_server_config.py": CONFIG}) as running:
+        alice, bob = await people_on(running)
+        await alice.fetch("api/session-user/me")
+        (event, *_) = events_of(running, "alice")
+        data = {k: v for k, v in event.items() if not k.startswith("__")}
+        body = {"schema_id": SCHEMA_ID, "version": "1", "data": {**data, "action": "revoked"}}
+        assert (await bob.fetch("api/events", method="POST", body=body)).code == 400
+        # Bob's own session may have begun meanwhile, which is an event of the server.
+        assert "revoked" not in {found["action"] for found in events_of(running)}

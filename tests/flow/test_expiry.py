@@ -1,6 +1,6 @@
-"""When a login is over, at real servers: who says so, who hears of it, and who does not.
+"""The end of a login on real servers: its source, its effect, and the logins that continue.
 
-What then becomes of a kernel's websocket is in ``test_quarantine.py``.
+The effect on a kernel's websocket is tested in ``test_quarantine.py``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from jupyter_session_user.testing.people import KernelSocket, Person
 PASSWORD = "one for all"
 PASSWORD_SERVER = (f"--PasswordIdentityProvider.hashed_password={passwd(PASSWORD)}",)
 
-#: Every way into the server; ``{kernel}`` stands for a running kernel.
+#: Every route into the server; ``{kernel}`` stands for a running kernel.
 ROUTES = [
     ("GET", "api/me"),
     ("GET", "api/kernels"),
@@ -73,14 +73,14 @@ async def handshake(person: Person, kernel_id: str) -> int:
 
 
 def copy_of(person: Person) -> Person:
-    """Return somebody who holds the same cookies."""
+    """Return a client that holds the same cookies."""
     thief = Person(person.url, person.headers)
     thief.cookies.update(person.cookies)
     return thief
 
 
 async def test_without_us_a_cookie_is_good_after_logout():
-    """What this is about: a plain Jupyter Server takes the old cookie for a month."""
+    """The reason for these tests: a plain Jupyter Server accepts the old cookie for a month."""
     with own_server(*PASSWORD_SERVER, extensions=()) as server:
         alice = await logged_in(server)
         thief = copy_of(alice)
@@ -98,7 +98,7 @@ def password_server() -> Iterator[LocalServer]:
 
 
 async def test_a_cookie_is_worth_nothing_after_logout(password_server):
-    """On every route, for whoever holds it; the other person's is as good as before."""
+    """The server refuses the ended login on every route; the other user's login stays valid."""
     alice, bob = await logged_in(password_server), await logged_in(password_server)
     async with kernel_of(bob) as kernel_id:
         thief = copy_of(alice)
@@ -111,7 +111,7 @@ async def test_a_cookie_is_worth_nothing_after_logout(password_server):
 
 
 async def test_after_logout_the_same_browser_can_sign_in_again(password_server):
-    """A page leads to the login form, also with the old cookie, which is taken away there."""
+    """A page redirects to the login form, also with the old cookie, which the form removes."""
     alice = await logged_in(password_server)
     old = copy_of(alice)
     await alice.fetch("logout")
@@ -125,7 +125,7 @@ async def test_after_logout_the_same_browser_can_sign_in_again(password_server):
 
 
 async def test_each_login_is_one_of_its_own_however_fast_they_come(server):
-    """A signed cookie holds the time in seconds; one that is over must not take others along.
+    """Logins with cookies of the same second stay distinct when one of them ends.
 
     Alice logs in four times within a second, and signs out in the first browser.
     """
@@ -163,7 +163,7 @@ async def closed_with(connection: Any) -> int:
 
 
 async def test_open_terminals_of_that_login_are_closed(password_server):
-    """Hers with 4401, at once; the other person's takes commands as before."""
+    """The server closes Alice's terminal with 4401 at once; Bob's terminal still works."""
     alice, bob = await logged_in(password_server), await logged_in(password_server)
     async with terminal(alice) as hers, terminal(bob) as his:
         await alice.fetch("logout")
@@ -176,7 +176,7 @@ async def test_open_terminals_of_that_login_are_closed(password_server):
 
 @contextmanager
 def fickle_server(folder: Path, *arguments: str) -> Iterator[LocalServer]:
-    """Run a server whose identity provider changes its mind as files in ``folder`` say."""
+    """Run a server with an identity provider that files in ``folder`` control."""
     with own_server(
         "--ServerApp.identity_provider_class=fickle_identity.FickleIdentityProvider",
         "--ServerApp.disable_check_xsrf=True",
@@ -190,7 +190,7 @@ def fickle_server(folder: Path, *arguments: str) -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Return the directory through which a test speaks to the provider."""
+    """Return the directory with which a test controls the provider."""
     return tmp_path_factory.mktemp("fickle")
 
 
@@ -203,7 +203,7 @@ def fickle(folder: Path) -> Iterator[LocalServer]:
 
 @contextmanager
 def told(folder: Path, name: str) -> Iterator[None]:
-    """Tell the provider something for the block."""
+    """Create a control file of the provider for the block."""
     (folder / name).touch()
     try:
         yield
@@ -218,7 +218,7 @@ async def refused(socket: KernelSocket) -> bool:
 
 
 async def states(person: Person) -> dict[str, tuple[str, bool]]:
-    """Return state and degradation of the people's sessions, as an administrator sees them."""
+    """Return state and degradation of the users' sessions, as an administrator sees them."""
     sessions = await person.json("api/session-user/sessions")
     return {s["user"]["username"]: (s["state"], s["degraded"]) for s in sessions if s["kernel_id"]}
 
@@ -226,7 +226,7 @@ async def states(person: Person) -> dict[str, tuple[str, bool]]:
 async def test_who_is_removed_at_the_provider_is_out_and_comes_back_with_a_new_handshake(
     fickle, folder
 ):
-    """Her open socket is refused, not his. Once she is let in again it is closed with 4400."""
+    """Removed, Alice's open socket is refused. Accepted again, it is closed with 4400."""
     alice, bob = Person(fickle.url, {"X-User": "alice"}), Person(fickle.url, {"X-User": "bob"})
     async with (
         kernel_of(bob) as kernel_id,
@@ -247,7 +247,7 @@ async def test_who_is_removed_at_the_provider_is_out_and_comes_back_with_a_new_h
 
 @pytest.mark.parametrize("trouble", ["down", "slow"])
 async def test_a_provider_that_cannot_be_asked_ends_nothing(fickle, folder, trouble):
-    """Open sockets go on for both; their sessions say that nobody could be asked, until then."""
+    """If the provider cannot be reached, open sockets keep working, and sessions are degraded."""
     root = Person(fickle.url, {"X-User": "root"})
     alice, bob = Person(fickle.url, {"X-User": "alice"}), Person(fickle.url, {"X-User": "bob"})
     async with (
@@ -273,7 +273,7 @@ async def test_a_provider_that_cannot_be_asked_ends_nothing(fickle, folder, trou
 
 
 async def test_who_may_no_more_is_out(folder):
-    """The authorizer is asked too: bob is logged in and may not run anything any more."""
+    """The authorizer is asked as well: bob is logged in, but no longer permitted to run code."""
     with fickle_server(
         folder, "--ServerApp.authorizer_class=fickle_authorizer.FickleAuthorizer"
     ) as server:
@@ -286,7 +286,7 @@ async def test_who_may_no_more_is_out(folder):
             assert [await username(s) for s in (hers, his)] == ["alice", "bob"]
             with told(folder, "unshared-bob"):
                 await eventually(lambda: refused(his))
-                assert (await bob.fetch("api/me")).code == 200  # he is still logged in
+                assert (await bob.fetch("api/me")).code == 200  # bob is still logged in
                 assert await refused(his)
                 assert await username(hers) == "alice"
             await asyncio.wait_for(his.closed.wait(), 30)
@@ -297,7 +297,7 @@ LIFETIME_S = 4
 
 
 async def test_a_provider_that_renews_its_cookie_costs_nobody_a_job(tmp_path):
-    """A job outlives its first cookie, whose end was only an estimate, and stays whose it was.
+    """A job outlives its first cookie, which has only an estimated end, and keeps its user.
 
     The obvious implementation asks the provider about the cookie of the socket's handshake.
     """
@@ -309,7 +309,7 @@ async def test_a_provider_that_renews_its_cookie_costs_nobody_a_job(tmp_path):
         env={"LIFETIME": str(LIFETIME_S)},
     ) as server:
         alice, bob = await logged_in(server), await logged_in(server)
-        alice.headers["Accept"] = "text/html"  # her tab opens a page now and then; his does not
+        alice.headers["Accept"] = "text/html"  # alice's tab opens pages; bob's does not
         first, flag = copy_of(alice), tmp_path / "flag"
         async with (
             kernel_of(alice) as kernel_id,
@@ -338,9 +338,9 @@ def jwt(**claims: Any) -> str:
 
 
 async def test_the_end_of_a_token_is_kept_to_the_second_and_told_before(fickle_jwt):
-    """Her cell sees when it will be over; afterwards nothing of hers is let in, all of his is."""
+    """Alice's cell sees the end in advance; afterwards her messages are refused, Bob's are not."""
     alice, bob = (Person(fickle_jwt.url, {"X-User": name}) for name in ("alice", "bob"))
-    end = time.time() + 4
+    end = time.time() + 10
     alice.cookies["id_token"] = jwt(sub="alice", sid="1", exp=end)
     bob.cookies["id_token"] = jwt(sub="bob", sid="2", exp=end + 600)
     async with (
@@ -349,7 +349,7 @@ async def test_the_end_of_a_token_is_kept_to_the_second_and_told_before(fickle_j
         opened(bob, kernel_id) as his,
     ):
         assert [await username(s) for s in (hers, his)] == ["alice", "bob"]
-        look = "s = _jsu.get_session(); print(s.expiry_source, 0 < s.seconds_left <= 4)"
+        look = "s = _jsu.get_session(); print(s.expiry_source, 0 < s.seconds_left <= 10)"
         assert (await hers.execute(look)).text.strip() == "jwt True"
         await asyncio.sleep(end - time.time())
         assert await refused(hers)
@@ -363,9 +363,9 @@ async def test_the_end_of_a_token_is_kept_to_the_second_and_told_before(fickle_j
 
 
 async def test_a_token_renewed_in_time_ends_nothing(fickle_jwt):
-    """The socket was opened with the first token; the browser has shown a later one since."""
+    """The socket was opened with the first token; the browser has sent a later token since."""
     alice, bob = (Person(fickle_jwt.url, {"X-User": name}) for name in ("alice", "bob"))
-    end = time.time() + 3
+    end = time.time() + 10
     for person, sid in ((alice, "3"), (bob, "4")):
         person.cookies["id_token"] = jwt(sub="x", sid=sid, exp=end)
     async with (
@@ -382,14 +382,14 @@ async def test_a_token_renewed_in_time_ends_nothing(fickle_jwt):
 
 @pytest.fixture(scope="module")
 def fickle_jwt(folder: Path) -> Iterator[LocalServer]:
-    """Run a server whose people bring a token with an end."""
+    """Run a server with tokens that have an end."""
     with fickle_server(folder, "--JupyterSessionUser.jwt_cookie=id_token") as running:
         yield running
 
 
 async def test_who_does_nothing_is_signed_out_and_who_works_is_not():
-    """Polling is nothing; a cell is something. The cookie is then refused for good."""
-    with own_server(*PASSWORD_SERVER, "--JupyterSessionUser.idle_timeout=3") as server:
+    """Polling is not activity, a cell is; after the timeout the cookie is refused permanently."""
+    with own_server(*PASSWORD_SERVER, "--JupyterSessionUser.idle_timeout=8") as server:
         alice, bob = await logged_in(server), await logged_in(server)
         async with (
             kernel_of(bob) as kernel_id,
@@ -397,7 +397,7 @@ async def test_who_does_nothing_is_signed_out_and_who_works_is_not():
             opened(bob, kernel_id) as his,
         ):
             name = await username(his)
-            for _ in range(8):
+            for _ in range(20):
                 await alice.fetch("api/session-user/me")
                 assert await username(his) == name
                 await asyncio.sleep(0.5)
@@ -407,7 +407,7 @@ async def test_who_does_nothing_is_signed_out_and_who_works_is_not():
 
 
 async def test_where_nobody_is_authenticated_nobody_is_thrown_out():
-    """A page in a frame of another site brings no cookie at all; it works on, whatever is set."""
+    """A page in a frame of another site sends no cookie; it works as before, with any setting."""
     with own_server(
         "--IdentityProvider.token=",
         "--ServerApp.disable_check_xsrf=True",

@@ -1,8 +1,8 @@
-"""Any order of what happens to logins, on a real server with a real kernel, against a model.
+"""Any order of login events, on a real server with a real kernel, against a model.
 
-The model is plain Python and knows nothing of the server's code: when a login may do
-something, and as whom. The server's clocks stand still unless the machine moves them, so the
-model says exactly what must happen, and not roughly when.
+The model is plain Python and knows nothing of the server's code: when a login may act, and as which
+user. The server's clocks stand still unless the machine moves them, so the model gives the exact
+result, and not the approximate time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tornado.httpclient import HTTPClientError
 from jupyter_session_user.testing.local_server import LocalServer
 from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
-#: How many things happen in all, at the least. Hypothesis ends some examples early.
+#: The minimum number of steps in total. Hypothesis ends some examples early.
 STEPS = 5_000
 EXAMPLES, STEPS_PER_EXAMPLE = 98, 70
 TIMEOUT_S = 900  # a failure is shortened, which takes Hypothesis some minutes
@@ -44,7 +44,7 @@ RECONNECT = 4400
 TABS = 6
 BROWSERS = ("alice at home", "alice at work", "bob at home", "bob at work")
 ADMIN = "alice"
-OVER = {"expired": "SessionExpired", "revoked": "SessionRevoked", "ended": "SessionRevoked"}
+OVER = {"expired": "SessionExpired", "revoked": "SessionRevoked", "signed_out": "SessionRevoked"}
 
 TOKEN = "the-observers-own"
 OPTIONS = (
@@ -78,23 +78,23 @@ jumps = st.sampled_from((1, 300, 600, 999, 1_000, 4_000))
 
 @dataclass
 class Clocks:
-    """What the server's clocks show."""
+    """The times of the server's clocks."""
 
     wall: float
     monotonic: float
 
     def copy(self) -> Clocks:
-        """Return what they show now."""
+        """Return the present times of the clocks."""
         return Clocks(self.wall, self.monotonic)
 
     def passed(self, since: Clocks) -> float:
-        """Return the seconds since then, by the clock that says more."""
+        """Return the elapsed seconds, by the clock that shows more."""
         return max(self.wall - since.wall, self.monotonic - since.monotonic)
 
 
 @dataclass(eq=False)
 class Login:
-    """A login, and what the model expects of it."""
+    """A login, and its state in the model."""
 
     person: str
     cookies: dict[str, str] = field(repr=False)
@@ -103,34 +103,34 @@ class Login:
     session: str = ""
     state: str = "active"
     for_good: bool = False
-    told_end: float | None = None  # as in the ticket that was shown last
-    deadline: float = 0.0  # the same on the other clock, when it was shown first
+    told_end: float | None = None  # as in the latest token
+    deadline: float = 0.0  # the same on the other clock, when the token was first sent
 
     def timed_out(self, now: Clocks) -> bool:
         """Tell whether a timeout of the server's own has passed."""
         return now.passed(self.since) >= ABSOLUTE_S or now.passed(self.active_at) >= IDLE_S
 
     def ran_out(self, now: Clocks) -> bool:
-        """Tell whether the end that the ticket names has come."""
+        """Tell whether the end that the token names has come."""
         if self.told_end is None:
             return False
         return now.wall >= self.told_end or now.monotonic >= self.deadline
 
     def look(self, now: Clocks) -> None:
-        """Notice what the time has done."""
+        """Apply timeouts."""
         if self.state == "active" and (self.timed_out(now) or self.ran_out(now)):
             self.state = "expired"
         if self.state == "expired" and self.timed_out(now):
             self.for_good = True
 
     def end(self, state: str) -> None:
-        """End it for good; the first such end is the one that is told."""
+        """End the login permanently; the first such end is the one reported."""
         self.for_good = True
         if self.state in {"active", "expired"}:
             self.state = state
 
     def touch(self, now: Clocks) -> None:
-        """Note that the person did something."""
+        """Record user activity."""
         if self.state == "active":
             self.active_at = now.copy()
 
@@ -147,18 +147,18 @@ class Browser:
 
 @dataclass(eq=False)
 class Tab:
-    """One open kernel websocket; what it may do is its login's, not its browser's."""
+    """One open kernel websocket; its rights are those of its login, not of its browser."""
 
     login: Login
     socket: KernelSocket
 
 
-# ------------------------------------------------------------------------ the server to drive
+# ------------------------------------------------------------------------ the driven server
 
 
 @dataclass
 class Stage:
-    """What all examples share: one server, one kernel, and who looks at it."""
+    """Shared by all examples: one server, one kernel, and its observer."""
 
     server: LocalServer
     loop: asyncio.AbstractEventLoop
@@ -174,7 +174,7 @@ class Stage:
         return self.loop.run_until_complete(asyncio.wait_for(coroutine, PATIENCE_S))
 
     async def open(self) -> None:
-        """Start the kernel, and look at it."""
+        """Start the kernel and its observer."""
         self.kernel = await self.observer.start_kernel()
         self.observer.cookies.clear()  # or it would be a login like any other
         self.seen = await self.observer.connect(self.kernel)
@@ -187,7 +187,7 @@ class Stage:
         await self.observer.fetch(f"api/kernels/{self.kernel}", method="DELETE")
 
     async def ran(self) -> list[list[Any]]:
-        """Return which cells ran as whom since the last look."""
+        """Return the cells that have run since the last call, with their users."""
         assert self.seen is not None
         result = await self.seen.execute("print(json.dumps(_ran)); _ran.clear()")
         assert not result.errors, result.errors
@@ -202,13 +202,13 @@ class Stage:
         return Clocks(**now)
 
     async def as_at_the_start(self) -> Clocks:
-        """Set the wall clock to where it was."""
+        """Set the wall clock back to its earlier time."""
         now = await self.clocks(look=True)
         self.start = self.start or now.wall
         return await self.clocks(self.start - now.wall, look=True)
 
     async def let_in_all_but(self, removed: set[str]) -> None:
-        """Throw people out at the provider, or let them in again; the server asks at once."""
+        """Remove users at the provider, or add them again; the server asks the provider at once."""
         self.observer.cookies.clear()
         body = {"removed": sorted(removed)}
         await self.observer.json("api/clock/people", method="POST", body=body)
@@ -253,7 +253,7 @@ def steps(function: Callable[..., None]) -> Callable[..., None]:
 
 
 class Machine(RuleBasedStateMachine):
-    """Two people with two browsers each, who do everything in any order."""
+    """Two users with two browsers each, and actions in any order."""
 
     stage: ClassVar[Stage]
 
@@ -276,10 +276,10 @@ class Machine(RuleBasedStateMachine):
         """Run a coroutine to its end."""
         return self.stage.run(coroutine)
 
-    # ------------------------------------------------------------------ the model's judgement
+    # ------------------------------------------------------------------ the model's rules
 
     def lets_in(self, browser: Browser, *, active: bool) -> bool:
-        """Tell whether a request of this browser must be let in, and note what that changes."""
+        """Tell whether a request of this browser must be accepted, and apply its effects."""
         login, now = browser.login, self.clocks
         if login is None or browser.person in self.removed:
             return False
@@ -299,19 +299,22 @@ class Machine(RuleBasedStateMachine):
             login.deadline = self.clocks.monotonic + told_end - self.clocks.wall
 
     def _revives(self, login: Login) -> bool:
-        """Let a login live again that the authority accepts, if no time speaks against it.
+        """Make a login valid again that the authority accepts, unless its time is over.
 
-        Its open tabs do not: they are closed, and a new handshake says whose browser it is.
+        The login's open tabs are closed, and a new handshake names the browser's user.
         """
         if login.for_good or login.timed_out(self.clocks) or login.ran_out(self.clocks):
             return False
         login.state = "active"
-        self.left_behind += [tab for tab in self.tabs if tab.login is login]
-        self.tabs = [tab for tab in self.tabs if tab.login is not login]
+        self._leave_behind(login)
         return True
 
+    def _leave_behind(self, login: Login) -> None:
+        self.left_behind += [tab for tab in self.tabs if tab.login is login]
+        self.tabs = [tab for tab in self.tabs if tab.login is not login]
+
     def expect(self, tab: Tab, number: int) -> tuple[str, str]:
-        """Return what must come of a cell: what it prints, or the name of its error."""
+        """Return the expected result of a cell: its output, or the name of its error."""
         login = tab.login
         login.look(self.clocks)
         if login.state != "active":
@@ -320,23 +323,29 @@ class Machine(RuleBasedStateMachine):
         self.expected.append([number, login.person])
         return f"{login.person}\n", ""
 
-    # ------------------------------------------------------------------------- what they do
+    # ------------------------------------------------------------------------- actions
 
     @initialize(restarts=st.booleans())
     def begin(self, restarts: bool) -> None:
-        """Have everybody log in and open a tab: most of what follows is about these."""
+        """Log all users in and open a tab each: most of the actions need these."""
         self.may_restart = restarts  # once: it takes as long as a hundred other steps
         for number, browser in enumerate(self.browsers.values()):
             self.run(self._log_in(browser))
             self._open(browser, (V1, LEGACY)[number % 2])
+        if not self.stage.restarts:  # drawn at random, it might be refused in every example
+            self.may_restart = True
+            self.restart(name=BROWSERS[0])
 
     @rule(name=browsers)
     @steps
     def log_in(self, name: str) -> None:
-        """Log in with the form; an older login of this browser goes on without its cookie."""
+        """Log in with the form, which ends the browser's earlier login; its tabs reconnect."""
         browser = self.browsers[name]
-        self.lets_in(browser, active=True)
+        former = browser.login if self.lets_in(browser, active=True) else None
         self.run(self._log_in(browser))
+        if former is not None and browser.login is not None:
+            former.end("expired")
+            self._leave_behind(former)
 
     async def _log_in(self, browser: Browser) -> None:
         old = dict(browser.client.cookies)
@@ -361,7 +370,7 @@ class Machine(RuleBasedStateMachine):
         """Go to the logout page; the browser forgets its cookie."""
         browser = self.browsers[name]
         if self.lets_in(browser, active=False):
-            browser.login.end("ended")
+            browser.login.end("signed_out")
         assert self.run(browser.client.fetch("logout")).code == 200
         assert not any(cookie.startswith("username-") for cookie in browser.client.cookies)
         self._forget(browser)
@@ -373,7 +382,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), name=browsers)
     @steps
     def replay(self, data: st.DataObject, name: str) -> None:
-        """Show a cookie that somebody kept, of any login of this person, over or not."""
+        """Replay a copied cookie of any login of this user, ended or not."""
         browser = self.browsers[name]
         kept = [login for login in self.logins if login.person == browser.person]
         browser.login = data.draw(st.sampled_from(kept), "login")
@@ -383,7 +392,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=browsers)
     @steps
     def ask(self, name: str) -> None:
-        """Ask the server who this is: the name, or a refusal."""
+        """Ask the server for the current user: the name, or a refusal."""
         self._ask(self.browsers[name])
 
     def _ask(self, browser: Browser) -> None:
@@ -397,7 +406,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=browsers, left=st.sampled_from((1, 300, 2_000, 9_000)))
     @steps
     def get_ticket(self, name: str, left: int) -> None:
-        """Have the authority say exactly when this login ends; perhaps later than before."""
+        """Have the authority state an exact end of this login, perhaps later than before."""
         self._get_ticket(self.browsers[name], left)
 
     def _get_ticket(self, browser: Browser, left: int) -> None:
@@ -408,7 +417,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=browsers, left=st.sampled_from((1, 300)), back=st.sampled_from((0, 301)))
     @steps
     def expire(self, name: str, left: int, back: int) -> None:
-        """Have such an end come, perhaps with the wall clock set back meanwhile."""
+        """Let such an end pass, perhaps while the wall clock is set back."""
         browser = self.browsers[name]
         self._get_ticket(browser, left)
         self._move(left - back, left, look=False)
@@ -418,7 +427,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=browsers, protocol=st.sampled_from((V1, LEGACY)))
     @steps
     def open_tab(self, name: str, protocol: str | None) -> None:
-        """Open a websocket with this browser's own cookies, or be refused."""
+        """Open a websocket with this browser's cookies; the server may refuse it."""
         self._open(self.browsers[name], protocol)
 
     def _open(self, browser: Browser, protocol: str | None) -> None:
@@ -440,7 +449,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     @steps
     def close_tab(self, data: st.DataObject) -> None:
-        """Close one."""
+        """Close one websocket."""
         tab = self.tabs.pop(data.draw(st.integers(0, len(self.tabs) - 1), "tab"))
         self.run(tab.socket.close())
 
@@ -455,7 +464,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     @steps
     def run_cells_everywhere(self) -> None:
-        """Run a cell in each tab, whosoever it is."""
+        """Run a cell in each tab of every user."""
         for tab in list(self.tabs):
             self._cell(tab)
 
@@ -469,7 +478,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=browsers, data=st.data())
     @steps
     def revoke(self, name: str, data: st.DataObject) -> None:
-        """Revoke any login, one's own, the other browser's, or somebody else's."""
+        """Revoke any login: the caller's, another browser's, or another user's."""
         browser = self.browsers[name]
         login = data.draw(st.sampled_from(self.logins), "login")
         code = 403
@@ -485,7 +494,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=browsers)
     @steps
     def log_out_everywhere(self, name: str) -> None:
-        """End all logins of one's own."""
+        """End all logins of the caller."""
         browser = self.browsers[name]
         good = self.lets_in(browser, active=True)
         if good:
@@ -498,14 +507,14 @@ class Machine(RuleBasedStateMachine):
         self._check_cookie(browser)
 
     def _check_cookie(self, browser: Browser) -> None:
-        """Forget the login if the server took its cookie, as Jupyter does with the removed."""
+        """Forget the login if the server cleared its cookie, as Jupyter does for removed users."""
         if not any(cookie.startswith("username-") for cookie in browser.client.cookies):
             self._forget(browser)
 
     @rule(name=browsers)
     @steps
     def throw_out(self, name: str) -> None:
-        """Remove this person at the provider, and have the server ask it again."""
+        """Remove this user at the provider, and have the server ask the provider again."""
         person = self.browsers[name].person
         self.removed.add(person)
         self.run(self.stage.let_in_all_but(self.removed))
@@ -519,7 +528,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     @steps
     def let_in_again(self) -> None:
-        """Add everybody again, and have the server ask."""
+        """Add all users again, and have the server ask the provider."""
         self.removed.clear()
         self.run(self.stage.let_in_all_but(self.removed))
         self._ask_again()
@@ -533,13 +542,13 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=jumps)
     @steps
     def wait(self, seconds: int) -> None:
-        """Let time pass; the server notices by itself, at the next message at the latest."""
+        """Let time pass; the server detects it by itself, at the next message at the latest."""
         self._move(seconds, seconds, look=False)
 
     @rule(seconds=jumps, sign=st.sampled_from((-1, 1)))
     @steps
     def set_the_clock(self, seconds: int, sign: int) -> None:
-        """Set the wall clock; set back, it prolongs nothing."""
+        """Set the wall clock; setting it back prolongs nothing."""
         self._move(sign * seconds, 0, look=True)
 
     @rule(seconds=jumps, back=jumps)
@@ -557,7 +566,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=browsers)
     @steps
     def restart(self, name: str) -> None:
-        """Restart the kernel; who is refused restarts nothing."""
+        """Restart the kernel; the server refuses this to an ended login."""
         if not self._restarts(self.browsers[name]):
             return
         self.may_restart = False
@@ -574,11 +583,11 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     @steps
     def restart_in_vain(self, data: st.DataObject) -> None:
-        """Try it with a login that is over: the kernel's variables are still there."""
+        """Restart with an ended login: the kernel's variables are still there."""
         assert not self._restarts(data.draw(st.sampled_from(self.shut_out()), "browser"))
 
     def shut_out(self) -> list[Browser]:
-        """Return the browsers that nothing but a new login helps."""
+        """Return the browsers that need a new login."""
         return [b for b in self.browsers.values() if b.login is None or b.login.for_good]
 
     def _restarts(self, browser: Browser) -> bool:
@@ -589,11 +598,11 @@ class Machine(RuleBasedStateMachine):
         self._check_cookie(browser)
         return good
 
-    # ----------------------------------------------------------------------- what must hold
+    # ----------------------------------------------------------------------- invariants
 
     @invariant()
     def tabs_of_revived_logins_are_closed(self) -> None:
-        """They were told to reconnect."""
+        """The tabs of renewed logins are closed with the code to reconnect."""
         while self.left_behind:
             socket = self.left_behind.pop().socket
             self.run(socket.closed.wait())
@@ -602,14 +611,14 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def exactly_the_allowed_cells_ran(self) -> None:
-        """The kernel's own list says which ran, and as whom."""
+        """The kernel's own record of cells and users matches the model."""
         assert self.run(self.stage.ran()) == self.expected
         self.expected.clear()
 
     def teardown(self) -> None:
-        """See what each tab may do at the end, and clear the stage."""
+        """Check the rights of each tab at the end, and clean up."""
         try:
-            if self.sound:  # else an error is on its way already
+            if self.sound:  # else an error may be on its way
                 self.run_cells_everywhere()
                 self.exactly_the_allowed_cells_ran()
         finally:
@@ -627,7 +636,7 @@ class Machine(RuleBasedStateMachine):
 @pytest.mark.slow
 @pytest.mark.timeout(TIMEOUT_S)
 def test_any_order_of_events_agrees_with_a_plain_model():
-    """Hypothesis: who may run cells, and as whom, is what the model says, in 5,000 steps."""
+    """Hypothesis: the users that may run cells match the model, in 5,000 steps."""
     with staged() as stage:
         machine = type("StagedMachine", (Machine,), {"stage": stage})
         run_state_machine_as_test(

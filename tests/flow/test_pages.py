@@ -1,4 +1,4 @@
-"""The pages for logging in again: who gets there, by which way, and what they let run."""
+"""The pages for logging in again: access, redirects, and the scripts that they may run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def page(person: Person, path: str = SIGNED_IN) -> str:
 
 
 async def state(person: Person, session_id: str) -> Any:
-    """Return what the server says of a login to whoever asks."""
+    """Return the state of a login as the server answers it to any client."""
     response = await person.fetch(f"session-user/login-state?session={session_id}")
     assert (response.code, response.headers["Cache-Control"]) == (200, "no-store")
     return json.loads(response.body)
@@ -39,7 +39,7 @@ async def session_id(person: Person) -> str:
 
 
 async def test_who_is_not_logged_in_is_led_through_the_login_and_back(server):
-    """The form's next page is the one that was asked for; after it, that page says who it is."""
+    """The form redirects to the requested page, which then names the user."""
     stranger = Person(server.url, HTML)
     response = await stranger.fetch(SIGNED_IN)
     assert response.code == 302
@@ -53,7 +53,7 @@ async def test_who_is_not_logged_in_is_led_through_the_login_and_back(server):
 
 
 async def test_nothing_but_our_script_and_style_may_run(alice):
-    """The policy allows files of this server alone, and the page needs no more than that."""
+    """The policy allows only files of this server, and the page needs no others."""
     response = await alice.fetch(SIGNED_IN)
     policy = response.headers["Content-Security-Policy"]
     assert {"default-src 'none'", "script-src 'self'", "style-src 'self'"} <= set(
@@ -73,7 +73,7 @@ async def test_nothing_but_our_script_and_style_may_run(alice):
 
 @pytest.fixture(scope="module")
 def evil_names() -> Iterator[LocalServer]:
-    """Run a server behind a proxy that says by a header who somebody is, below a base URL."""
+    """Run a server behind a proxy that names the user in a header, below a base URL."""
     with own_server(
         "--ServerApp.identity_provider_class=header_identity.HeaderIdentityProvider",
         "--ServerApp.base_url=/u/",
@@ -82,7 +82,7 @@ def evil_names() -> Iterator[LocalServer]:
 
 
 async def test_a_name_is_text(evil_names):
-    """Markup in a name is shown and not run; what the address says is not shown at all."""
+    """Markup in a name is shown as text; text from the address is not shown at all."""
     evil = Person(evil_names.url, {"X-User": "<script>alert(1)</script>\"'&{base}", **HTML})
     for path in (SIGNED_IN, f"{SIGNED_IN}?until=%3Cscript%3Ealert(2)"):
         text = (await page(evil, path)).lower()  # that provider capitalises names
@@ -99,7 +99,7 @@ def ending() -> Iterator[LocalServer]:
 
 
 async def test_before_the_end_a_new_login_is_offered_and_costs_nothing(ending):
-    """The old login goes on: her running kernel, and his; the new one is another session."""
+    """The old login continues until the new login; then the kernels' sockets reconnect."""
     alice, bob = await people_on(ending)
     me = await alice.json("api/session-user/me")
     assert 'data-close="true"' in await page(alice)
@@ -117,11 +117,15 @@ async def test_before_the_end_a_new_login_is_offered_and_costs_nothing(ending):
         assert (await bob.fetch("api/me")).code == 200
         await alice.log_in(PASSWORDS["alice"], "alice")
         assert await session_id(alice) != me["id"]
-        assert await username(socket) == "alice"
+        await socket.closed.wait()
+        assert socket.connection.close_code == 4400
+        async with opened(alice, kernel_id) as again:
+            assert await username(again) == "alice"
+        assert (await bob.fetch("api/me")).code == 200
 
 
 async def test_nobody_is_sent_to_the_form_by_another_site(ending):
-    """The way there needs a POST with Jupyter's XSRF token."""
+    """The page needs a POST with Jupyter's XSRF token."""
     alice, _ = await people_on(ending)
     assert (await alice.fetch("session-user/sign-in-again")).code == 405
     alice.cookies.pop("_xsrf", None)
@@ -131,7 +135,7 @@ async def test_nobody_is_sent_to_the_form_by_another_site(ending):
 
 
 async def test_a_page_learns_how_its_login_ended(server):
-    """Signed out, revoked, or still good; nothing else, and of no other login."""
+    """The route returns signed out, revoked or still valid, and nothing about other logins."""
     alice, bob = await people_on(server)
     hers, his = await session_id(alice), await session_id(bob)
     assert await state(alice, hers) == {"signed_in": True, "state": None}
@@ -142,5 +146,5 @@ async def test_a_page_learns_how_its_login_ended(server):
     }
     await alice.fetch("logout")
     await bob.fetch(f"api/session-user/sessions/{his}", method="DELETE")
-    assert await state(alice, hers) == {"signed_in": False, "state": "ended"}
+    assert await state(alice, hers) == {"signed_in": False, "state": "signed_out"}
     assert await state(bob, his) == {"signed_in": False, "state": "revoked"}

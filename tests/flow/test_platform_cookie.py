@@ -1,4 +1,4 @@
-"""``identity_from_cookie``: the platform says who is there, and how far that is believed."""
+"""``identity_from_cookie``: the platform's cookie names the user, and may be trusted."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def platform_server() -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="module")
 def proxied_server() -> Iterator[LocalServer]:
-    """Run the same, with this machine as the trusted proxy, and a token."""
+    """Run the same server, with this machine as the trusted proxy, and a token."""
     token = f"--IdentityProvider.token={TOKEN}"
     with own_server(token, *OPEN[1:], f"{PROXIES}127.0.0.0/8") as running:
         yield running
@@ -80,27 +80,27 @@ def value(username: str, name: str) -> str:
 
 
 def visitor(server: LocalServer, username: str, name: str, **headers: str) -> Person:
-    """Return somebody whom the platform names."""
+    """Return a visitor that the platform names."""
     person = Person(server.url, headers)
     person.cookies[COOKIE] = value(username, name)
     return person
 
 
 def jane_and_john(server: LocalServer, **headers: str) -> tuple[Person, Person]:
-    """Return two people with a browser each."""
+    """Return two users with a browser each."""
     jane = visitor(server, "jane", "Jane Doe", **headers)
     return jane, visitor(server, "john", "John Roe", **headers)
 
 
 async def seen(person: Person, kernel_id: str) -> list:
-    """Return the session that this person's cell sees."""
+    """Return the session that a cell of this user has."""
     async with opened(person, kernel_id) as socket:
         (answer,) = await json_lines(socket, SEEN)
     return answer
 
 
 async def test_two_visitors_on_one_kernel_are_the_platforms_two_users(platform_server):
-    """Each cell sees its own person, named but not verified, as often as they take turns."""
+    """Each cell has its own user, named but not verified, however often the users take turns."""
     jane, john = jane_and_john(platform_server)
     async with kernel_of(jane) as kernel_id:
         async with opened(jane, kernel_id) as hers, opened(john, kernel_id) as his:
@@ -122,7 +122,7 @@ async def test_a_trusted_proxy_verifies(proxied_server):
 
 @pytest.mark.parametrize("xheaders", [False, True], ids=["plain", "trust_xheaders"])
 async def test_forwarded_headers_make_nobody_a_trusted_proxy(xheaders):
-    """The peer's own address counts: anybody can write a header, whatever the server trusts."""
+    """The peer's own address counts: any client can write a header, even a trusted one."""
     options = [f"{PROXIES}10.0.0.0/8", f"--ServerApp.trust_xheaders={xheaders}"]
     with own_server(*OPEN, *options) as server:
         spoof = {
@@ -137,7 +137,7 @@ async def test_forwarded_headers_make_nobody_a_trusted_proxy(xheaders):
 
 
 async def test_an_ambiguous_cookie_is_not_used(platform_server):
-    """Of two cookies of the name one may be planted: the visitor stays the anonymous one."""
+    """If the cookie came twice, another site may have set one: the visitor stays anonymous."""
     jane, john = jane_and_john(platform_server)
     header = f"{COOKIE}={value('jane', 'Jane')}; {COOKIE}={value('mallory', 'M')}"
     twice = Person(platform_server.url, {"Cookie": header})
@@ -148,7 +148,7 @@ async def test_an_ambiguous_cookie_is_not_used(platform_server):
 
 
 async def test_the_provider_comes_first():
-    """People whom the identity provider names stay who they are, whatever cookie they bring."""
+    """Users that the identity provider names keep their name, with any cookie."""
     with own_server(*DEMO, PLATFORM, f"{PROXIES}127.0.0.0/8") as server:
         alice, bob = await people_on(server)
         alice.cookies[COOKIE], bob.cookies[COOKIE] = value("bob", "Bob"), value("alice", "Alice")
@@ -163,10 +163,10 @@ async def test_the_provider_comes_first():
 
 @pytest.fixture(scope="module")
 def mixed_server() -> Iterator[LocalServer]:
-    """Run a server that names some, and lets others in under a name that Jupyter made up."""
-    provider = identity("HeaderOrMadeUpIdentityProvider")
+    """Run a server that names some users, and accepts others as anonymous users."""
+    provider = identity("HeaderOrAnonymousIdentityProvider")
     with own_server(
-        *(option.replace("header_identity", "made_up_identity") for option in provider),
+        *(option.replace("header_identity", "anonymous_identity") for option in provider),
         PLATFORM,
         env={"PYTHONPATH": _paths()},
     ) as running:
@@ -179,16 +179,17 @@ def _paths() -> str:
 
 
 async def test_a_cookie_that_names_an_account_is_not_that_account(mixed_server, tmp_path):
-    """The trap: with ``user:<name>`` as the person, the forged cookie would own her kernel.
+    """A forged cookie does not give its sender the kernel of the user that it names.
 
-    It gets her name, unverified, and neither her kernel, nor what was kept for her, nor her
-    cookies, nor its own cookies onto her kernel.
+    A principal of ``user:<name>`` would do so. The sender gets alice's name, unverified, but not
+    her kernel or messages kept for her, and cannot send cookies to her kernel. From then on the
+    kernel gets none of her cookies, either.
     """
     alice = Person(mixed_server.url, {"X-User": "alice"})
     alice.cookies["hers"] = "secret"
     mallory = visitor(mixed_server, "alice", "Alice")
     mallory.cookies["his"] = "secret"
-    await mallory.fetch("api/session-user/me")  # the login cookie of his made-up user
+    await mallory.fetch("api/session-user/me")  # the login cookie of bob's anonymous user
     async with kernel_of(alice) as kernel_id:
         session_id, secret = await _leave_output_behind(alice, kernel_id, tmp_path / "go")
         async with opened(mallory, kernel_id, session_id=session_id) as his:
@@ -200,7 +201,7 @@ async def test_a_cookie_that_names_an_account_is_not_that_account(mixed_server, 
         on_it = [m for m in models if m["kernel_id"] == kernel_id]
         assert [(m["owns_kernel"], m["source"]) for m in on_it] == [(False, "platform_cookie")]
         async with opened(alice, kernel_id) as hers:
-            assert await json_lines(hers, NAMES) == [["hers"]]
+            assert await json_lines(hers, NAMES) == [[]]
             assert (await json_lines(hers, SEEN))[0][::2] == ["alice", True, False]
 
 
@@ -225,7 +226,7 @@ async def _leave_output_behind(person: Person, kernel_id: str, flag: Path) -> tu
 
 
 async def test_require_user_refuses_who_is_not_verified(platform_server):
-    """A name that no server has checked passes only where the author says so."""
+    """``require_user`` accepts a name that no server has verified only with allow_unverified."""
     jane, john = jane_and_john(platform_server)
     code = (
         "from jupyter_session_user import require_user\n"
@@ -259,10 +260,10 @@ async def test_require_user_refuses_who_is_not_verified(platform_server):
     ids=["missing field", "unknown decoder", "no network"],
 )
 def test_a_setting_that_cannot_work_stops_the_server(option, end):
-    """It ends at once with the fix as its last word.
+    """An invalid setting stops the server at once; the last words name the fix.
 
-    Jupyter goes on without an extension that raises, and a server that takes no forged stamps
-    off messages is worse than none.
+    Jupyter would continue without an extension that raises. Such a server would not remove forged
+    stamps from messages.
     """
     with (
         pytest.raises(RuntimeError, match="the server ended at its start") as caught,
@@ -275,7 +276,7 @@ def test_a_setting_that_cannot_work_stops_the_server(option, end):
 
 @asynccontextmanager
 async def through_a_proxy(server: LocalServer) -> AsyncIterator[str]:
-    """Run a proxy whose own address is 127.0.0.2; return the server's address behind it."""
+    """Run a proxy with the address 127.0.0.2; return the server's address behind it."""
     address = urlsplit(server.url)
     links: set[asyncio.Task[None] | None] = set()
 
@@ -310,10 +311,10 @@ async def through_a_proxy(server: LocalServer) -> AsyncIterator[str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is a local address on Linux only")
 @pytest.mark.parametrize("token", ["", TOKEN], ids=["auth off", "one token for all"])
 async def test_a_forged_cookie_past_the_proxy_is_not_whom_the_proxy_names(token, tmp_path):
-    """Whoever reaches the server past its proxy writes any name, and must get nothing of hers.
+    """A client that bypasses the proxy can write any name, but gets no data of that user.
 
-    Jane comes through the proxy and is verified; mallory comes directly, with her cookie. His
-    session is another than hers, and neither her kernel nor what was kept for her is his.
+    Jane comes through the proxy and is verified. Mallory connects directly, with Jane's cookie.
+    Mallory's session differs from Jane's, and Mallory gets neither her kernel nor her messages.
     """
     headers = {"Authorization": f"token {token}"} if token else {}
     options = (f"--IdentityProvider.token={token}", *OPEN[1:], f"{PROXIES}127.0.0.2/32")

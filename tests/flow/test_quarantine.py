@@ -1,7 +1,7 @@
-"""A kernel websocket whose login is over: nothing of its client reaches the kernel any more.
+"""A kernel websocket of an ended login: no message of its client reaches the kernel any more.
 
-Jupyter looks at a login when a websocket opens, and never again. The first test shows what
-that means on a server without this extension.
+Jupyter checks a login when a websocket opens, and never again. The first test shows the effect on a
+server without this extension.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from servers import (
 )
 from tornado.websocket import WebSocketClosedError
 
-from jupyter_session_user.core.protocol import NEWS_TYPE, REPLY_TYPE
+from jupyter_session_user.core.kernel_messages import is_private
+from jupyter_session_user.core.protocol import REPLY_TYPE, UPDATE_TYPE
 from jupyter_session_user.core.refusal import sentence
-from jupyter_session_user.server.websocket import is_private, is_private_text
 from jupyter_session_user.testing.local_server import LocalServer
 from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
@@ -47,7 +47,7 @@ FORMATS = pytest.mark.parametrize("protocol", [V1, LEGACY], ids=["v1", "legacy"]
 
 RECONNECT, LOGIN_OVER, INVALID_PAYLOAD = 4400, 4401, 1007
 
-#: Notes every message that arrives at the kernel, on whatever channel.
+#: Notes every message that arrives at the kernel, on any channel.
 WATCH = """
 arrived = {}  # by id: a kernel may read a message twice
 _session = get_ipython().kernel.session
@@ -85,7 +85,7 @@ def token(seconds: float, sid: str) -> str:
 
 
 def behind_proxy(server: LocalServer, name: str) -> Person:
-    """Return a person whose login lasts, in a browser of its own."""
+    """Return a user with a valid login, in a browser of its own."""
     return behind_proxy_at(server.url, name)
 
 
@@ -96,13 +96,13 @@ def behind_proxy_at(url: str, name: str) -> Person:
 
 
 async def good_for(person: Person, seconds: float) -> None:
-    """Have the proxy say at a request that the login of this person lasts so long from now."""
+    """Have the proxy say in a request that this user's login lasts so many seconds from now."""
     person.headers["X-Token"] = token(seconds, person.headers["X-Sid"])
     await person.json("api/me")
 
 
 async def expire(person: Person) -> None:
-    """Let the time of this person's login run out."""
+    """Let this user's login expire."""
     await good_for(person, 0.5)
     await asyncio.sleep(0.6)
 
@@ -111,7 +111,7 @@ async def expire(person: Person) -> None:
 async def together(
     alice: Person, bob: Person, protocol: str | None, **options: Any
 ) -> AsyncIterator[tuple[KernelSocket, KernelSocket]]:
-    """Have both on one kernel that notes what arrives there."""
+    """Connect both users to one kernel that records the messages it gets."""
     async with (
         kernel_of(bob) as kernel_id,
         opened(alice, kernel_id, protocol=protocol, **options) as hers,
@@ -125,7 +125,7 @@ async def together(
 
 
 async def arrived_from(socket: KernelSocket, his: KernelSocket) -> list[str]:
-    """Return the types of all that arrived at the kernel from this socket, as he sees them."""
+    """Return the types of all messages from this socket that reached the kernel, as Bob sees it."""
     [headers] = await json_lines(
         his, "import json; print(json.dumps([*arrived.values()], default=str))"
     )
@@ -143,12 +143,12 @@ def waiting_for(flag: Path, then: str) -> str:
 
 
 def printing(text: str) -> str:
-    """Return code that prints a text; the code, which everybody sees, does not hold it."""
+    """Return code that prints a text; the code itself, which all users see, does not contain it."""
     return f"print({text[::-1]!r}[::-1])"
 
 
 async def started(socket: KernelSocket, code: str) -> str:
-    """Send a cell, and return its id when the kernel is at it."""
+    """Send a cell, and return its id when the kernel runs it."""
     msg_id = await socket.send(socket.message("execute_request", of_cell(code)))
     while (await socket.receive(msg_id))["content"].get("execution_state") != "busy":
         pass
@@ -161,7 +161,7 @@ async def sign_out(person: Person) -> None:
 
 
 def refused_as(name: str, result: Any) -> bool:
-    """Tell whether a cell was answered in the kernel's place."""
+    """Tell whether the server answered a cell in place of the kernel."""
     states = [m["content"]["execution_state"] for m in result.messages if _is(m, "status")]
     return (
         states == ["busy", "idle"]
@@ -175,7 +175,7 @@ def _is(message: dict[str, Any], msg_type: str) -> bool:
 
 
 async def talk_until_closed(socket: KernelSocket) -> None:
-    """Send code all the time; what comes too late is lost."""
+    """Send code continually; messages that are sent too late are lost."""
     with contextlib.suppress(WebSocketClosedError):
         while not socket.closed.is_set():
             await socket.send(socket.message("execute_request", of_cell("1", silent=True)))
@@ -190,7 +190,7 @@ async def closed_with(socket: KernelSocket) -> int:
 
 
 async def test_without_us_a_person_goes_on_after_signing_out(stock_server):
-    """The obvious behaviour: she has signed out, and her cells run, for ever."""
+    """The obvious behaviour: after alice's sign-out, her cells still run, without limit."""
     alice, bob = await people_on(stock_server)
     async with (
         kernel_of(bob) as kernel_id,
@@ -204,14 +204,14 @@ async def test_without_us_a_person_goes_on_after_signing_out(stock_server):
 
 @FORMATS
 async def test_after_signing_out_nothing_reaches_the_kernel(alice, bob, protocol):
-    """Not a cell, not a comm, not an interrupt, on no channel; he notices nothing."""
+    """After the end, no message of alice reaches the kernel on any channel; Bob is not affected."""
     async with together(alice, bob, protocol) as (hers, his):
         await sign_out(alice)
         seen = len(his.everything)
         for number in range(20):
             result = await hers.execute(f"stolen = {number}")
             assert refused_as("SessionRevoked", result)
-            assert result.reply["evalue"] == sentence("ended")
+            assert result.reply["evalue"] == sentence("signed_out")
         for channel in ("shell", "control"):
             for kind in ("execute_request", "history_request", "surprise_request"):
                 await hers.finish(await hers.send(hers.message(kind, of_cell("1")), channel))
@@ -227,7 +227,7 @@ async def test_after_signing_out_nothing_reaches_the_kernel(alice, bob, protocol
 
 
 async def idle(socket: KernelSocket, msg_id: str) -> None:
-    """Wait until a message is through; busy and idle must be all that comes for it."""
+    """Wait until a message is handled; its only messages must be busy and idle."""
     states = [(await socket.receive(msg_id))["content"] for _ in range(2)]
     assert states == [{"execution_state": "busy"}, {"execution_state": "idle"}]
 
@@ -236,7 +236,7 @@ async def idle(socket: KernelSocket, msg_id: str) -> None:
 async def test_each_answer_has_its_request_as_the_parent_and_the_kernels_own_session(
     alice, bob, protocol
 ):
-    """A browser finds the cell by the parent; JupyterLab drops what seems an old kernel's."""
+    """A browser finds the cell by the parent; JupyterLab drops messages of an older kernel id."""
     async with together(alice, bob, protocol) as (hers, _):
         kernel_session = hers.everything[-1]["header"]["session"]
         await sign_out(alice)
@@ -256,7 +256,7 @@ async def test_each_answer_has_its_request_as_the_parent_and_the_kernels_own_ses
 
 @FORMATS
 async def test_kernel_info_is_answered_truly(alice, bob, protocol):
-    """The kernel's own words, without asking the kernel."""
+    """The server sends the content of the kernel's own reply, without asking the kernel."""
     async with together(alice, bob, protocol) as (hers, his):
         request = his.message("kernel_info_request", {})
         truth = (await his.finish(await his.send(request))).reply
@@ -265,13 +265,13 @@ async def test_kernel_info_is_answered_truly(alice, bob, protocol):
             msg_id = await hers.send(hers.message("kernel_info_request", {}), channel)
             told = (await hers.finish(msg_id)).reply
             assert told.keys() == truth.keys()
-            assert told | {"banner": ""} == truth | {"banner": ""}  # it ends in a random tip
+            assert told | {"banner": ""} == truth | {"banner": ""}  # it ends with a random hint
         assert await arrived_from(hers, his) == []
 
 
 @FORMATS
 async def test_silent_code_and_questions_show_no_error(alice, bob, protocol):
-    """What a front end asks by itself gets its reply, and leaves the screen alone."""
+    """A request that a front end sends by itself gets its reply, without visible output."""
     async with together(alice, bob, protocol) as (hers, _):
         await sign_out(alice)
         for kind, status in (("execute", "error"), ("complete", "error"), ("is_complete", None)):
@@ -283,7 +283,7 @@ async def test_silent_code_and_questions_show_no_error(alice, bob, protocol):
 
 @FORMATS
 async def test_after_signing_out_nothing_of_the_kernel_arrives(alice, bob, tmp_path, protocol):
-    """Neither the rest of her own running cell, nor his output, nor that the kernel restarts."""
+    """Alice gets no more output of her running cell, of Bob's cells, or about a restart."""
     async with together(alice, bob, protocol) as (hers, his):
         own, others = fresh_id(), fresh_id()
         await started(hers, waiting_for(tmp_path / "go", printing(own)))
@@ -301,7 +301,7 @@ async def test_after_signing_out_nothing_of_the_kernel_arrives(alice, bob, tmp_p
 async def test_after_expiry_her_own_output_arrives_and_nobody_elses(
     token_server, tmp_path, protocol
 ):
-    """What she started while she might is hers; what she asks now is refused."""
+    """Output of cells from before the end still arrives; later requests are refused."""
     alice, bob = behind_proxy(token_server, "alice"), behind_proxy(token_server, "bob")
     async with together(alice, bob, protocol) as (hers, his):
         own, others = fresh_id(), fresh_id()
@@ -316,20 +316,20 @@ async def test_after_expiry_her_own_output_arrives_and_nobody_elses(
         assert (await his.execute(printing(others))).text.strip() == others
         assert refused_as("SessionExpired", await hers.execute("1"))
         assert others not in json.dumps(hers.everything)
-        assert await arrived_from(hers, his) == ["execute_request"]  # the one before
+        assert await arrived_from(hers, his) == ["execute_request"]  # the previous one
         assert await username(his) == "bob"
 
 
 @FORMATS
 async def test_who_is_revoked_after_expiry_sees_nothing_any_more(token_server, tmp_path, protocol):
-    """Time ran out first, then somebody threw her out: the stronger state counts."""
+    """The login expired first and was then revoked: the stricter state counts."""
     alice, bob = behind_proxy(token_server, "alice"), behind_proxy(token_server, "bob")
     async with together(alice, bob, protocol) as (hers, his):
         own, session = fresh_id(), await session_id_of(hers)
         await started(hers, waiting_for(tmp_path / "go", printing(own)))
         await expire(alice)
         assert refused_as("SessionExpired", await hers.execute("1"))
-        again = behind_proxy(token_server, "alice")  # her other browser
+        again = behind_proxy(token_server, "alice")  # alice's other browser
         answer = await again.fetch(f"api/session-user/sessions/{session}", method="DELETE")
         assert answer.code == 204
         give_sign(tmp_path / "go")
@@ -346,7 +346,7 @@ async def session_id_of(socket: KernelSocket) -> str:
 
 @FORMATS
 async def test_a_login_that_is_good_again_has_its_browser_reconnect(token_server, protocol):
-    """Never a release in place: the quarantined socket is closed, a new handshake works.
+    """The server never resumes a quarantined socket: it closes it, and a new handshake works.
 
     Her other browser wakes nothing: only a request of this very login does.
     """
@@ -376,7 +376,7 @@ async def only_kernel(person: Person) -> str:
 async def test_the_same_person_gets_what_was_kept_between_two_logins(
     server, alice, bob, tmp_path, log_in, protocol
 ):
-    """The quarantined socket leaves the kernel's messages where Jupyter's buffer takes them.
+    """A quarantined socket leaves the kernel's messages to Jupyter's buffer for this user.
 
     He comes with her id before her, and gets none of them.
     """
@@ -403,7 +403,7 @@ async def test_the_same_person_gets_what_was_kept_between_two_logins(
 
 
 async def test_another_person_gets_nothing_of_what_was_kept(alice, bob, tmp_path):
-    """He comes with her socket's id: neither her place nor her messages are his."""
+    """Bob connects with the id of alice's socket, and gets neither her place nor her messages."""
     async with kernel_of(alice) as kernel_id:
         own = fresh_id()
         hers = await alice.connect(kernel_id)
@@ -428,7 +428,7 @@ async def _has_no_socket(person: Person, kernel_id: str) -> bool:
 
 
 async def test_a_quarantined_socket_hears_nothing_of_a_restart(alice, bob):
-    """When the kernel dies and is started again, who has signed out is not told."""
+    """If the kernel dies and is restarted, a signed-out user gets no message of it."""
     async with kernel_of(bob) as kernel_id:
         hers, his = await alice.connect(kernel_id), await bob.connect(kernel_id)
         assert await username(hers) == "alice"
@@ -447,7 +447,7 @@ async def test_a_quarantined_socket_hears_nothing_of_a_restart(alice, bob):
     [(V1, b"junk"), (V1, "{}"), (LEGACY, "junk"), (LEGACY, b"\xff\xff\xff\xff")],
 )
 async def test_garbage_closes_a_quarantined_socket_too(server, alice, bob, protocol, frame):
-    """With the same code as ever, and no traceback in the log."""
+    """A malformed frame still closes the socket with 1007, without a traceback in the log."""
     async with together(alice, bob, protocol) as (hers, his):
         await sign_out(alice)
         with log_after(server) as log:
@@ -458,7 +458,7 @@ async def test_garbage_closes_a_quarantined_socket_too(server, alice, bob, proto
 
 
 async def test_a_flood_of_refused_requests_is_not_answered_for_ever(alice, bob):
-    """Beyond what people and pages do, they are dropped unread; he goes on meanwhile."""
+    """Messages above the rate limit are dropped unread; Bob's cells run meanwhile."""
     async with together(alice, bob, V1) as (hers, his):
         await sign_out(alice)
         frames = [
@@ -468,7 +468,7 @@ async def test_a_flood_of_refused_requests_is_not_answered_for_ever(alice, bob):
         for frame in frames:
             await hers.send_frame(frame)
         assert await username(his) == "bob"
-        await hers.close()  # when that is answered, so is all before it
+        await hers.close()  # the answer to this one shows that all earlier ones were handled
         assert await arrived_from(hers, his) == []
         replies = [m for m in hers.everything[seen:] if _is(m, "execute_reply")]
         assert 1000 < len(replies) < len(frames)
@@ -484,7 +484,7 @@ def closing_server() -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="module")
 def flagging_server() -> Iterator[LocalServer]:
-    """Run a server that leaves it to the kernel what to do."""
+    """Run a server with the policy ``flag``."""
     policy = "--JupyterSessionUser.expired_session_policy=flag"
     with own_server(*DEMO, policy) as running:
         yield running
@@ -492,7 +492,7 @@ def flagging_server() -> Iterator[LocalServer]:
 
 @FORMATS
 async def test_policy_close_closes_with_a_code_of_its_own(closing_server, tmp_path, protocol):
-    """4401 and why; what she sends while it closes is dropped; his stays open."""
+    """Alice gets 4401 and the reason; her messages meanwhile are dropped; Bob's socket stays."""
     alice, bob = await people_on(closing_server)
     with log_after(closing_server) as log:
         async with together(alice, bob, protocol) as (hers, his):
@@ -507,21 +507,21 @@ async def test_policy_close_closes_with_a_code_of_its_own(closing_server, tmp_pa
 
 @FORMATS
 async def test_policy_flag_passes_everything_on_and_the_kernel_knows(flagging_server, protocol):
-    """Her cells run, with a stamp that says how it stands; his stamp says nothing of it."""
+    """Alice's cells run, with a stamp that states the end; Bob's stamp does not mention it."""
     alice, bob = await people_on(flagging_server)
     state = "print(get_ipython().kernel.get_parent()['metadata']['jupyter_session_user']['state'])"
     async with together(alice, bob, protocol) as (hers, his):
         await sign_out(alice)
-        assert (await hers.execute(state)).text.strip() == "ended"
+        assert (await hers.execute(state)).text.strip() == "signed_out"
         assert (await his.execute(state)).text.strip() in {"active", "expiring"}
         assert (await his.execute("print('his')")).text == "his\n"
         await hers.execute("pass")
-        assert "his\\n" in json.dumps(hers.everything)  # nothing is muted
+        assert "his\\n" in json.dumps(hers.everything)  # the replies are not suppressed
 
 
 @pytest.fixture(scope="module")
 def aging_server() -> Iterator[LocalServer]:
-    """Run a server behind a proxy, with websockets that do not get old."""
+    """Run a server behind a proxy, with a maximum age of websockets."""
     age = "--JupyterSessionUser.max_connection_age=2"
     with own_server(*identity("HeaderIdentityProvider"), age) as running:
         yield running
@@ -529,7 +529,7 @@ def aging_server() -> Iterator[LocalServer]:
 
 @FORMATS
 async def test_an_old_connection_is_closed_so_that_the_proxy_sees_a_new_one(aging_server, protocol):
-    """4400 at that age, idle or not; a new handshake works, with the kernel as it was."""
+    """The socket is closed with 4400 at that age, idle or not; a new handshake works."""
     alice, bob = (Person(aging_server.url, {"X-User": name}) for name in ("alice", "bob"))
     async with kernel_of(alice) as kernel_id:
         idle_one = await alice.connect(kernel_id, protocol=protocol)
@@ -546,7 +546,7 @@ async def test_an_old_connection_is_closed_so_that_the_proxy_sees_a_new_one(agin
 
 @pytest.fixture(scope="module")
 def gateway_server(need) -> Iterator[LocalServer]:
-    """Run a gateway that is slow to accept websockets, and a server whose kernels are there."""
+    """Run a gateway that is slow to accept websockets, and a server with its kernels there."""
     need(importlib.util.find_spec("kernel_gateway"), "jupyter_kernel_gateway is not installed")
     command = (sys.executable, "-m", "slow_gateway")
     with (
@@ -562,14 +562,14 @@ def gateway_server(need) -> Iterator[LocalServer]:
 
 
 async def revoke(person: Person) -> None:
-    """Have the person throw out all logins of hers, in another browser."""
+    """Have the user revoke all logins of alice in another browser."""
     other = behind_proxy_at(person.url, person.headers["X-User"])
     answer = await other.fetch("api/session-user/logout-everywhere", method="POST", body={})
     assert answer.code < 300, answer.body
 
 
 async def test_behind_a_gateway_nothing_reaches_the_kernel_either(gateway_server):
-    """The connection is of another class, and its format always the legacy one."""
+    """The connection has another class, and always the legacy format."""
     alice, bob = behind_proxy(gateway_server, "alice"), behind_proxy(gateway_server, "bob")
     async with together(alice, bob, V1) as (hers, his):
         request = hers.message("kernel_info_request", {})
@@ -590,7 +590,7 @@ async def test_behind_a_gateway_nothing_reaches_the_kernel_either(gateway_server
 
 
 async def test_behind_a_gateway_her_own_output_arrives_after_expiry(gateway_server, tmp_path):
-    """And nobody else's."""
+    """Output of Alice's earlier cells still arrives after an expiry, and none of Bob's does."""
     alice, bob = behind_proxy(gateway_server, "alice"), behind_proxy(gateway_server, "bob")
     async with together(alice, bob, LEGACY) as (hers, his):
         own, others = fresh_id(), fresh_id()
@@ -605,7 +605,7 @@ async def test_behind_a_gateway_her_own_output_arrives_after_expiry(gateway_serv
 
 
 async def test_what_waits_for_a_gateway_when_the_login_ends_does_not_go_on(gateway_server):
-    """Jupyter sends it through the connection again once that is open: it is refused then."""
+    """Jupyter sends the message again once the connection is open; then the server refuses it."""
     alice, bob = behind_proxy(gateway_server, "alice"), behind_proxy(gateway_server, "bob")
     async with kernel_of(bob) as kernel_id, opened(bob, kernel_id) as his:
         await his.execute(WATCH)
@@ -617,12 +617,12 @@ async def test_what_waits_for_a_gateway_when_the_login_ends_does_not_go_on(gatew
             assert await arrived_from(hers, his) == []
 
 
-@pytest.mark.parametrize("msg_type", [NEWS_TYPE, REPLY_TYPE])
+@pytest.mark.parametrize("msg_type", [UPDATE_TYPE, REPLY_TYPE])
 def test_browsers_do_not_see_that_the_kernel_reads_our_messages(msg_type):
-    """The status messages that they cause would show as "idle" in the middle of a cell."""
+    """Their status messages would otherwise show "idle" in the middle of a cell."""
     for kind, private in ((msg_type, True), (msg_type + "_2", False), ("comm_msg", False)):
         header, parent = ({"msg_type": name, "session": "s"} for name in ("status", kind))
         packed = [json.dumps(part).encode() for part in (header, parent, {}, {})]
         assert is_private([b"kernel.status", b"<IDS|MSG>", b"", *packed]) is private
         text = json.dumps({"header": header, "parent_header": parent})
-        assert is_private_text(text) is private
+        assert is_private(text) is private

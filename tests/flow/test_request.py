@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
+from header_identity import CANARY
 from jupyter_server.auth.security import passwd
-from servers import EXTENSION, kernel_of, opened, own_server, username
+from servers import DEMO, EXTENSION, kernel_of, opened, own_server, people_on, username
 
 from jupyter_session_user.testing.local_server import LocalServer
 from jupyter_session_user.testing.people import Person
@@ -25,8 +26,8 @@ print(json.dumps({**s.to_wire(), "user": {**s.user.public_model(), "claims": dic
 
 
 @pytest.fixture(scope="module")
-def made_up_server() -> Iterator[LocalServer]:
-    """Run a server as Jupyter is by itself: one token, one password, and no names."""
+def anonymous_server() -> Iterator[LocalServer]:
+    """Run a server with Jupyter's defaults: one token, one password, and no user names."""
     with own_server(
         f"--IdentityProvider.token={TOKEN}",
         f"--PasswordIdentityProvider.hashed_password={passwd('one for all', algorithm='sha1')}",
@@ -37,7 +38,7 @@ def made_up_server() -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="module")
 def open_server() -> Iterator[LocalServer]:
-    """Run a server on which nobody has to log in."""
+    """Run a server that needs no login."""
     with own_server(
         "--IdentityProvider.token=",
         "--PasswordIdentityProvider.hashed_password=",
@@ -47,18 +48,18 @@ def open_server() -> Iterator[LocalServer]:
 
 
 class TokenClient(Person):
-    """A script with the token: it keeps no cookies, but may show some."""
+    """A script with the token: it keeps no cookies, but may send some."""
 
     def __init__(self, url: str, cookie: str = "") -> None:
         headers = {"Authorization": f"token {TOKEN}"}
         super().__init__(url, {**headers, "Cookie": cookie} if cookie else headers)
 
-    def _keep_cookies(self, response: object) -> None:
-        pass
+    def keep_cookies(self, response: object) -> None:
+        """Store nothing."""
 
 
 async def session_in(person: Person, kernel_id: str) -> dict:
-    """Return the session that a cell of this person sees."""
+    """Return the session of a cell of this user."""
     async with opened(person, kernel_id) as socket:
         result = await socket.execute(USER)
         assert not result.errors
@@ -66,7 +67,7 @@ async def session_in(person: Person, kernel_id: str) -> dict:
 
 
 async def test_two_people_who_log_in_are_two_users(alice, bob, kernel):
-    """Each person's cell sees that person, with name, groups and a verified session."""
+    """Each user's cell has that user, with name, groups and a verified session."""
     hers, his = await session_in(alice, kernel), await session_in(bob, kernel)
     assert (hers["user"]["username"], his["user"]["username"]) == ("alice", "bob")
     assert (hers["user"]["groups"], his["user"]["groups"]) == (["finance"], ["research"])
@@ -76,16 +77,28 @@ async def test_two_people_who_log_in_are_two_users(alice, bob, kernel):
 
 
 async def test_a_provider_may_be_sync_or_async_and_may_say_more(as_user):
-    """Groups, admin and further JSON claims arrive; what is no JSON is left out."""
+    """Groups, admin and the allowed claims arrive, and no other field of the user."""
     alice, root = as_user("alice"), as_user("root")
     async with kernel_of(alice) as kernel_id:
         hers, roots = await session_in(alice, kernel_id), await session_in(root, kernel_id)
     assert hers["user"]["groups"] == ["alices", "staff"]
     assert (hers["user"]["admin"], roots["user"]["admin"]) == (False, True)
-    assert hers["user"]["claims"]["hub_user"]["scopes"] == ["access!user=alice"]
-    assert roots["user"]["claims"]["hub_user"]["name"] == "root"
-    assert "connection" not in hers["user"]["claims"]
+    assert hers["user"]["claims"] == {"email": "alice@example.org", "given_name": "Alice"}
     assert hers["verified"] and not hers["user"]["is_anonymous"]
+
+
+async def test_no_other_field_of_the_providers_user_leaves_the_server(as_user):
+    """Secret values of other fields are in no message's metadata, no answer and no session."""
+    alice, root = as_user("alice"), as_user("root")
+    metadata = "import json; print(json.dumps(get_ipython().kernel.get_parent()['metadata']))"
+    async with kernel_of(alice) as kernel_id, opened(alice, kernel_id) as socket:
+        texts = [(await socket.execute(metadata)).text]
+        texts += [json.dumps(await session_in(alice, kernel_id))]
+        texts += [json.dumps(message, default=str) for message in socket.everything]
+        for path in ("api/session-user/me", "api/session-user/sessions", "api/me"):
+            texts += [(await p.fetch(path)).body.decode() for p in (alice, root)]
+    assert "alice" in texts[0]
+    assert not any(CANARY in text for text in texts)
 
 
 async def test_a_header_alone_is_one_session_until_it_names_somebody_else(as_user):
@@ -96,11 +109,11 @@ async def test_a_header_alone_is_one_session_until_it_names_somebody_else(as_use
     assert first["id"] == again["id"] != other["id"]
 
 
-async def test_a_token_client_keeps_one_session_and_one_name(made_up_server):
-    """Jupyter makes a client without cookies up anew each time; here the first name stays."""
-    client, twin = TokenClient(made_up_server.url), TokenClient(made_up_server.url)
+async def test_a_token_client_keeps_one_session_and_one_name(anonymous_server):
+    """Jupyter generates a new user for each request without cookies; here the first name stays."""
+    client, twin = TokenClient(anonymous_server.url), TokenClient(anonymous_server.url)
     stock = {(await client.json("api/me"))["identity"]["username"] for _ in range(2)}
-    assert len(stock) == 2  # the obvious answer: two people
+    assert len(stock) == 2  # the obvious result: two users
     first, again = [await p.json("api/session-user/me") for p in (client, twin)]
     assert (first["id"], first["user"]) == (again["id"], again["user"])
     async with kernel_of(client) as one, kernel_of(client) as two:
@@ -111,9 +124,9 @@ async def test_a_token_client_keeps_one_session_and_one_name(made_up_server):
     assert here["verified"] and here["user"]["is_anonymous"]
 
 
-async def test_a_token_clients_second_socket_finds_its_session_again(made_up_server):
-    """Two websockets of one token client on one kernel share the session, and the person."""
-    client = TokenClient(made_up_server.url)
+async def test_a_token_clients_second_socket_finds_its_session_again(anonymous_server):
+    """Two websockets of one token client on one kernel share the session and the user."""
+    client = TokenClient(anonymous_server.url)
     async with kernel_of(client) as kernel_id:
         ids = {(await session_in(client, kernel_id))["session_id"] for _ in range(2)}
         mine = await client.json("api/session-user/sessions")
@@ -121,9 +134,9 @@ async def test_a_token_clients_second_socket_finds_its_session_again(made_up_ser
     assert all(s["owns_kernel"] for s in mine if s["kernel_id"] == kernel_id)
 
 
-async def test_a_password_makes_an_anonymous_user_whom_the_server_checked(made_up_server):
-    """Password logins are anonymous and verified, one session for each browser."""
-    people = [Person(made_up_server.url), Person(made_up_server.url)]
+async def test_a_password_makes_an_anonymous_user_whom_the_server_checked(anonymous_server):
+    """Password logins are anonymous and verified, with one session for each browser."""
+    people = [Person(anonymous_server.url), Person(anonymous_server.url)]
     for person in people:
         await person.log_in("one for all")
     first, second = [await person.json("api/session-user/me") for person in people]
@@ -135,18 +148,18 @@ async def test_a_password_makes_an_anonymous_user_whom_the_server_checked(made_u
 
 
 async def test_anothers_cookie_next_to_the_token_is_worth_nothing_unless_it_verifies(
-    made_up_server,
+    anonymous_server,
 ):
-    """The trap of a raw cookie as the key: old, tampered, forged ones give no session away."""
-    victim = Person(made_up_server.url)
+    """Old, changed and forged cookies give no access to a session, unlike with raw keys."""
+    victim = Person(anonymous_server.url)
     await victim.log_in("one for all")
     hers = await victim.json("api/session-user/me")
     name, content = login_cookie(victim)
     value = victim.cookies[name].strip('"')
     expired = await signed_days_ago(victim, name, content, 40)
-    plain = await TokenClient(made_up_server.url).json("api/session-user/me")
+    plain = await TokenClient(anonymous_server.url).json("api/session-user/me")
     for bad in (expired, _other_end(value), _redated(value), value + "|", content, "forged", ""):
-        thief = TokenClient(made_up_server.url, cookie=f"{name}={bad}")
+        thief = TokenClient(anonymous_server.url, cookie=f"{name}={bad}")
         his = await thief.json("api/session-user/me")
         assert his["id"] == plain["id"] != hers["id"]
         assert his["user"]["username"] != hers["user"]["username"]
@@ -175,12 +188,12 @@ async def signed_days_ago(person: Person, name: str, value: str, days: int) -> s
     """Return the cookie that this server would have signed then."""
     query = urlencode({"name": name, "value": value, "age": days})
     browser = Person(person.url)
-    browser.cookies.update(person.cookies)  # the answer sets the cookie: not in hers
+    browser.cookies.update(person.cookies)  # the response sets the cookie: not in alice's browser
     return (await browser.json(f"api/probe/signed-cookie?{query}"))["raw"]
 
 
 async def test_a_login_cookie_that_is_too_old_is_nobody(server, alice):
-    """A cookie signed 40 days ago still has its signature, and lets nobody in."""
+    """A cookie signed 40 days ago still has its signature, and is refused."""
     name, value = login_cookie(alice)
     late = Person(server.url)
     late.cookies[name] = await signed_days_ago(alice, name, value, 40)
@@ -189,7 +202,7 @@ async def test_a_login_cookie_that_is_too_old_is_nobody(server, alice):
 
 
 async def test_without_authentication_users_are_anonymous_and_not_verified(open_server):
-    """Nobody was checked, so nobody is verified; browsers with cookies stay apart."""
+    """The server authenticates no user, so no user is verified; browsers stay distinct."""
     people = [Person(open_server.url), Person(open_server.url)]
     for person in people:
         await person.fetch("api/me")
@@ -201,7 +214,7 @@ async def test_without_authentication_users_are_anonymous_and_not_verified(open_
 
 
 async def test_session_ids_are_long_random_and_unique(as_user):
-    """At least 128 bits each, and a different one for each login."""
+    """Session ids have at least 128 random bits, and each login has its own."""
     people = [as_user(f"user{number}") for number in range(40)]
     ids = [(await person.json("api/session-user/me"))["id"] for person in people]
     assert len(set(ids)) == len(ids)
@@ -211,19 +224,21 @@ async def test_session_ids_are_long_random_and_unique(as_user):
     assert min(len(set(column)) for column in zip(*raw, strict=True)) > 20
 
 
-async def test_another_login_of_the_same_person_is_another_session(server, alice):
-    """The login of yesterday and the one of today are two sessions of one person."""
-    name, value = login_cookie(alice)
-    earlier = Person(server.url)
-    earlier.cookies[name] = await signed_days_ago(alice, name, value, 1)
-    first, second = [await p.json("api/session-user/me") for p in (earlier, alice)]
+async def test_another_login_of_the_same_person_is_another_session():
+    """Two logins of one user on different days are two sessions of one user."""
+    with own_server(*DEMO, extensions=(EXTENSION, "probe_extension")) as server:
+        alice, _ = await people_on(server)
+        name, value = login_cookie(alice)
+        earlier = Person(server.url)
+        earlier.cookies[name] = await signed_days_ago(alice, name, value, 1)
+        first, second = [await p.json("api/session-user/me") for p in (earlier, alice)]
     assert first["user"] == second["user"]
     assert first["id"] != second["id"]
     assert first["id"] not in json.dumps(earlier.cookies)
 
 
 async def test_who_starts_a_kernel_owns_it_by_either_api(alice, bob):
-    """``POST api/kernels`` and ``POST api/sessions`` both note the owner."""
+    """``POST api/kernels`` and ``POST api/sessions`` both record the owner."""
     body = {"path": "owned.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}
     notebook = await bob.json("api/sessions", method="POST", body=body)
     started = await alice.start_kernel()
@@ -246,7 +261,7 @@ async def _expect_owner(alice: Person, bob: Person, kernel_id: str, owner: str) 
 
 
 async def test_owning_survives_a_new_login(server, log_in, alice):
-    """The person owns a kernel, not the login: after signing in again it is still hers."""
+    """The user owns a kernel, not the login: after signing in again the user still owns it."""
     async with kernel_of(alice) as kernel_id:
         later = Person(server.url)
         await later.log_in("alice's password", "alice")
@@ -258,7 +273,7 @@ async def test_owning_survives_a_new_login(server, log_in, alice):
 
 
 async def test_all_participants_of_a_shared_kernel_keep_their_own_sessions(as_user):
-    """Five people, interleaved on one kernel: each cell sees its sender, each one session."""
+    """Five users take turns on one kernel: each cell has its sender, and each user one session."""
     names = ["alice", "bob", "carol", "dave", "erin"]
     people = [as_user(name) for name in names]
     async with kernel_of(people[0]) as kernel_id:
@@ -274,7 +289,7 @@ async def test_all_participants_of_a_shared_kernel_keep_their_own_sessions(as_us
 
 
 async def test_a_kernel_that_is_gone_leaves_no_sessions_behind(alice, bob):
-    """Shutting a kernel down forgets everybody's session on it."""
+    """Shutting a kernel down removes every user's session on it."""
     async with kernel_of(alice) as kernel_id:
         async with opened(bob, kernel_id) as socket:
             assert await username(socket) == "bob"

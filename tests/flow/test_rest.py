@@ -1,4 +1,4 @@
-"""REST: what a browser may know of sessions, as ``openapi.json`` describes it."""
+"""REST: the data on sessions that a browser may read, as ``openapi.json`` describes it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from servers import DEMO, PASSWORDS, kernel_of, opened, own_server, people_on, u
 from tornado.httpclient import HTTPResponse
 from tornado.web import RequestHandler
 
-from jupyter_session_user.server.handlers import ROUTES
+from jupyter_session_user.server.web.api import ROUTES
 from jupyter_session_user.testing.local_server import LocalServer
 from jupyter_session_user.testing.people import Person
 
 OPENAPI = json.loads(
-    importlib.resources.files("jupyter_session_user.server").joinpath("openapi.json").read_text()
+    importlib.resources.files("jupyter_session_user.server.web")
+    .joinpath("openapi.json")
+    .read_text()
 )
 PATHS = ["api/session-user/me", "api/session-user/sessions"]
 
 
 @pytest.fixture(scope="module")
 def guarded_server() -> Iterator[LocalServer]:
-    """Run a server on which alice is an administrator, and bob may not ask."""
+    """Run a server on which alice is an administrator, and the authorizer refuses bob."""
     with own_server(
         *DEMO,
         "--JupyterSessionUser.admin_users=alice",
@@ -36,7 +38,7 @@ def guarded_server() -> Iterator[LocalServer]:
 
 
 def checked(path: str, response: HTTPResponse) -> Any:
-    """Return the JSON of an answer that is as the description says, and in no cache."""
+    """Return the JSON of an answer that matches the description and must not be cached."""
     assert response.headers["Content-Type"].startswith("application/json")
     assert response.headers["Cache-Control"] == "no-store"
     answer = json.loads(response.body)
@@ -78,7 +80,7 @@ def test_every_route_is_described_and_every_description_is_a_route():
 
 
 async def test_me_is_whoever_asks(alice, bob):
-    """Each person gets the own login's session, on no kernel."""
+    """Each user gets the session of the caller's own login, without a kernel."""
     hers, his = await ask(alice, PATHS[0]), await ask(bob, PATHS[0])
     assert (hers["user"]["username"], his["user"]["username"]) == ("alice", "bob")
     assert hers["kernel_id"] is None and hers["verified"] is True
@@ -86,7 +88,7 @@ async def test_me_is_whoever_asks(alice, bob):
 
 
 async def test_me_tells_the_time_and_how_it_stands_with_the_login(alice, bob):
-    """``server_time`` is now, and ``expires_at`` is after it: a browser needs no right clock."""
+    """``server_time`` is now, and ``expires_at`` is later: the browser's clock does not matter."""
     for person in (alice, bob):
         me = await ask(person, PATHS[0])
         now = datetime.fromisoformat(me["server_time"].replace("Z", "+00:00"))
@@ -97,7 +99,7 @@ async def test_me_tells_the_time_and_how_it_stands_with_the_login(alice, bob):
 
 
 async def test_people_see_their_own_sessions_only(alice, bob):
-    """Two people on one kernel: neither list shows the other one's session."""
+    """Two users share a kernel: the list of each has no session of the other."""
     async with kernel_of(alice) as own, opened(alice, own) as hers, opened(bob, own) as his:
         assert (await username(hers), await username(his)) == ("alice", "bob")
         for person, name in ((alice, "alice"), (bob, "bob")):
@@ -129,7 +131,7 @@ async def test_nobody_gets_403_as_json(server, path):
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_who_may_not_read_gets_403_as_json(guarded_server, path):
-    """The authorizer's word counts: bob is logged in, and refused; alice is not."""
+    """The authorizer decides: bob is logged in but refused; alice is not refused."""
     alice, bob = await people_on(guarded_server)
     response = await bob.fetch(path)
     assert response.code == 403
@@ -149,13 +151,13 @@ async def test_other_addresses_are_404_as_json(alice, path):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_these_change_nothing(alice, method):
-    """What answers GET answers nothing else."""
+    """Routes that answer GET answer no other method."""
     for path in PATHS:
         assert (await alice.fetch(path, method=method, body={})).code == 405
 
 
 async def test_answers_hold_no_cookies_claims_or_keys(alice, bob, kernel, as_user):
-    """Neither a value nor a hash of the login, nor what the provider said besides."""
+    """An answer has neither a value nor a hash of the login, nor other data of the provider."""
     alice.cookies["canary"] = "c4n4ry-0f-4l1c3"
     async with opened(alice, kernel) as hers:
         await hers.execute("import jupyter_session_user as j; j.get_cookies()")
@@ -163,7 +165,7 @@ async def test_answers_hold_no_cookies_claims_or_keys(alice, bob, kernel, as_use
     for value in (*alice.cookies.values(), *PASSWORDS.values()):
         assert not any(value.strip('"') in text for text in texts)
     texts += [(await as_user("root").fetch(path)).body.decode() for path in PATHS]
-    for word in ("claims", "hub_user", "scopes", '"key"', "cookie", "stamp", '"person"'):
+    for word in ("claims", "hub_user", "scopes", '"key"', '"cookies"', "stamp", '"principal"'):
         assert not any(word in text for text in texts)
 
 

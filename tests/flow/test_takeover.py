@@ -1,21 +1,20 @@
-"""A websocket's id is the client's choice; it must not reach into another person's socket.
+"""A client chooses its websocket's id, and must not reach another user's socket with it.
 
-Jupyter names ZMQ sockets, open connections and replay buffers by the ``session_id`` of the
-URL alone. The first test shows what that means on a server without this extension.
+Jupyter names ZMQ sockets, open connections and replay buffers by the ``session_id`` of the URL
+alone. The first test shows the effect on a server without this extension.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 from servers import (
     DEMO,
+    PASSWORDS,
     eventually,
     fresh_id,
     give_sign,
@@ -67,13 +66,13 @@ async def _model(person: Person, kernel_id: str, key: str, value: object) -> boo
 
 
 async def everything_on(socket: KernelSocket) -> str:
-    """Return all that this socket was sent until a cell of its own is through."""
+    """Return all messages to this socket until a cell of its own is finished."""
     await socket.execute("pass")
     return json.dumps(socket.everything)
 
 
 async def test_without_us_the_second_person_takes_the_socket_over(stock_server):
-    """The obvious behaviour: his connection with her id closes her socket."""
+    """The obvious behaviour: Bob's connection with Alice's id closes Alice's socket."""
     alice, bob = await people_on(stock_server)
     async with kernel_of(alice) as kernel_id:
         hers = await alice.connect(kernel_id)
@@ -83,7 +82,7 @@ async def test_without_us_the_second_person_takes_the_socket_over(stock_server):
 
 
 async def test_without_us_the_second_person_gets_the_buffered_output(stock_server, tmp_path):
-    """The obvious behaviour: what was kept for her reconnect is replayed to him."""
+    """The obvious behaviour: Bob gets the messages that were kept for Alice's reconnection."""
     alice, bob = await people_on(stock_server)
     async with kernel_of(alice) as kernel_id:
         session_id, secret = await leave_output_behind(alice, kernel_id, tmp_path / "go")
@@ -93,7 +92,7 @@ async def test_without_us_the_second_person_gets_the_buffered_output(stock_serve
 
 @FORMATS
 async def test_a_stolen_id_neither_closes_her_socket_nor_gets_her_replies(alice, bob, protocol):
-    """Both sockets live side by side; each gets the replies to its own requests only."""
+    """Both sockets stay open, and each gets only the replies to its own requests."""
     async with kernel_of(alice) as kernel_id, opened(alice, kernel_id, protocol=protocol) as hers:
         options = {"protocol": protocol, "session_id": hers.session}
         async with opened(bob, kernel_id, **options) as his:
@@ -106,12 +105,12 @@ async def test_a_stolen_id_neither_closes_her_socket_nor_gets_her_replies(alice,
 
 
 def replied(socket: KernelSocket) -> list[str]:
-    """Return the ids of the requests whose replies came over this socket."""
+    """Return the ids of the requests with replies on this socket."""
     return [m["parent_header"]["msg_id"] for m in socket.everything if m["channel"] == "shell"]
 
 
 async def test_a_stolen_id_gets_nothing_that_was_kept_for_her(alice, bob, tmp_path):
-    """He gets none of her messages with her id, be she away; Jupyter drops what was kept."""
+    """With Alice's id, Bob gets no message of hers, even while she is away."""
     async with kernel_of(alice) as kernel_id:
         session_id, secret = await leave_output_behind(alice, kernel_id, tmp_path / "go")
         async with opened(bob, kernel_id, session_id=session_id) as his:
@@ -129,30 +128,20 @@ async def test_her_own_reconnect_gets_what_was_kept(alice, tmp_path, protocol):
 
 
 async def test_her_reconnect_after_logging_in_again_gets_what_was_kept(server, alice, tmp_path):
-    """The person counts, not the login: another cookie, the same buffered output."""
+    """The buffer belongs to the user, not to the login: another cookie gets the same output."""
     async with kernel_of(alice) as kernel_id:
         session_id, secret = await leave_output_behind(alice, kernel_id, tmp_path / "go")
         later = Person(server.url)
-        later.cookies.update(await another_login(alice))
-        assert later.cookies["_xsrf"] and set(later.cookies.values()) != set(alice.cookies.values())
+        await later.log_in(PASSWORDS["alice"], "alice")
+        name = next(name for name in alice.cookies if name.startswith("username-"))
+        assert later.cookies[name] != alice.cookies[name]
         async with opened(later, kernel_id, session_id=session_id) as again:
             assert secret in await everything_on(again)
             assert await username(again) == "alice"
 
 
-async def another_login(person: Person) -> dict[str, str]:
-    """Return the cookies of a login of the same person at another time."""
-    name = next(name for name in person.cookies if name.startswith("username-"))
-    content = base64.b64decode(person.cookies[name].strip('"').split("|")[4].split(":")[1])
-    query = urlencode({"name": name, "value": content.decode(), "age": 1})
-    browser = Person(person.url)
-    browser.cookies.update(person.cookies)
-    raw = (await browser.json(f"api/probe/signed-cookie?{query}"))["raw"]
-    return {**person.cookies, name: raw}
-
-
 async def test_the_same_persons_second_tab_with_one_id_replaces_the_first(alice):
-    """Jupyter's own rule stays for one person: the newer connection closes the stale one."""
+    """For one user Jupyter's rule stays: the newer connection closes the older one."""
     async with kernel_of(alice) as kernel_id:
         first = await alice.connect(kernel_id)
         async with opened(alice, kernel_id, session_id=first.session) as second:

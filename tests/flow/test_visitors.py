@@ -1,4 +1,4 @@
-"""Who a visitor is: on a kernel that a runner made for him, and at his first request."""
+"""The user of a visitor: on a kernel that a runner made, and at the first request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_session_user.core.protocol import OPERATIONS, Request
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User
-from jupyter_session_user.server.bridge import Answers
+from jupyter_session_user.server.messages.bridge import Answers
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.store.memory import MemoryStore
 from jupyter_session_user.testing.local_server import LocalServer
@@ -25,7 +25,7 @@ TOKEN = "t" * 48
 
 
 def record(name: str, kernel_id: str) -> Record:
-    """Return the record of somebody's session on a kernel."""
+    """Return the record of a user's session on a kernel."""
     session = Session(f"session of {name}", User(name), "test", verified=True, kernel_id=kernel_id)
     cookies = parse_cookie_headers([f"colour={name}s"])
     return Record(session, f"key {name}", f"user:{name}", session_stamp(session), cookies)
@@ -51,7 +51,7 @@ def answers() -> Answers:
 
 
 def test_a_runners_kernel_may_ask_who_its_visitor_is(answers):
-    """Without knowing any session it gets its visitor's; a session id makes no difference."""
+    """Without a session id, the kernel gets its visitor's session; an id makes no difference."""
     for claimed in ("", "session of bob", "unknown"):
         reply = answers.answer("made for alice", Request("1", "visitor", claimed))
         assert Session.from_wire(reply.result["session"]).user.username == "alice"
@@ -61,14 +61,14 @@ def test_a_runners_kernel_may_ask_who_its_visitor_is(answers):
 @pytest.mark.parametrize("claimed", ["", "session of bob", "session of alice"])
 @pytest.mark.parametrize("kernel_id", ["shared", "unknown"])
 def test_no_other_kernel_has_a_visitor(answers, kernel_id, claimed):
-    """A shared kernel, or one that is gone, learns nobody's name by asking."""
+    """A shared or removed kernel gets no session by asking."""
     reply = answers.answer(kernel_id, Request("1", "visitor", claimed))
     assert (reply.error, reply.result) == ("no_session", {})
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS - {"visitor", "watch"}))
 def test_a_session_of_another_kernel_is_refused(answers, operation):
-    """Each kernel is answered for sessions that are on it, whichever operation, both ways."""
+    """A kernel gets answers about its own sessions only, with every operation."""
     for kernel_id, theirs in (("shared", ALICE), ("made for alice", BOB)):
         request = Request("1", operation, theirs.session.id, name="colour")
         reply = answers.answer(kernel_id, request)
@@ -77,22 +77,22 @@ def test_a_session_of_another_kernel_is_refused(answers, operation):
         assert own.error == "" and own.result
 
 
-def test_news_are_of_the_sessions_on_this_kernel_whichever_is_named(answers):
-    """``watch`` names no session; naming one of another kernel's tells nothing of it."""
+def test_updates_are_of_the_sessions_on_this_kernel_whichever_is_named(answers):
+    """``watch`` names no session; the id of another kernel's session reveals nothing."""
     for kernel_id, theirs in (("shared", ALICE), ("made for alice", BOB)):
         reply = answers.answer(kernel_id, Request("1", "watch", theirs.session.id))
         assert theirs.session.id not in json.dumps(reply.result)
 
 
 def test_a_visitor_who_moved_on_is_not_another_kernels(answers):
-    """A record that is on another kernel than the one that asks is not given, come how it may."""
+    """A session of another kernel is never in the answer, whatever the store returns."""
     wrong = Answers(MemoryStore(1), CookiePolicy(), lambda *_: True, lambda _: BOB, lambda: "s")
     assert wrong.answer("made for alice", Request("1", "visitor", "")).error == "no_session"
 
 
 @pytest.fixture(scope="module")
 def token_server() -> Iterator[LocalServer]:
-    """Run a server as Jupyter is by itself: whoever has the token is let in, without a name."""
+    """Run a server with Jupyter's defaults: the token is enough, and names no user."""
     xsrf = "--ServerApp.disable_check_xsrf=True"
     with own_server(f"--IdentityProvider.token={TOKEN}", xsrf) as running:
         yield running
@@ -103,13 +103,13 @@ NAVIGATION = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 async def first_visit(server: LocalServer) -> tuple[Person, dict]:
-    """Return a browser that opened an address with the token, and the session it was given."""
+    """Return a browser that opened an address with the token, and its session."""
     browser = Person(server.url, NAVIGATION)
     return browser, await browser.json(ME)
 
 
 async def test_the_first_visit_is_of_the_session_that_the_cookie_continues(token_server):
-    """A navigation with ``?token=`` gets a login cookie; what it started is that cookie's.
+    """A page with ``?token=`` sets a login cookie; its kernel belongs to that session.
 
     The trap: the request itself shows the token alone, so that its session would be another
     than the next request's, and a page's kernel not its visitor's.
@@ -126,7 +126,7 @@ async def test_the_first_visit_is_of_the_session_that_the_cookie_continues(token
 
 
 async def test_two_browsers_with_one_token_are_two_people(token_server):
-    """Each has its own session and name, and owns its own kernel only."""
+    """Each browser has its own session and name, and owns only its own kernel."""
     (one, first), (two, second) = [await first_visit(token_server) for _ in range(2)]
     assert first["id"] != second["id"]
     assert first["user"]["username"] != second["user"]["username"]
@@ -142,13 +142,13 @@ async def test_two_browsers_with_one_token_are_two_people(token_server):
 class Script(Person):
     """A program that calls the API and keeps no cookies."""
 
-    def _keep_cookies(self, response: object) -> None:
-        pass
+    def keep_cookies(self, response: object) -> None:
+        """Store nothing."""
 
 
 @pytest.mark.parametrize("accept", ["", "application/json", "*/*"])
 async def test_a_program_without_cookies_keeps_one_session(token_server, accept):
-    """It shows its token at every request, and is one person: the cookies it gets are lost."""
+    """The program sends its token with every request, and is one user without cookies."""
     headers = {"Authorization": f"token {TOKEN}", **({"Accept": accept} if accept else {})}
     script, twin = Script(token_server.url, headers), Script(token_server.url, headers)
     seen = [await p.json("api/session-user/me") for p in (script, twin, script)]
@@ -158,7 +158,7 @@ async def test_a_program_without_cookies_keeps_one_session(token_server, accept)
 
 
 async def test_a_plain_kernels_cells_have_their_own_person_and_no_visitor(token_server):
-    """On a kernel that no runner made, both browsers' cells are told apart as ever."""
+    """On a kernel without a runner, both browsers' cells have their own users."""
     (one, first), (two, second) = [await first_visit(token_server) for _ in range(2)]
     code = (
         "import json; from jupyter_session_user import get_session\n"

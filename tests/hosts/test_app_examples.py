@@ -1,4 +1,4 @@
-"""The examples of Streamlit, marimo and FastAPI, in Chromium, with two visitors side by side."""
+"""The examples of the app hosts, in Chromium, with two visitors side by side."""
 
 from __future__ import annotations
 
@@ -17,20 +17,36 @@ from app_servers import AppServer, app_server
 pytestmark = [pytest.mark.browser]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-#: As the docs have them, with a port that the system chose, and without a browser of their own.
+#: As in the docs, with a port from the system, and without opening a browser.
 COMMANDS = {
+    "dash": ("-m", "gunicorn", "visitors:server", "--bind", "127.0.0.1:{port}"),
+    "django": ("visitors.py", "runserver", "127.0.0.1:{port}", "--noreload"),
+    "gradio": ("visitors.py",),
     "fastapi": ("-m", "uvicorn", "visitors:app", "--port", "{port}"),
     "marimo": (
         *("-m", "marimo", "run", "visitors.py", "--headless", "--no-token"),
         *("--host", "127.0.0.1", "--port", "{port}"),
     ),
+    "nicegui": ("visitors.py",),
+    "shiny": ("-m", "shiny", "run", "visitors.py", "--port", "{port}"),
     "streamlit": (
         *("-m", "streamlit", "run", "visitors.py", "--server.address", "127.0.0.1"),
         *("--server.port", "{port}", "--server.headless", "true"),
         *("--browser.gatherUsageStats", "false"),
     ),
 }
-READY = {"fastapi": "/", "marimo": "/health", "streamlit": "/_stcore/health"}
+READY = {
+    "dash": "/",
+    "django": "/",
+    "fastapi": "/",
+    "gradio": "/",
+    "marimo": "/health",
+    "nicegui": "/",
+    "shiny": "/",
+    "streamlit": "/_stcore/health",
+}
+#: For commands without an option for the port.
+ENV = {"GRADIO_SERVER_PORT": "{port}", "GRADIO_ANALYTICS_ENABLED": "False"}
 CLICKED = {"Alice Adams": "Alice Adams (alice) clicked.", "Bob Brown": "Bob Brown (bob) clicked."}
 OWN = {"Alice Adams": "Clean room", "Bob Brown": "Microscope"}
 
@@ -43,18 +59,29 @@ def chromium(need):
 
 
 @pytest.fixture(params=sorted(COMMANDS))
-def example(request, need) -> Iterator[tuple[str, AppServer]]:
+def example(request, need, monkeypatch) -> Iterator[tuple[str, AppServer]]:
     """Run one of the examples."""
     name = request.param
     need(importlib.util.find_spec(name), f"{name} is missing")
-    text = (EXAMPLES / name / "visitors.py").read_text(encoding="utf-8")
+    files = {
+        path.name: path.read_text(encoding="utf-8").replace('"8080"', '"{port}"')
+        for path in (EXAMPLES / name).glob("*.py")
+    }
+    if name == "nicegui":  # otherwise it serves on a port of pytest
+        monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
     command = (sys.executable, *COMMANDS[name])
-    with app_server(*command, files={"visitors.py": text}, ready=READY[name]) as running:
+    with app_server(*command, files=files, env=ENV, ready=READY[name]) as running:
         yield name, running
 
 
 def sign_in(kind, page, name):
-    """Say who one is, in the way of each example."""
+    """Sign in as a user, in the way of each example."""
+    if kind == "gradio":
+        username = name.split()[0].lower()
+        page.get_by_label("username").fill(username)
+        page.get_by_label("password").fill(username)
+        page.get_by_role("button", name="Login").click()
+        return
     page.get_by_text("Who are you?").first.wait_for()
     if kind == "marimo":
         page.locator("select").select_option(label=name)
@@ -63,7 +90,7 @@ def sign_in(kind, page, name):
 
 
 def test_two_visitors(chromium, example):
-    """Each is greeted, sees her own rows alone, and is named by the button."""
+    """Each visitor sees a greeting and their own rows only, and the button shows their name."""
     from playwright.sync_api import expect
 
     kind, server = example

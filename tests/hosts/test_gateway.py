@@ -20,7 +20,7 @@ ECHO = "import json; print(json.dumps(get_ipython().kernel.get_parent()['metadat
 
 @pytest.fixture(scope="module")
 def gateway_server(need) -> Iterator[LocalServer]:
-    """Run a gateway, and a server whose kernels are there."""
+    """Run a gateway, and a server that uses its kernels."""
     need(importlib.util.find_spec("kernel_gateway"), "jupyter_kernel_gateway is not installed")
     command = (sys.executable, "-m", "slow_gateway")
     with (
@@ -35,7 +35,7 @@ def gateway_server(need) -> Iterator[LocalServer]:
 
 
 async def test_the_mixin_stands_over_the_gateway_class(gateway_server):
-    """The class in use is the gateway's, with ours over it."""
+    """The class in use is the gateway's, with our mixin over it."""
     alice, _ = await people_on(gateway_server)
     names = (await alice.json("api/probe/server"))["connection_class"]
     assert names[0] == "StampedGatewayWebSocketConnection"
@@ -43,7 +43,7 @@ async def test_the_mixin_stands_over_the_gateway_class(gateway_server):
 
 
 async def test_messages_through_a_gateway_are_stamped_and_forged_keys_stripped(gateway_server):
-    """Two people on one remote kernel: each cell has its sender's stamp, and no other."""
+    """Two users on one remote kernel: each cell has its sender's stamp, and no other stamp."""
     alice, bob = await people_on(gateway_server)
     async with (
         kernel_of(alice) as kernel_id,
@@ -62,7 +62,7 @@ async def test_messages_through_a_gateway_are_stamped_and_forged_keys_stripped(g
 
 
 async def test_what_is_sent_while_the_gateway_is_still_connecting_is_stamped_too(gateway_server):
-    """Jupyter sends such a message through itself again: it is stripped and stamped twice."""
+    """Jupyter sends such a message through itself again, so the server stamps it twice."""
     alice, bob = await people_on(gateway_server)
     async with kernel_of(alice) as kernel_id:
         for person, name in ((alice, "alice"), (bob, "bob")):
@@ -80,7 +80,7 @@ async def test_what_is_sent_while_the_gateway_is_still_connecting_is_stamped_too
 
 
 async def test_a_stolen_id_closes_nobodys_socket_behind_a_gateway(gateway_server):
-    """The gateway is told the derived id: the second person's connection is another one."""
+    """The gateway gets the derived id: the second user's connection is a separate one."""
     alice, bob = await people_on(gateway_server)
     async with kernel_of(alice) as kernel_id, opened(alice, kernel_id) as hers:
         assert await username(hers) == "alice"
@@ -117,10 +117,10 @@ for _type in ("comm_msg", "{REPLY_TYPE}"):
 
 
 async def test_cookies_do_not_cross_a_gateway_and_the_error_says_so(gateway_server):
-    """Identity works there; the comm does not, and the error of a question names the cause."""
+    """``get_current_user()`` works there; the comm does not, and the error names the cause."""
     code = """
 from jupyter_session_user import RequestTimeout, get_session
-from jupyter_session_user.kernel.state import helper
+from jupyter_session_user.kernel.ipykernel import helper
 try:
     helper().comm.ask("cookies", get_session().id, timeout=.1)
 except RequestTimeout as error:
@@ -134,11 +134,11 @@ except RequestTimeout as error:
 
 
 async def test_browsers_do_not_see_our_comm_through_a_gateway(gateway_server):
-    """What the helper asks on iopub stays away from browsers behind a gateway, too."""
+    """The kernel's requests on iopub do not reach browsers, also behind a gateway."""
     code = """
 from jupyter_session_user import get_session
 from jupyter_session_user.core.protocol import Request
-from jupyter_session_user.kernel.state import helper
+from jupyter_session_user.kernel.ipykernel import helper
 comm, request = helper().comm, Request("r", "refresh", get_session().id).to_wire()
 comm._publish({"comm_id": comm._comm_id, "data": request}, comm._topic)
 """

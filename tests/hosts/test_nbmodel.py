@@ -1,4 +1,4 @@
-"""jupyter-server-nbmodel: cells by HTTP, queued by people and run by one worker per kernel."""
+"""jupyter-server-nbmodel: cells over HTTP, queued by users and run by one worker per kernel."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _nbmodel(need):
 
 @pytest.fixture
 def people(as_user) -> list[Person]:
-    """Return three people of the header server."""
+    """Return three users of the header server."""
     return [as_user(name) for name in NAMES]
 
 
 async def queue(person: Person, kernel_id: str, code: str, **metadata: object) -> str:
-    """Queue a cell, and return where its result will be."""
+    """Queue a cell, and return the address of its result."""
     body = {"code": code, "metadata": metadata}
     answer = await person.fetch(f"api/kernels/{kernel_id}/execute", method="POST", body=body)
     assert answer.code == 202
@@ -34,7 +34,7 @@ async def queue(person: Person, kernel_id: str, code: str, **metadata: object) -
 
 
 async def result(person: Person, location: str) -> str:
-    """Return what the cell printed."""
+    """Return the output of the cell."""
 
     async def poll() -> dict | None:
         answer = await person.fetch(location)
@@ -46,7 +46,7 @@ async def result(person: Person, location: str) -> str:
 
 
 async def test_each_cell_is_that_of_who_queued_it(people):
-    """Three people take turns: the worker that the first one started names each of them."""
+    """Three users take turns: the worker that the first one started has each user in turn."""
     async with kernel_of(people[0]) as kernel_id:
         for _ in range(2):
             for person, name in zip(people, NAMES, strict=True):
@@ -54,7 +54,7 @@ async def test_each_cell_is_that_of_who_queued_it(people):
 
 
 async def test_cells_queued_together_keep_their_people(people):
-    """All queue before the first cell is through, and fetch each other's results."""
+    """All users queue before the first cell has finished, and fetch each other's results."""
     async with kernel_of(people[0]) as kernel_id:
         slow = await queue(people[2], kernel_id, "import time; time.sleep(.3)\n" + WHO)
         where = await asyncio.gather(*(queue(p, kernel_id, WHO) for p in people * 2))
@@ -64,7 +64,7 @@ async def test_cells_queued_together_keep_their_people(people):
 
 
 async def test_a_websocket_next_to_it_changes_nothing(people):
-    """Cells by HTTP and by websocket on one kernel: each is its sender's."""
+    """Cells by HTTP and by websocket on one kernel: each has its sender."""
     async with kernel_of(people[0]) as kernel_id, opened(people[1], kernel_id) as socket:
         first = await queue(people[0], kernel_id, WHO)
         assert await username(socket) == "bob"
@@ -74,7 +74,7 @@ async def test_a_websocket_next_to_it_changes_nothing(people):
 
 
 async def test_the_obvious_way_would_name_the_first_person_for_everybody(people):
-    """The contrast: CallContext, asked when the cell is sent, says "alice" for all three."""
+    """The obvious implementation: CallContext, when the cell is sent, always names alice."""
     async with kernel_of(people[0]) as kernel_id:
         marks = [f"{WHO}# {kernel_id} {name}" for name in NAMES]
         for person, name, code in zip(people, NAMES, marks, strict=True):
@@ -84,7 +84,7 @@ async def test_the_obvious_way_would_name_the_first_person_for_everybody(people)
 
 
 async def test_a_forged_request_id_borrows_nobodys_name(people):
-    """Metadata of the request is the client's word: another's request id does not help."""
+    """Metadata of the request comes from the client: another user's request id has no effect."""
     async with kernel_of(people[0]) as kernel_id:
         slow = await queue(people[0], kernel_id, "import time; time.sleep(.3)\n" + WHO)
         waiting = await queue(people[0], kernel_id, WHO)
@@ -100,7 +100,7 @@ async def test_a_forged_request_id_borrows_nobodys_name(people):
 async def test_a_cell_whose_login_is_over_before_its_turn_does_not_run(as_user, tmp_path):
     """Alice queues behind bob's cell, then all her logins are revoked; carol's cell still runs.
 
-    Behind a proxy a revoked name is refused for a while, so these people are in no other test.
+    Behind a proxy a revoked name is refused for a while, so these users are in no other test.
     """
     names = [f"{name}-{fresh_id()}" for name in ("alice", "bob", "carol")]
     alice, bob, carol = (as_user(name) for name in names)

@@ -1,4 +1,4 @@
-"""What Jupyter does by itself goes on working through the mixin, in both formats.
+"""Jupyter's own features keep working through the mixin, in both formats.
 
 Reconnecting with replay is in ``flow/test_takeover.py``, buffers towards the kernel and
 ``input()`` are in ``flow/test_stamp_ws.py``.
@@ -34,11 +34,9 @@ FORMATS = pytest.mark.parametrize("protocol", [V1, LEGACY], ids=["v1", "legacy"]
 
 @pytest.fixture(scope="module")
 def strict_server() -> Iterator[LocalServer]:
-    """Run a server that culls at once, limits output, and allows three message types."""
+    """Run a server that limits output, and allows three message types."""
     with own_server(
         *DEMO,
-        "--MappingKernelManager.cull_idle_timeout=1",
-        "--MappingKernelManager.cull_interval=1",
         "--ZMQChannelsWebsocketConnection.iopub_msg_rate_limit=50",
         "--ZMQChannelsWebsocketConnection.rate_limit_window=1",
         "--MappingKernelManager.allowed_message_types=execute_request",
@@ -48,18 +46,29 @@ def strict_server() -> Iterator[LocalServer]:
         yield running
 
 
+@pytest.fixture
+def culling_server() -> Iterator[LocalServer]:
+    """Run a server that culls a kernel 5 s after its last use: enough to connect to a new one."""
+    with own_server(
+        *DEMO,
+        "--MappingKernelManager.cull_idle_timeout=5",
+        "--MappingKernelManager.cull_interval=1",
+    ) as running:
+        yield running
+
+
 @FORMATS
 async def test_a_restart_leaves_nothing_of_the_earlier_identity(alice, bob, protocol):
-    """After alice's cell and a restart, bob is bob, and a bare thread is nobody."""
+    """After alice's cell and a restart, bob's cell has bob, and a bare thread has no user."""
     remember = "import jupyter_session_user as j; me = j.get_current_user(); j.get_cookies()"
     bare = """
 import threading
 from jupyter_session_user import get_current_user
-from jupyter_session_user.kernel import jar
+from jupyter_session_user.kernel import current
 seen = []
 thread = threading.Thread(target=lambda: seen.append(str(get_current_user(default="nobody"))))
 thread.start(); thread.join()
-print(seen, "me" in globals(), len(jar._jars))
+print(seen, "me" in globals(), len(current._cookies))
 """
     async with kernel_of(alice) as own:
         options = {"protocol": protocol}
@@ -76,7 +85,7 @@ print(seen, "me" in globals(), len(jar._jars))
 
 @FORMATS
 async def test_a_killed_kernel_comes_back_for_both(alice, bob, protocol):
-    """A kernel that dies is restarted by Jupyter; open sockets are told, and go on stamped."""
+    """Jupyter restarts a dead kernel; open sockets get the status, and messages are stamped."""
     async with kernel_of(alice) as own:
         options = {"protocol": protocol}
         async with opened(alice, own, **options) as hers, opened(bob, own, **options) as his:
@@ -95,7 +104,7 @@ async def _was_told(socket: KernelSocket, state: str) -> bool:
 
 @FORMATS
 async def test_interrupting_a_cell_works(alice, bob, kernel, protocol):
-    """The REST interrupt stops the cell; the next person's cell runs."""
+    """The REST interrupt stops the cell; the next user's cell runs."""
     async with (
         opened(alice, kernel, protocol=protocol) as hers,
         opened(bob, kernel, protocol=protocol) as his,
@@ -114,7 +123,7 @@ async def _has_printed(socket: KernelSocket, text: str) -> bool:
 
 @FORMATS
 async def test_interrupting_by_message_works(alice, bob, kernel, protocol):
-    """An ``interrupt_request`` on control reaches the kernel, and is replied to."""
+    """An ``interrupt_request`` on control reaches the kernel, and gets a reply."""
     for person in (alice, bob):
         async with opened(person, kernel, protocol=protocol) as socket:
             msg_id = await socket.send(socket.message("interrupt_request", {}), "control")
@@ -125,7 +134,7 @@ async def test_interrupting_by_message_works(alice, bob, kernel, protocol):
 
 @FORMATS
 async def test_buffers_from_the_kernel_arrive_byte_for_byte(alice, bob, kernel, protocol):
-    """What a widget sends to browsers is the same in every browser."""
+    """A widget's messages to browsers are the same in every browser."""
     data = [os.urandom(2000), b"", bytes(range(256))]
     code = f"""
 import base64
@@ -147,7 +156,7 @@ create_comm("anything", data={{}}).send({{"a": 1}}, buffers=data)
 
 @FORMATS
 async def test_other_requests_of_a_notebook_are_answered(alice, bob, kernel, protocol):
-    """Completion, inspection, history, comm info and kernel info: replies come to who asked."""
+    """Completion, inspection, history, comm info and kernel info: replies reach their client."""
     requests = {
         "complete_request": {"code": "pri", "cursor_pos": 3},
         "inspect_request": {"code": "print", "cursor_pos": 5, "detail_level": 0},
@@ -171,7 +180,7 @@ async def test_other_requests_of_a_notebook_are_answered(alice, bob, kernel, pro
 
 @FORMATS
 async def test_the_output_rate_limit_still_holds(strict_server, protocol):
-    """Five thousand displays: Jupyter cuts them off and says so; the other person works on."""
+    """Five thousand displays: Jupyter stops them with a message; the other user's cells run."""
     alice, bob = await people_on(strict_server)
     flood = "for n in range(5000): display(n)"
     async with (
@@ -189,7 +198,7 @@ async def test_the_output_rate_limit_still_holds(strict_server, protocol):
 
 @FORMATS
 async def test_message_types_that_are_not_allowed_stay_out(strict_server, protocol):
-    """``allowed_message_types`` is asked after the stamp was put, and still answers no."""
+    """``allowed_message_types`` is checked after the stamp was added, and still refuses."""
     alice, bob = await people_on(strict_server)
     watch = """
 seen = []
@@ -208,14 +217,15 @@ _kernel.shell_handlers["complete_request"] = lambda *args: seen.append("complete
         assert (await hers.execute("print(seen)")).text.strip() == "[]"
 
 
-async def test_an_idle_kernel_is_culled_and_one_in_use_is_not(strict_server):
-    """Culling goes by activity and connections, both of which pass through the mixin."""
-    alice, bob = await people_on(strict_server)
-    used, left = await alice.start_kernel(), await alice.start_kernel()
+async def test_an_idle_kernel_is_culled_and_one_in_use_is_not(culling_server):
+    """Culling depends on activity and connections, and both pass through the mixin."""
+    alice, bob = await people_on(culling_server)
+    used = await alice.start_kernel()
     async with opened(bob, used) as his:
+        assert await username(his) == "bob"
+        left = await alice.start_kernel()
         async with opened(alice, left) as hers:
             assert await username(hers) == "alice"
-        assert await username(his) == "bob"
         await eventually(lambda: _is_gone(alice, left))
         assert await username(his) == "bob"
         listed = await alice.json("api/session-user/sessions")
@@ -229,7 +239,7 @@ async def _is_gone(person: Person, kernel_id: str) -> bool:
 
 @FORMATS
 async def test_much_output_arrives_complete_and_in_order(alice, bob, kernel, protocol):
-    """Nothing is lost, doubled or moved by a class in the path."""
+    """The mixin loses, repeats and reorders no message."""
     async with (
         opened(alice, kernel, protocol=protocol) as hers,
         opened(bob, kernel, protocol=protocol) as his,

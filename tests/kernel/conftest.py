@@ -1,9 +1,8 @@
-"""Real kernels, and people on them: each with a ZMQ identity and a stamp of their own.
+"""Real kernels and their users: each user has a ZMQ identity and a stamp.
 
-No server here: a :class:`Person` puts the stamp, which the server would have put, into the
-metadata of every message. What the kernel answers is read by message id, so that two people's
-cells can be under way at once. Where a cell has to wait for something, it calls ``input()``,
-and the test answers.
+There is no server here: a :class:`Person` puts the server's stamp into the metadata of every
+message. The kernel's answers are read by message id, so that two users' cells can run at once. A
+cell that has to wait calls ``input()``, and the test answers.
 """
 
 from __future__ import annotations
@@ -23,17 +22,25 @@ from typing import Any
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
-from logins import login_of
+from logins import Clocks, login_of
 
-from jupyter_session_user.core.protocol import COMM_ID_PREFIX, NEWS_TYPE, REPLY_TYPE, News, Request
+from jupyter_session_user.core.protocol import (
+    COMM_ID_PREFIX,
+    REPLY_TYPE,
+    UPDATE_TYPE,
+    Request,
+    Update,
+)
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import KEY, SERVER_STAMP, session_stamp
 from jupyter_session_user.core.user import User
+from jupyter_session_user.kernel import status
+from jupyter_session_user.kernel.status import SessionStatuses
 
 TIMEOUT_S = 30.0
 CHECKOUT = Path(__file__).parents[2]
 
-#: What every test on the shared kernel has at hand. ``naive`` is what one writes first.
+#: Helpers for every test on the shared kernel. ``naive`` is the obvious implementation.
 PRELUDE = '''
 import asyncio, contextvars, threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -86,13 +93,20 @@ class Job:
 
 
 def stamp_of(username: str, *, verified: bool = True, **user: Any) -> dict[str, Any]:
-    """Return the stamp that a server would put on this person's messages."""
-    session = Session(f"session-of-{username}", User(username, **user), "test", verified=verified)
+    """Return the stamp that a server would put on this user's messages."""
+    person = f"person-{username}"
+    session = Session(
+        f"session-of-{username}",
+        User(username, **user),
+        "test",
+        verified=verified,
+        principal=person,
+    )
     return json.loads(session_stamp(session))
 
 
 class Result:
-    """What a message led to.
+    """The outcome of a message.
 
     Attributes:
         reply: Content of the reply; empty for messages that get none.
@@ -105,7 +119,7 @@ class Result:
 
     @property
     def stdout(self) -> str:
-        """What was printed."""
+        """The printed output."""
         return "".join(content["text"] for content in self._all("stream"))
 
     @property
@@ -124,7 +138,7 @@ class Result:
 
 
 class Person:
-    """A client with its own ZMQ identity, whose messages carry one stamp, or none."""
+    """A client with its own ZMQ identity. Its messages carry one stamp, or none."""
 
     def __init__(self, manager: KernelManager, stamp: Any) -> None:
         session = manager.session.clone()
@@ -208,7 +222,7 @@ class Person:
         self.client.get_stdin_msg(timeout=TIMEOUT_S)
 
     def answer(self) -> None:
-        """Let the cell that asked for input go on."""
+        """Let the cell continue that asked for input."""
         self.client.input("")
 
 
@@ -219,7 +233,7 @@ class ServerEnd(Person):
         """Wait for the kernel's next question; return the comm's id and the question.
 
         Args:
-            watch: Whether to wait for the question for news, or for any other.
+            watch: Whether to wait for the request for updates, or for any other.
         """
         while True:
             content = self.client.get_iopub_msg(timeout=TIMEOUT_S)["content"]
@@ -229,9 +243,9 @@ class ServerEnd(Person):
                     return content["comm_id"], request
 
     def tell(self, event: str, session: Session) -> float:
-        """Send news, and wait until the kernel has taken them; return when they were sent."""
+        """Send an update, and wait until the kernel has taken it; return the time of sending."""
         sent_at = time.time()
-        self.settle(self.send(NEWS_TYPE, News(event, session).to_wire(), "control"))
+        self.settle(self.send(UPDATE_TYPE, Update(event, session).to_wire(), "control"))
         return sent_at
 
     def send_answer(self, comm_id: str, data: dict[str, Any]) -> None:
@@ -240,10 +254,10 @@ class ServerEnd(Person):
 
 
 class Kernel:
-    """A kernel process of our own, and whoever is on it."""
+    """A kernel process of the tests, and its clients."""
 
     def __init__(self, folder: Path, arguments: tuple[str, ...], env: dict[str, str]) -> None:
-        specs = KernelSpecManager(kernel_dirs=[])  # this interpreter's ipykernel, nobody's spec
+        specs = KernelSpecManager(kernel_dirs=[])  # this ipykernel, no other kernelspec
         self.manager = KernelManager(
             kernel_name="python3",
             kernel_spec_manager=specs,
@@ -253,23 +267,23 @@ class Kernel:
         self.manager.start_kernel(extra_arguments=list(arguments), env=env)
 
     def person(self, username: str, **details: Any) -> Person:
-        """Let a person in whose messages the server stamped."""
+        """Connect a user with messages that the server stamped."""
         return self.client(stamp_of(username, **details))
 
     def login(self, username: str, **fields: Any) -> Person:
-        """Let a person in with a session of these fields."""
+        """Connect a user with a session of these fields."""
         return self.client(json.loads(session_stamp(login_of(username, **fields))))
 
     def client(self, stamp: Any = None) -> Person:
-        """Let a client in with any stamp; by default with none, as if past the server."""
+        """Connect a client with any stamp; by default with none, as if it bypassed the server."""
         return self._let_in(Person(self.manager, stamp))
 
     def server(self) -> ServerEnd:
-        """Let the server's own client in."""
+        """Connect the server's own client."""
         return self._let_in(ServerEnd(self.manager, json.loads(SERVER_STAMP)))
 
     def restart(self) -> None:
-        """Start the process anew; whoever was on it has to come again."""
+        """Start the process again; all clients have to connect again."""
         self._people.close()
         self.manager.restart_kernel(now=True)
 
@@ -281,6 +295,22 @@ class Kernel:
     def _let_in(self, person: Any) -> Any:
         self._people.callback(person.close)
         return person
+
+
+@pytest.fixture
+def clocks(monkeypatch) -> Clocks:
+    """Stop the clocks of the session states."""
+    stopped = Clocks()
+    monkeypatch.setattr(status, "time", stopped)
+    return stopped
+
+
+@pytest.fixture
+def known(monkeypatch) -> SessionStatuses:
+    """A new collection of session states for live sessions."""
+    fresh = SessionStatuses()
+    monkeypatch.setattr("jupyter_session_user.kernel.current.statuses", fresh)
+    return fresh
 
 
 @pytest.fixture(scope="session")
@@ -304,7 +334,7 @@ def kernel_env(tmp_path_factory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def kernel(tmp_path_factory, kernel_env):
-    """A kernel that several people share, for tests that leave it as they found it."""
+    """A kernel that several users share, for tests that leave it as they found it."""
     shared = Kernel(tmp_path_factory.mktemp("shared"), (), kernel_env)
     yield shared
     shared.stop()
@@ -312,7 +342,7 @@ def kernel(tmp_path_factory, kernel_env):
 
 @pytest.fixture(scope="session")
 def alice(kernel) -> Person:
-    """The first person on the shared kernel; she has loaded the helper."""
+    """The first user on the shared kernel, in which the package is loaded."""
     person = kernel.person("alice", groups=("finance",))
     assert person.run(PRELUDE).reply["status"] == "ok"
     assert person.run("who()").value == "alice"
@@ -321,13 +351,13 @@ def alice(kernel) -> Person:
 
 @pytest.fixture(scope="session")
 def bob(kernel, alice) -> Person:
-    """The second person on the shared kernel."""
+    """The second user on the shared kernel."""
     return kernel.person("bob", groups=("sales",))
 
 
 @pytest.fixture
 def new_kernel(tmp_path, kernel_env):
-    """Start a kernel into which nobody has imported the package yet."""
+    """Start a kernel in which the package is not yet imported."""
     with ExitStack() as stack:
 
         def start(*arguments: str, **env: str) -> Kernel:
@@ -340,7 +370,7 @@ def new_kernel(tmp_path, kernel_env):
 
 @pytest.fixture
 def python(kernel_env, tmp_path):
-    """Run Python in a process of its own and return what it printed."""
+    """Run Python in a separate process and return its output."""
 
     def run(*arguments: str, **env: str) -> str:
         done = subprocess.run(

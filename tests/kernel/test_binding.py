@@ -1,4 +1,4 @@
-"""``bind_current_user``: it holds where it should, and ends where it should."""
+"""``bind_current_user``: where a binding applies, and where it ends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ LEAVE_OPEN = "cm = bind_current_user(session=of_carol); cm.__enter__(); who()"
 
 @pytest.fixture
 def carol(kernel, alice):
-    """Somebody whose session lies about in the kernel as ``of_carol``."""
+    """Another user, with a session that the kernel holds as ``of_carol``."""
     person = kernel.person("carol")
     person.run("of_carol = get_session()")
     return person
 
 
 def test_bound_coroutine_function(alice, bob):
-    """A bound async function runs for its binder in the other's cell, across its awaits."""
+    """A bound async function runs as its binder inside another user's cell, across its awaits."""
     alice.run(
         "async def work():\n    before = who(); await asyncio.sleep(0); return before, who()\n"
         "bound = bind_current_user(work)"
@@ -26,7 +26,7 @@ def test_bound_coroutine_function(alice, bob):
 
 
 def test_bound_function_keeps_its_face(alice, bob):
-    """Arguments, result, name and doc of a bound function are the function's."""
+    """A bound function has the arguments, result, name and docstring of the function."""
     alice.run("@bind_current_user\ndef add(a, *, b):\n    'Sum.'\n    return a + b, who()")
     seen = bob.run("(add(1, b=2), add.__name__, add.__doc__)").value
     assert seen == ((3, "alice"), "add", "Sum.")
@@ -41,14 +41,14 @@ def test_decorator_with_parentheses(alice, bob):
 
 
 def test_with_block(alice, bob):
-    """Inside the block it is the given session's user, and after it whoever it was before."""
+    """Inside the block the user is the given session's, and after it the previous one."""
     alice.run("of_alice = get_session()")
     code = "with bind_current_user(session=of_alice) as s: inside = (who(), s.user.username)\n"
     assert bob.run(code + "(inside, who())").value == (("alice", "alice"), "bob")
 
 
 def test_with_block_in_a_thread(alice, bob):
-    """A worker of one's own may act for the session of each job; in between it is nobody's."""
+    """A thread may act for the session of each job; in between it has no user."""
     alice.run("jobs = [get_session()]")
     bob.run("jobs.append(get_session())")
     code = (
@@ -77,7 +77,7 @@ def test_blocks_nest(alice, bob, carol):
 
 @pytest.mark.parametrize("prefix", ["", "await asyncio.sleep(0); "], ids=["sync", "async"])
 def test_binding_left_open(alice, bob, carol, prefix):
-    """A binding that a cell does not close reaches neither the next person nor her next cell."""
+    """A binding that a cell leaves open does not reach any later cell."""
     assert alice.run(prefix + LEAVE_OPEN).value == "carol"
     assert bob.run("who()").value == "bob"
     assert alice.run("who()").value == "alice"
@@ -86,7 +86,7 @@ def test_binding_left_open(alice, bob, carol, prefix):
 
 
 def test_binding_left_open_in_another_kind_of_message(alice, bob, carol):
-    """Nor does one that a completion or an expression leaves open."""
+    """A binding that a completion or an expression leaves open does not reach a later cell."""
     alice.run(
         "class Open:\n    def __dir__(self):\n"
         "        bind_current_user(session=of_carol).__enter__(); return []\nleak = Open()"
@@ -98,7 +98,7 @@ def test_binding_left_open_in_another_kind_of_message(alice, bob, carol):
 
 
 def test_nothing_to_bind(alice, bob):
-    """In a bare thread there is nobody to bind, and that is said at once."""
+    """In a bare thread there is no user to bind, so the error comes at once."""
     code = (
         "def bind():\n    try: bind_current_user(who)\n"
         "    except IdentityUnavailable as error: return error.reason\n"
@@ -116,7 +116,7 @@ def test_only_a_session_can_be_bound(alice, bob, what):
 
 
 def test_binding_wins_over_the_cell(alice, bob, carol):
-    """An explicit binding is the first source, for sessions and for requirements too."""
+    """An explicit binding takes precedence, for sessions and for ``require_user``."""
     code = (
         "with bind_current_user(session=of_carol), require_user(usernames='carol') as user:\n"
         "    seen = (user.username, get_session().id)\nseen"
@@ -126,14 +126,14 @@ def test_binding_wins_over_the_cell(alice, bob, carol):
 
 @pytest.fixture
 def dave(kernel, alice):
-    """Somebody whose session lies about in the kernel as ``of_dave``."""
+    """Another user, with a session that the kernel holds as ``of_dave``."""
     person = kernel.person("dave")
     person.run("of_dave = get_session()")
     return person
 
 
 def test_generator_that_another_cell_closes(alice, bob, carol, dave):
-    """A block that Alice's cell abandons, and Bob's closes, gives Bob nobody's identity back."""
+    """If Bob closes a block that Alice's cell abandoned, Bob's identity does not change."""
     alice.run(
         "def pages():\n    with bind_current_user(session=of_dave): yield\n"
         "with bind_current_user(session=of_carol): left = pages(); next(left)"
@@ -163,7 +163,7 @@ def test_blocks_that_close_out_of_order(alice, bob, carol, dave):
 
 
 def test_one_binding_in_two_threads(alice, bob):
-    """Two workers may be in the same block at once; the first to leave leaves nothing behind."""
+    """Two workers may be in the same block at once; neither affects the other."""
     alice.run(
         "pool = ThreadPoolExecutor(2); me = bind_current_user()\n"
         "both, left = threading.Barrier(2), threading.Event(); order = threading.Event()\n"
@@ -183,7 +183,7 @@ def test_one_binding_in_two_threads(alice, bob):
 
 @pytest.mark.parametrize("made", ["lambda: work()", "Callable()", "partial(work)"])
 def test_bound_function_that_returns_a_coroutine(alice, bob, made):
-    """Whatever leads to the coroutine, its body runs for the binder."""
+    """The body of the coroutine runs as the binder, in every way of calling it."""
     alice.run(
         "from functools import partial\n"
         "async def work(): await asyncio.sleep(0); return who()\n"

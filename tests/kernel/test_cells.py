@@ -1,4 +1,4 @@
-"""Whatever a cell of one's own runs is one's own, however two people's cells interleave."""
+"""All code that a cell runs has the cell's user, however the cells of two users interleave."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 
 
 def test_sync_cells_interleaved(alice, bob):
-    """Each cell sees the person who sent it, not the one before."""
+    """Each cell has the user that sent it, not the user of the previous cell."""
     seen = [person.run("who()").value for person in (alice, bob, bob, alice, bob, alice)]
     assert seen == ["alice", "bob", "bob", "alice", "bob", "alice"]
 
 
 def test_long_cell_with_another_queued(alice, bob):
-    """A cell stays its sender's while the other's waits behind it."""
+    """A cell keeps its sender while another user's cell waits behind it."""
     long = alice.start("before = who(); input(); (before, who())")
     alice.until_input()
     queued = bob.start("who()")
@@ -23,7 +23,7 @@ def test_long_cell_with_another_queued(alice, bob):
 
 @pytest.mark.parametrize(("first", "second"), [("alice", "bob"), ("bob", "alice")])
 def test_async_cells_with_awaits(alice, bob, first, second):
-    """Before and after each await, an async cell is its sender's."""
+    """An async cell has its sender before and after each await."""
     people = {"alice": alice, "bob": bob}
     code = "seen = [who()]\nfor _ in range(5):\n    await asyncio.sleep(0); seen += [who()]\nseen"
     sent = [(name, people[name].start(code)) for name in (first, second, first)]
@@ -32,7 +32,7 @@ def test_async_cells_with_awaits(alice, bob, first, second):
 
 
 def test_async_cell_with_another_queued(alice, bob):
-    """A cell that awaits stays its sender's while the other's has arrived."""
+    """A cell that awaits keeps its sender after another user's cell has arrived."""
     held = alice.start("before = who(); await asyncio.to_thread(input); (before, who())")
     alice.until_input()
     queued = bob.start("(who(), await asyncio.sleep(0, who()))")
@@ -42,7 +42,7 @@ def test_async_cell_with_another_queued(alice, bob):
 
 
 def test_run_nested_script(alice, bob, tmp_path):
-    """A script that ``%run`` runs is the work of whoever runs it."""
+    """A script that ``%run`` runs has the user of the cell."""
     script = tmp_path / "script.py"
     script.write_text(
         "from jupyter_session_user import get_current_user\nrunner = get_current_user().username\n"
@@ -53,28 +53,28 @@ def test_run_nested_script(alice, bob, tmp_path):
 
 
 def test_nested_run_cell(alice, bob):
-    """A cell within a cell is the outer cell's sender's, and so is what follows."""
+    """A cell within a cell has the sender of the outer cell, as does the code after it."""
     code = "get_ipython().run_cell('inner = who()'); (inner, who())"
     for person, name in ((alice, "alice"), (bob, "bob"), (alice, "alice")):
         assert person.run(code).value == (name, name)
 
 
 def test_cell_that_fails(alice, bob):
-    """An error in one person's cell leaves nothing behind for the next."""
+    """An error in one user's cell does not affect the next user's cell."""
     assert alice.run("who(); 1 / 0").reply["ename"] == "ZeroDivisionError"
     assert bob.run("who()").value == "bob"
     assert alice.run("who()").value == "alice"
 
 
 def test_user_expressions(alice, bob):
-    """Expressions that travel with a cell are evaluated for its sender."""
+    """User expressions of a cell are evaluated as its sender."""
     for person, name in ((alice, "alice"), (bob, "bob")):
         answer = person.run("", user_expressions={"me": "who()"}).reply["user_expressions"]["me"]
         assert answer["data"]["text/plain"] == repr(name)
 
 
 def test_display_hooks(alice, bob):
-    """An object of Alice's that Bob displays is drawn for Bob."""
+    """If Bob displays an object of Alice's, its display code runs as Bob."""
     alice.run("class Card:\n    def _repr_html_(self): return who()\ncard = Card()")
     assert bob.run("card").shown["text/html"] == "bob"
     assert alice.run("card").shown["text/html"] == "alice"
@@ -83,7 +83,7 @@ def test_display_hooks(alice, bob):
 
 @pytest.mark.parametrize("event", ["pre_execute", "pre_run_cell", "post_execute", "post_run_cell"])
 def test_event_hooks(alice, bob, event):
-    """A hook that Alice registered runs for the person whose cell fires it."""
+    """A hook that Alice registered runs as the user of the cell that triggers it."""
     alice.run("fired = []\ndef hook(*_): fired.append(who())")
     alice.run(f"get_ipython().events.register({event!r}, hook)")
     alice.run("fired.clear()")
@@ -96,7 +96,7 @@ def test_event_hooks(alice, bob, event):
 
 
 def test_completion(alice, bob):
-    """Code that a completion runs is the work of whoever pressed Tab."""
+    """Code that a completion runs has the user that pressed Tab."""
     alice.run(
         "tabs = []\nclass Lazy:\n    def __dir__(self): tabs.append(who()); return ['a']\n"
         "lazy = Lazy()"
@@ -107,7 +107,7 @@ def test_completion(alice, bob):
 
 
 def test_completion_of_keys(alice, bob):
-    """So is the code that names the keys of a mapping."""
+    """Code that names the keys of a mapping has the user of the completion."""
     alice.run(
         "tabs = []\nclass Keyed:\n"
         "    def _ipython_key_completions_(self): tabs.append(who()); return ['k']\n"
@@ -118,7 +118,7 @@ def test_completion_of_keys(alice, bob):
 
 
 def test_inspection(alice, bob):
-    """So is the code that documents an object."""
+    """Code that documents an object has the user of the inspection."""
     alice.run(
         "asked = []\nclass Helpful:\n    def getdoc(self): asked.append(who()); return ''\n"
         "helpful = Helpful()"
@@ -130,9 +130,9 @@ def test_inspection(alice, bob):
 
 @pytest.fixture
 def message_of_bob(alice, bob):
-    """Make ``message`` in the kernel an execute request of Bob's, as another package may hold it.
+    """Make ``message`` in the kernel an execute request of Bob's, as another package may keep it.
 
-    ipykernel 6 files whatever follows in the cell that uses it, its end included, under Bob's
+    ipykernel 6 files all later output of the cell that uses it, its end included, under Bob's
     message: wait for the reply alone.
     """
     alice.run(
@@ -151,7 +151,7 @@ await kernel.execute_request(kernel.shell_stream, [], message)
 
 
 def test_cell_replayed_by_another_package(alice, bob, message_of_bob):
-    """Who replays a message by the kernel's own methods (jupyter_ui_poll) runs it as its sender."""
+    """A message replayed by the kernel's own methods (jupyter_ui_poll) runs as its sender."""
     alice.reply(alice.start(f"{REPLAY}\nafter = who()"))
     assert alice.run("(replayed, who())").value == ("bob", "alice")
     assert alice.run("after").value == "disagreement"
@@ -159,7 +159,7 @@ def test_cell_replayed_by_another_package(alice, bob, message_of_bob):
 
 
 def test_cell_replayed_inside_a_binding(kernel, alice, bob, message_of_bob):
-    """A binding around the replay is Alice's, and does not reach Bob's cell."""
+    """A binding around the replay belongs to Alice, and does not reach Bob's cell."""
     kernel.person("carol").run("of_carol = get_session()")
     block = REPLAY.strip().replace("\n", "\n    ")
     alice.reply(
@@ -169,7 +169,7 @@ def test_cell_replayed_inside_a_binding(kernel, alice, bob, message_of_bob):
 
 
 def test_parent_set_behind_the_handlers(alice, bob, message_of_bob):
-    """Where another package changes the parent alone, the witnesses disagree: nobody guesses."""
+    """If another package changes the parent alone, the witnesses disagree: that is an error."""
     alice.reply(alice.start("before = who(); kernel.set_parent([], message); after = who()"))
     assert alice.run("(before, after, who())").value == ("alice", "disagreement", "alice")
     assert bob.run("who()").value == "bob"

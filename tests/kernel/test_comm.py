@@ -1,4 +1,4 @@
-"""The kernel's end of the comm: whoever asks gets its own answer from the server, or an error.
+"""The kernel's end of the comm: each request gets its own answer from the server, or an error.
 
 The server is a function; a fake wire joins it to the client, and delivers its answers in a
 thread of its own, as the kernel's control thread does.
@@ -33,7 +33,7 @@ class Wire:
         self.client = CommClient(self._publish, control_thread=thread)
 
     def _publish(self, content, topic) -> None:
-        json.dumps(content)  # gateways carry JSON only
+        json.dumps(content)  # a gateway transports only JSON
         self.sent.append((content, topic))
         request = Request.from_wire(content["data"])
         self.control.submit(self.server, self, content["comm_id"], request)
@@ -59,21 +59,21 @@ def joined():
 
 
 def answer(wire, comm_id, request) -> None:
-    """Answer as the server should: with what was asked."""
+    """Answer as the server should: the requested data."""
     wire.send(
         comm_id, Reply(request.id, {"for": request.session_id, "name": request.name}).to_wire()
     )
 
 
 def test_answer(joined):
-    """The reply is the one for this question, with its details."""
+    """A request gets its own reply, with its details."""
     wire = joined(answer)
     assert wire.client.ask("signed", "alice", name="a").result == {"for": "alice", "name": "a"}
     assert wire.client.ask("refresh", "bob").result == {"for": "bob", "name": ""}
 
 
 def test_wire_format(joined):
-    """All requests go out under one recognisable id and topic."""
+    """All requests have the same recognisable comm id and topic."""
     wire = joined(answer)
     wire.client.ask("refresh", "alice")
     wire.client.ask("refresh", "bob")
@@ -83,7 +83,7 @@ def test_wire_format(joined):
 
 
 def test_error_reply(joined):
-    """The server's error arrives as such, for the caller to judge."""
+    """The caller gets the server's error as it is."""
     refusal = Reply("", error="no_session", message="no such session")
     wire = joined(
         lambda wire, comm, request: wire.send(comm, {**refusal.to_wire(), "id": request.id})
@@ -93,7 +93,7 @@ def test_error_reply(joined):
 
 
 def test_timeout(joined):
-    """A server that stays silent costs the deadline, and the error says where to look."""
+    """If the server does not answer, the deadline passes, and the error names possible causes."""
     wire = joined(lambda *_: None)
     with pytest.raises(RequestTimeout, match=r"within 0\.25 s.*comm_rate.*gateway") as caught:
         wire.client.ask("cookies", "alice", timeout=SOON_S)
@@ -101,7 +101,7 @@ def test_timeout(joined):
 
 
 def test_nothing_is_left_after_a_timeout(joined):
-    """An answer that comes too late reaches nobody, the next asker least of all."""
+    """A late answer is dropped, and never reaches the next request."""
     late = []
     wire = joined(lambda *question: late.append(question))
     with pytest.raises(RequestTimeout):
@@ -112,7 +112,7 @@ def test_nothing_is_left_after_a_timeout(joined):
 
 
 def test_retry(joined):
-    """The first message may be lost before the server listens: it is asked again, same id."""
+    """The first message may be lost, so it is sent again with the same id."""
     ids = []
 
     def deaf_at_first(wire, comm_id, request) -> None:
@@ -125,7 +125,7 @@ def test_retry(joined):
 
 
 def test_answered_twice(joined):
-    """A second answer to a question that was asked twice does no harm."""
+    """A second answer to a repeated question does no harm."""
 
     def twice(wire, comm_id, request) -> None:
         answer(wire, comm_id, request)
@@ -138,7 +138,7 @@ def test_answered_twice(joined):
 
 @pytest.mark.parametrize("stamp", [None, BY_BOB, {}, "server", {"server": 1}, {"unknown": "x"}])
 def test_forged(joined, stamp):
-    """An answer without the server's stamp is ignored, and the server's own still counts."""
+    """An answer without the server's stamp is ignored; the server's own answer counts."""
 
     def forged_first(wire, comm_id, request) -> None:
         wire.send(comm_id, Reply(request.id, {"for": "mallory"}).to_wire(), stamp)
@@ -148,7 +148,7 @@ def test_forged(joined, stamp):
 
 
 def test_only_forged(joined):
-    """Where only forged answers come, it is a timeout."""
+    """If only forged answers arrive, the request times out."""
     wire = joined(
         lambda wire, comm, request: wire.send(
             comm, Reply(request.id, {"for": "mallory"}).to_wire(), BY_BOB
@@ -159,7 +159,7 @@ def test_only_forged(joined):
 
 
 def test_another_comm(joined):
-    """An answer on another comm is not ours, though the question's id fits."""
+    """An answer on another comm is ignored, even with the right id."""
     wire = joined(lambda wire, comm, request: answer(wire, comm + "x", request))
     with pytest.raises(RequestTimeout):
         wire.client.ask("refresh", "alice", timeout=SOON_S)
@@ -179,7 +179,7 @@ def test_another_comm(joined):
     ],
 )
 def test_malformed(joined, data):
-    """What cannot be read is a timeout for whoever waits, and no error for the control thread."""
+    """An unreadable answer makes the caller time out; the control thread gets no error."""
 
     def broken(wire, comm_id, request) -> None:
         known = isinstance(data, dict) and data.get("id") == "?"
@@ -190,14 +190,14 @@ def test_malformed(joined, data):
 
 
 def test_answer_to_another_question(joined):
-    """An answer whose id nobody waits for wakes nobody."""
+    """An answer with an unknown id has no effect."""
     wire = joined(lambda wire, comm, request: wire.send(comm, Reply("other", {}).to_wire()))
     with pytest.raises(RequestTimeout):
         wire.client.ask("refresh", "alice", timeout=SOON_S)
 
 
 def test_control_thread_cannot_wait(joined):
-    """The thread that delivers answers would wait for itself: it is told so, and sends nothing."""
+    """The thread that delivers answers would block itself: it gets an error, and sends nothing."""
     wire = joined(answer)
     with pytest.raises(LocalProtocolError, match="control thread"):
         wire.control.submit(wire.client.ask, "refresh", "alice").result(10)
@@ -205,7 +205,7 @@ def test_control_thread_cannot_wait(joined):
 
 
 def test_unknown_operation(joined):
-    """A word that is not the protocol's does not leave the kernel."""
+    """An operation that the protocol does not define is not sent."""
     wire = joined(answer)
     with pytest.raises(LocalProtocolError, match="no such operation"):
         wire.client.ask("become_root", "alice")
@@ -213,7 +213,7 @@ def test_unknown_operation(joined):
 
 
 def test_concurrent_askers(joined):
-    """Many at once get each their own answer, though the server answers in reverse order."""
+    """Each of many simultaneous requests gets its own answer, in any order of the answers."""
     names = [f"user{number}" for number in range(8)]
     asked = {}
 

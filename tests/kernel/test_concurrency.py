@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def subshell(bob, ipykernel):
-    """Id of a subshell, a second thread of cells; Bob made it."""
+    """The id of a subshell, a second thread for cells, which Bob made."""
     if ipykernel < (7,):
         pytest.skip("subshells came with ipykernel 7")
     created = bob.ask("create_subshell_request", {}, "control").reply
@@ -18,7 +18,7 @@ def subshell(bob, ipykernel):
 
 
 def test_subshell_beside_a_sync_cell(alice, bob, subshell):
-    """While Alice's cell blocks the main thread, Bob's runs beside it; neither sees the other."""
+    """While Alice's cell blocks the main thread, Bob's cell runs in a subshell, as Bob."""
     alice.run("go, gone = threading.Event(), threading.Event()")
     # No cell values here: IPython has one display hook for all its threads.
     main = alice.start("hers = [who()]; go.set(); gone.wait(30); hers.append(who())")
@@ -31,7 +31,7 @@ def test_subshell_beside_a_sync_cell(alice, bob, subshell):
 
 
 def test_subshell_beside_an_async_cell(alice, bob, subshell):
-    """The same with awaits on both sides."""
+    """The same with awaits in both cells."""
     alice.run("stop, names = [False, False], [None, None]")
     code = (
         "names[{0}] = set()\nwhile not all(stop):\n"
@@ -57,12 +57,12 @@ def test_work_started_in_a_subshell(alice, bob, subshell):
 
 
 def test_two_people_on_one_subshell(alice, bob, subshell):
-    """A subshell is nobody's: each cell in it is its sender's."""
+    """A subshell has no owner: each cell in it has its own sender."""
     for person, name in ((alice, "alice"), (bob, "bob"), (alice, "alice")):
         assert person.result(person.start("who()", subshell_id=subshell)).value == name
 
 
-#: What jupyter_ui_poll and its like do: handle other messages inside the cell.
+#: The method of jupyter_ui_poll and similar packages: handle other messages inside the cell.
 NESTED = """
 iterate = getattr(get_ipython().kernel, "do_one_iteration", lambda: asyncio.sleep(0))
 loop = asyncio.get_running_loop(); before = who(); input()
@@ -74,13 +74,13 @@ seen = (before, inner, who())
 
 
 def test_nested_iteration(alice, bob, ipykernel):
-    """Bob's cell handled inside Alice's is Bob's; hers is then hers, or says that it is unsure."""
+    """Bob's cell inside Alice's cell runs as Bob; afterwards Alice's is hers or an error."""
     alice.run(f"inner = None; patience = {10 if ipykernel < (7,) else 0.1}")
     outer = alice.start(NESTED)
     alice.until_input()
     nested = bob.start("inner = who(); inner")
     alice.answer()
-    # ipykernel 6 files what follows in Alice's cell, its end included, under Bob's.
+    # ipykernel 6 files all later output of Alice's cell, its end included, under Bob's.
     alice.reply(outer)
     assert bob.result(nested).value == "bob"
     before, inner, after = alice.run("seen").value
@@ -92,7 +92,7 @@ def test_nested_iteration(alice, bob, ipykernel):
 
 
 def test_bound_before_nested_iteration(alice, bob, ipykernel):
-    """A binding made before the nested loop still holds after it: the error's advice works."""
+    """A binding made before the nested loop still applies after it, as the error's text advises."""
     alice.run(f"inner = None; patience = {10 if ipykernel < (7,) else 0.1}")
     outer = alice.start(f"mine = bind_current_user(who)\n{NESTED}\nseen = (inner, mine())")
     alice.until_input()
@@ -105,7 +105,7 @@ def test_bound_before_nested_iteration(alice, bob, ipykernel):
 
 @pytest.mark.skipif(find_spec("nest_asyncio") is None, reason="needs nest_asyncio")
 def test_nest_asyncio(new_kernel, ipykernel):
-    """A loop run inside a cell, as with nest_asyncio, leaves both people who they are."""
+    """A loop run inside a cell, as with nest_asyncio, does not change either user's identity."""
     kernel = new_kernel()
     alice, bob = kernel.person("alice"), kernel.person("bob")
     alice.run(

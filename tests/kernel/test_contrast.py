@@ -1,4 +1,4 @@
-"""The obvious implementation names the wrong person; ours does not.
+"""The obvious implementation names the wrong user; this package does not.
 
 ``naive`` is ``kernel.get_parent()["metadata"]["jupyter_session_user"]["user"]["username"]``.
 Each test first shows it wrong, in the very place where ours is then right, or silent.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 BOTH = "lambda: (naive(), who())"
-#: What ipykernel 6 runs as whoever spoke last.
+#: Code that ipykernel 6 runs as the sender of the latest message.
 ON_THE_LOOP = {
     "task": "task = asyncio.ensure_future(job.run())",
     "call_later": "asyncio.get_running_loop().call_later(0.001, job.tick)",
@@ -39,7 +39,7 @@ def tasks_follow_the_last_speaker(ipykernel):
 
 @pytest.mark.parametrize("start", THREADS.values(), ids=THREADS.keys())
 def test_thread(alice, bob, threads_follow_the_last_speaker, start):
-    """In Alice's thread, ``get_parent`` names Bob; ours nobody, or Alice when she bound it."""
+    """In Alice's thread ``get_parent`` names Bob; the package raises, or names Alice if bound."""
     alice.run(f"work = job = Job({BOTH}); {start}")
     assert bob.run("await job.open()").value == ("bob", "no_context")
     alice.run(f"job = Job({BOTH}); work = bind_current_user(job); {start}")
@@ -48,13 +48,13 @@ def test_thread(alice, bob, threads_follow_the_last_speaker, start):
 
 @pytest.mark.parametrize("start", ON_THE_LOOP.values(), ids=ON_THE_LOOP.keys())
 def test_task_on_ipykernel_6(alice, bob, tasks_follow_the_last_speaker, start):
-    """In Alice's task, ``get_parent`` of ipykernel 6 names Bob; ours names Alice."""
+    """In Alice's task ``get_parent`` of ipykernel 6 names Bob; the package names Alice."""
     alice.run(f"job = Job({BOTH}); {start}")
     assert bob.run("await job.open()").value == ("bob", "alice")
 
 
 def test_hook_of_cells_misses_completions(alice, bob):
-    """An IPython hook, the other obvious way, names the last cell's sender to Bob's Tab."""
+    """At Bob's Tab, an IPython hook names the sender of the last cell, which is not Bob."""
     alice.run("def note(): global last; last = who()")
     alice.run("get_ipython().events.register('pre_execute', note)")
     alice.run(

@@ -1,4 +1,4 @@
-"""What people see: ``%whoami``, and users and sessions in a cell."""
+"""The displays: ``%whoami``, and users and sessions in a cell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ OBJECTS = ["get_current_user()", "get_session()", "%whoami"]
 
 
 def test_whoami(alice, bob):
-    """``%whoami`` shows the sender's session, not the one that registered it."""
+    """``%whoami`` shows the session of the cell's sender, not of the user that registered it."""
     for person, name in ((alice, "alice"), (bob, "bob")):
         shown = person.run("%whoami").shown
         assert f"username='{name}'" in shown["text/plain"]
@@ -19,15 +19,15 @@ def test_whoami(alice, bob):
 
 
 def test_whoami_without_a_user(kernel, alice):
-    """Where nobody can be named it prints why, and raises nothing."""
+    """If the user cannot be determined, ``%whoami`` prints the reason and raises nothing."""
     alice.run("who()")
     result = kernel.client().run("%whoami")
     assert result.reply["status"] == "ok"
-    assert "past Jupyter Server" in result.stdout
+    assert "not pass through Jupyter Server" in result.stdout
 
 
 def test_load_ext(alice, bob):
-    """``%load_ext`` and ``%reload_ext`` on a loaded package change nobody's identity."""
+    """``%load_ext`` and ``%reload_ext`` on a loaded package change no user's identity."""
     assert alice.run("%load_ext jupyter_session_user\nwho()").value == "alice"
     assert bob.run("%reload_ext jupyter_session_user\nwho()").value == "bob"
     assert alice.run("(who(), await asyncio.sleep(0, who()))").value == ("alice", "alice")
@@ -35,7 +35,7 @@ def test_load_ext(alice, bob):
 
 @pytest.mark.parametrize("code", OBJECTS)
 def test_html_is_escaped(kernel, alice, code):
-    """Nothing that a provider says becomes markup in a shared notebook."""
+    """No field of a provider becomes markup in a shared notebook."""
     mallory = kernel.person(EVIL, name=EVIL, display_name=EVIL, initials="<i>", groups=(EVIL,))
     html = mallory.run(code).shown["text/html"]
     assert "<script" not in html
@@ -55,7 +55,7 @@ def test_text_has_no_control_characters(kernel, alice, code):
 
 
 def test_dangerous_avatar(kernel, alice):
-    """An avatar address that is no address is not put into the page."""
+    """An invalid avatar address is not put into the page."""
     mallory = kernel.person("mallory", avatar_url="javascript:alert(1)", color='red"onload="x')
     html = mallory.run("get_current_user()").shown["text/html"]
     assert "javascript" not in html

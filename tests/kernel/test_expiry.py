@@ -1,4 +1,4 @@
-"""A login that is over: the code that runs for it learns so, and nobody else's does.
+"""Code that runs for an ended login gets an error; code of other users does not.
 
 The server's part is played by its real messages on the control channel of a real kernel.
 """
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from logins import login_of
 
-from jupyter_session_user.core.protocol import NEWS_TYPE, News, Reply
+from jupyter_session_user.core.protocol import UPDATE_TYPE, Reply, Update
 
 PRELUDE = """
 import time
@@ -39,7 +39,7 @@ def soon(seconds: float) -> datetime:
 
 @pytest.fixture
 def kernel(new_kernel):
-    """A kernel of its own, with the helper and a server's end."""
+    """A new kernel with the package, and a test that acts as its server."""
     fresh = new_kernel()
     fresh.person("alice").run(PRELUDE)
     fresh.end = fresh.server()
@@ -48,13 +48,13 @@ def kernel(new_kernel):
 
 @pytest.fixture
 def alice(kernel):
-    """The person whose login ends."""
+    """The user whose login ends."""
     return kernel.person("alice")
 
 
 @pytest.fixture
 def bob(kernel):
-    """The person whose login goes on."""
+    """The user whose login continues."""
     return kernel.person("bob")
 
 
@@ -63,11 +63,11 @@ def bob(kernel):
     [
         ("revoked", REVOKED),
         ("expired", EXPIRED),
-        ("ended", ("SessionRevoked", "session_revoked", "ended")),
+        ("signed_out", ("SessionRevoked", "session_revoked", "signed_out")),
     ],
 )
 def test_a_running_cell_learns_that_its_login_is_over(kernel, alice, bob, event, error):
-    """Within a second, in the middle of a cell that does not yield; the other goes on."""
+    """The user gets the error within a second, in a cell that does not yield."""
     bob.run("his = get_session()")
     cell = alice.start(
         f"s = get_session(); before = asked(); input(); seen_at = until(s, {event!r})\n"
@@ -84,7 +84,7 @@ def test_a_running_cell_learns_that_its_login_is_over(kernel, alice, bob, event,
 
 
 def test_what_is_refused_and_what_goes_on(kernel, alice, bob):
-    """A name, a guarded function and cookies are refused; the session can be read."""
+    """Name, guarded function and cookies are refused; the session can still be read."""
     alice.run("asked(); guarded = require_user(lambda: 'let in')")
     kernel.end.tell("revoked", login_of("alice", state="revoked", revision=1))
     code = (
@@ -97,7 +97,7 @@ def test_what_is_refused_and_what_goes_on(kernel, alice, bob):
 
 
 def test_the_sentence(kernel, alice):
-    """The error says what to do."""
+    """The error names the fix."""
     alice.run("asked()")
     kernel.end.tell("expired", login_of("alice", state="expired", revision=1))
     reply = alice.run("get_current_user()").reply
@@ -107,7 +107,7 @@ def test_the_sentence(kernel, alice):
 
 
 def test_a_bound_thread_and_a_task_learn_it_too(kernel, alice, bob):
-    """Work that goes on after its cell is refused as well, each person's for itself."""
+    """Code that continues after its cell is refused as well, separately for each user."""
     code = (
         "import asyncio; from concurrent.futures import ThreadPoolExecutor\n"
         "pool = ThreadPoolExecutor(1)\nasync def later():\n"
@@ -123,17 +123,22 @@ def test_a_bound_thread_and_a_task_learn_it_too(kernel, alice, bob):
     assert bob.run("(await hers_task, await his_task)").value == (REVOKED, "bob")
 
 
-def test_news_are_the_server_s_alone(kernel, alice, bob):
-    """What Bob sends, or what cannot be read, changes nothing."""
+def test_updates_are_the_server_s_alone(kernel, alice, bob):
+    """An update that Bob sends, or that is unreadable, changes nothing."""
     alice.run("asked()")
-    news = News("revoked", login_of("alice", state="revoked", revision=9)).to_wire()
-    bob.settle(bob.send(NEWS_TYPE, news, "control"))
-    for broken in ({}, {**news, "event": "x"}, {**news, "session": None}, {**news, "version": 2}):
-        kernel.end.settle(kernel.end.send(NEWS_TYPE, broken, "control"))
+    update = Update("revoked", login_of("alice", state="revoked", revision=9)).to_wire()
+    bob.settle(bob.send(UPDATE_TYPE, update, "control"))
+    for broken in (
+        {},
+        {**update, "event": "x"},
+        {**update, "session": None},
+        {**update, "version": 2},
+    ):
+        kernel.end.settle(kernel.end.send(UPDATE_TYPE, broken, "control"))
     assert alice.run("(asked(), get_session().state)").value == ("alice", "active")
 
 
-def test_older_news_change_nothing(kernel, alice):
+def test_older_updates_change_nothing(kernel, alice):
     """The highest revision counts, also against a stamp that was on its way."""
     alice.run("asked()")
     kernel.end.tell("renewed", login_of("alice", revision=5))
@@ -142,7 +147,7 @@ def test_older_news_change_nothing(kernel, alice):
 
 
 def test_an_exact_end_comes_by_itself(kernel, bob):
-    """Where no news arrive, as behind a gateway, the clock alone ends the session."""
+    """Behind a gateway there are no updates, so the clock alone ends the session."""
     carol = kernel.login("carol", expires_at=soon(1.5), expiry_source="jwt")
     seen = carol.run(
         "s = get_session(); before = (asked(), s.state, 0 < s.seconds_left <= 1.5)\n"
@@ -153,7 +158,7 @@ def test_an_exact_end_comes_by_itself(kernel, bob):
 
 
 def test_an_estimated_end_ends_nothing(kernel):
-    """A provider that renews its cookie must not cost anybody a running job."""
+    """If a provider renews its cookie, a running job continues."""
     carol = kernel.login("carol", expires_at=soon(-5), expiry_source="estimated")
     assert carol.run("s = get_session(); (asked(), s.state, s.seconds_left)").value == (
         "carol",
@@ -163,7 +168,7 @@ def test_an_estimated_end_ends_nothing(kernel):
 
 
 def test_a_renewed_session_goes_on(kernel, alice):
-    """News with a later end, or a stamp with one, make a session valid again."""
+    """An update or a stamp with a later end makes a session valid again."""
     end = soon(0.01)
     carol = kernel.login("carol", expires_at=end, expiry_source="jwt")
     assert carol.run("s = get_session(); until(s, 'expired'); asked()").value == EXPIRED
@@ -178,13 +183,13 @@ def test_a_renewed_session_goes_on(kernel, alice):
 
 def test_a_stamp_may_say_that_it_is_over(kernel, bob):
     """Under the policy ``flag`` messages of a login that is over reach the kernel."""
-    carol = kernel.login("carol", state="ended", revision=2)
-    assert carol.run("(asked(), get_session().state)").value[1] == "ended"
+    carol = kernel.login("carol", state="signed_out", revision=2)
+    assert carol.run("(asked(), get_session().state)").value[1] == "signed_out"
     assert bob.run("asked()").value == "bob"
 
 
-def test_the_kernel_asks_for_news_until_it_is_answered(kernel, alice, bob):
-    """What the answer says is known then, and a new login makes it ask again.
+def test_the_kernel_asks_for_updates_until_it_is_answered(kernel, alice, bob):
+    """A new login makes the kernel ask for updates again, and the answer's state is stored.
 
     That may be the first login that it sees of a server that was started anew.
     """
@@ -205,7 +210,7 @@ def test_the_kernel_asks_for_news_until_it_is_answered(kernel, alice, bob):
 
 
 def test_a_restarted_kernel_asks_anew(kernel, alice):
-    """A new process has asked nobody yet."""
+    """A new process has not asked yet."""
     alice.run("asked()")
     before = kernel.end.next_request(watch=True)
     kernel.restart()
@@ -228,7 +233,7 @@ cancel_{0} = on_session_change(callback)
 
 
 def heard(person, count: int) -> list:
-    """Return what the callbacks were told, once there is that much, and a moment later."""
+    """Return the callbacks' events, once there are that many and a moment has passed."""
     code = (
         f"end = time.time() + 5\nwhile len(told) < {count} and time.time() < end:\n"
         "    time.sleep(0.01)\n"
@@ -238,7 +243,7 @@ def heard(person, count: int) -> list:
 
 
 def test_callbacks_in_the_context_of_whoever_registered_them(kernel, alice, bob):
-    """Alice's is told within a second, while Bob's cell runs, as Alice; Bob's hears nothing."""
+    """Alice's callback is called within a second, as Alice, while Bob's cell runs."""
     cell = alice.start(LISTEN.format("hers"))
     alice.result(cell)
     bob.run(LISTEN.format("his"))
@@ -255,7 +260,7 @@ def test_callbacks_in_the_context_of_whoever_registered_them(kernel, alice, bob)
 
 
 def test_a_callback_that_fails_harms_nobody(kernel, alice, bob):
-    """It is logged with its traceback, whatever it raises, and the next one is called."""
+    """Any error is logged with its traceback, and the next callback is called."""
     cell = alice.start(
         "import sys\ndef broken(session): raise KeyError('my mistake')\n"
         "def leaving(session): sys.exit(1)\n"
@@ -282,7 +287,10 @@ def test_cancelled(kernel, alice, bob):
 
 
 def test_every_event_once(kernel, alice, bob):
-    """Each change is told once, in order, with renewals; also a new login of the same person."""
+    """Each change is reported once and in order, also a renewal and the same user's new login.
+
+    A renewal without a change is not reported, nor is the end of an ended login.
+    """
     alice.run(LISTEN.format("hers"))
     changes = [
         ("expiring", "expiring"),
@@ -292,11 +300,13 @@ def test_every_event_once(kernel, alice, bob):
         ("expired", "expired"),
         ("expired", "expired"),
         ("renewed", "active"),
-        ("ended", "ended"),
+        ("signed_out", "signed_out"),
     ]
     for revision, (event, state) in enumerate(changes, 1):
-        kernel.end.tell(event, login_of("alice", state=state, revision=revision))
+        later = {"expires_at": soon(600 + 60 * revision), "expiry_source": "estimated"}
+        kernel.end.tell(event, login_of("alice", state=state, revision=revision, **later))
         heard(bob, 0)
+        kernel.end.tell(event, login_of("alice", state=state, revision=revision, **later))
     kernel.end.tell("started", login_of("alice", id="another"))
     kernel.end.tell("started", login_of("bob", id="a third"))
     states = [call[2] for call in heard(bob, 8)]
@@ -305,7 +315,36 @@ def test_every_event_once(kernel, alice, bob):
     assert states == [*expected, "active"]
 
 
-def test_an_exact_end_is_told_without_news_and_once(kernel, bob):
+def test_one_story_for_the_logins_of_one_person(kernel, alice, bob):
+    """She signs in again before the end, and once more after it; the best login counts.
+
+    Another user of the same name has events of his own, and so has Bob.
+    """
+    first = {"expires_at": soon(300), "expiry_source": "jwt"}
+    second = {"id": "second", "expires_at": soon(600), "expiry_source": "jwt"}
+    other = {"id": "other", "principal": "claimed"}
+    kernel.end.tell("renewed", login_of("alice", revision=1, **first))
+    alice.run(LISTEN.format("hers"))
+    bob.run(LISTEN.format("his"))
+    for event, session in (
+        ("expiring", login_of("alice", state="expiring", revision=2, **first)),
+        ("started", login_of("alice", **second)),
+        ("started", login_of("alice", **other)),
+        ("expiring", login_of("alice", state="expiring", revision=1, **second)),
+        ("expired", login_of("alice", state="expired", revision=3, **first)),
+        ("revoked", login_of("alice", state="revoked", revision=1, **other)),
+        ("expired", login_of("alice", state="expired", revision=2, **second)),
+        ("started", login_of("alice", id="third")),
+    ):
+        kernel.end.tell(event, session)
+        heard(bob, 0)
+    told = heard(bob, 5)
+    assert {call[:2] for call in told} == {("hers", "alice")}
+    assert [call[2] for call in told] == ["expiring", "active", "expiring", "expired", "active"]
+    assert [call[4] for call in told[2:]] == ["alice", EXPIRED, "alice"]
+
+
+def test_an_exact_end_is_told_without_updates_and_once(kernel, bob):
     """The clock ends it for the callbacks too; the server's word that follows is no second end."""
     end = {"expires_at": soon(1.5), "expiry_source": "jwt"}
     carol = kernel.login("carol", **end)
@@ -318,7 +357,7 @@ def test_an_exact_end_is_told_without_news_and_once(kernel, bob):
 
 
 def test_what_the_answer_says_is_told(kernel, alice, bob):
-    """A change that the server knew before the kernel asked is learnt from the answer."""
+    """The answer to the request for updates reports a change that happened before."""
     alice.run(LISTEN.format("hers"))
     comm_id, request = kernel.end.next_request(watch=True)
     over = login_of("alice", state="revoked", revision=1)
@@ -327,7 +366,7 @@ def test_what_the_answer_says_is_told(kernel, alice, bob):
 
 
 def test_registered_when_it_is_over_already(kernel, alice, bob):
-    """What was so before is no change; what comes after is one."""
+    """A state from before the registration is not reported; a later one is."""
     alice.run("asked()")
     kernel.end.tell("expired", login_of("alice", state="expired", revision=1))
     alice.run(LISTEN.format("hers"))
@@ -346,20 +385,20 @@ def test_one_thread_for_all(kernel, alice, bob):
         kernel.end.tell("expiring", login_of(name, state="expiring", revision=1))
     alice.run("time.sleep(0.5)")
     assert alice.run("[(t.name, t.daemon) for t in threads]").value == [
-        ("jupyter_session_user.news", True)
+        ("jupyter_session_user.updates", True)
     ]
 
 
 @pytest.mark.parametrize("argument", ["None", "'x'", "coroutine"])
 def test_only_plain_functions(kernel, alice, argument):
-    """What could not be called is refused at once, not in a thread later."""
+    """An object that cannot be called is refused at once, not in a thread later."""
     alice.run("async def coroutine(session): ...")
     reply = alice.run(f"on_session_change({argument})").reply
     assert reply["ename"] == "LocalProtocolError"
 
 
 def test_no_user_no_callback(python):
-    """Without a current user there is nobody to listen for."""
+    """Without a current user there is no login to follow."""
     code = (
         "from jupyter_session_user import *\ntry: on_session_change(print)\n"
         "except IdentityUnavailable as error: print(error.reason)"

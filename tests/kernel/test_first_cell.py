@@ -1,4 +1,4 @@
-"""The cell that imports the package, in a kernel where nothing watched before."""
+"""The cell that imports the package: the kernel did not record its message."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ THREAD = "from concurrent.futures import ThreadPoolExecutor as Pool\n"
 
 @pytest.fixture
 def two(new_kernel):
-    """A kernel without the package, and the two people on it."""
+    """A kernel without the package, and two users on it."""
     kernel = new_kernel()
     return kernel.person("alice"), kernel.person("bob")
 
 
 @pytest.mark.parametrize("load", ["", "%load_ext jupyter_session_user"], ids=["import", "load_ext"])
 def test_sync(two, load):
-    """A sync cell that loads the package is its sender's at once, and so are the next ones."""
+    """A sync cell that imports the package has its sender at once, and so do the next cells."""
     alice, bob = two
     bob.run("pass")
     assert alice.run(f"{load}{WHO}who()").value == "alice"
@@ -30,7 +30,7 @@ def test_sync(two, load):
 
 
 def test_async(two, ipykernel):
-    """An async one too on ipykernel 7; on 6 it says so, and the next cell is right."""
+    """An async cell has its sender on ipykernel 7; on 6 the error gives the fix."""
     alice, bob = two
     expected = "alice" if ipykernel >= (7,) else "first_cell"
     code = f"import asyncio{WHO}before = who(); await asyncio.sleep(0); (before, who())"
@@ -39,7 +39,7 @@ def test_async(two, ipykernel):
 
 
 def test_async_with_another_queued(two, ipykernel):
-    """The cell that waits behind it is never confused with it."""
+    """The cell that waits behind it has its own sender."""
     alice, bob = two
     first = alice.start(f"import asyncio{WHO}await asyncio.to_thread(input); who()")
     alice.until_input()
@@ -50,7 +50,7 @@ def test_async_with_another_queued(two, ipykernel):
 
 
 def test_task(two, ipykernel):
-    """A task of that cell, run during Bob's, is Alice's or nobody's."""
+    """A task of that cell, run during Bob's cell, has Alice or no user."""
     alice, bob = two
     alice.run(
         f"import asyncio{WHO}gate = asyncio.Event()\n"
@@ -62,7 +62,7 @@ def test_task(two, ipykernel):
 
 
 def test_thread(two):
-    """A bare thread of that cell is nobody's, and the error says to import earlier."""
+    """A bare thread of that cell has no user, and the error advises an earlier import."""
     alice, bob = two
     code = (
         "def text():\n    try: get_current_user()\n"
@@ -70,7 +70,7 @@ def test_thread(two):
     )
     reason, text = alice.run(f"{THREAD}{WHO}{code}Pool(1).submit(text).result(30)").value
     assert reason == "first_cell"
-    assert "Import it in a cell of its own" in text
+    assert "Import the package in a cell of its own" in text
     assert bob.run("(who(), Pool(1).submit(who).result(30))").value == ("bob", "no_context")
 
 
@@ -83,7 +83,7 @@ def test_bound_thread(two):
 
 
 def test_imported_in_a_thread(two):
-    """Where a thread imports it, that thread names nobody, and the next cells are right."""
+    """If a thread imports it, that thread has no user, and the next cells are right."""
     alice, bob = two
     load = f"def load(): exec({WHO!r}, globals()); return who()\n"
     code = f"{THREAD}{load}Pool(1).submit(load).result(30)"
@@ -92,7 +92,7 @@ def test_imported_in_a_thread(two):
 
 
 def test_imported_by_a_completion(two):
-    """An import that somebody's Tab causes is attributed to no cell."""
+    """If another user's Tab imports the package, no cell counts as the importing one."""
     alice, bob = two
     alice.run(
         "class Lazy:\n    def __dir__(self):\n"
@@ -114,7 +114,7 @@ def test_loaded_when_the_kernel_starts(new_kernel):
 
 
 def test_after_a_restart(new_kernel):
-    """Nothing of the earlier identity outlives the process; loading it again works."""
+    """No identity survives a restart of the process; the package can be loaded again."""
     kernel = new_kernel()
     alice, bob = kernel.person("alice"), kernel.person("bob")
     assert alice.run(f"{WHO}who()").value == "alice"
@@ -126,3 +126,40 @@ def test_after_a_restart(new_kernel):
     assert kernel.person("bob").run("who()").value == "bob"
     assert kernel.person("alice").run("who()").value == "alice"
     assert stranger.run("who()").value == "direct_client"
+
+
+SERVER = """
+import asyncio
+async def answer(reader, writer):
+    writer.write(who().encode())
+    writer.close()
+server = await asyncio.start_server(answer, "127.0.0.1", 0)
+port = server.sockets[0].getsockname()[1]
+async def asked():
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = (await reader.read()).decode()
+    writer.close()
+    return body
+await asked()
+"""
+
+
+def test_server_that_it_starts(two):
+    """A connection to its server has no user, in that cell and in all later ones."""
+    alice, bob = two
+    nobody = ("first_cell", "no_context")  # until now the package may have seen only this cell
+    assert alice.run(f"{WHO}{SERVER}").value in nobody
+    assert bob.run("(await asked(), who())").value == ("no_context", "bob")
+    assert alice.run("(await asked(), who())").value == ("no_context", "alice")
+    alice.run("server.close()")
+
+
+def test_finalizer_that_it_leaves(two):
+    """A finalizer of that cell has no user in the cell that drops the object."""
+    alice, bob = two
+    code = (
+        f"import weakref{WHO}class Thing: pass\nthing, seen = Thing(), []\n"
+        "finalize = weakref.finalize(thing, lambda: seen.append(who())); del thing; seen"
+    )
+    assert alice.run(code).value == ["first_cell"]
+    assert bob.run("who()").value == "bob"

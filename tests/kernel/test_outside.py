@@ -1,4 +1,4 @@
-"""Where there is no kernel, or no server behind it, nobody is named and nothing is loaded."""
+"""Without a kernel, or without a server, there is no user, and no other module is loaded."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_plain_script(python):
 
 
 def test_default_in_a_script(python):
-    """A script that also runs in notebooks takes a value instead; nothing else changes."""
+    """A script that also runs in notebooks can pass a default."""
     code = "from jupyter_session_user import *; print(get_current_user(default=None), {})"
     assert python("-c", code.format("get_session(default=1)")) == "None 1"
 
 
 def test_bindings_work_in_a_script(python):
-    """A session at hand can be bound without a kernel, for tests and jobs of one's own."""
+    """A known session can be bound without a kernel, for tests and jobs."""
     code = (
         "from jupyter_session_user import *\n"
         "session = Session('s', User('alice'), 'job', True)\n"
@@ -42,7 +42,7 @@ def test_bindings_work_in_a_script(python):
 
 @pytest.mark.parametrize("function", ["get_cookies", "get_session", "bind_current_user"])
 def test_other_functions_in_a_script(python, function):
-    """So say the other functions."""
+    """The other functions raise the same error."""
     code = (
         f"from jupyter_session_user import *\ntry: {function}()\n"
         "except IdentityUnavailable as error: print(error.reason)"
@@ -51,7 +51,7 @@ def test_other_functions_in_a_script(python, function):
 
 
 def test_refresh_in_a_script(python):
-    """A session that was bound outside of a kernel has no server to ask."""
+    """A session that was bound outside of a kernel cannot ask a server."""
     code = (
         "from jupyter_session_user.kernel.current import LiveSession\n"
         "from jupyter_session_user import *\n"
@@ -68,7 +68,7 @@ def test_ipython_terminal(python):
 
 
 def test_whoami_in_a_terminal(python):
-    """``%whoami`` is there, and says why it knows nobody."""
+    """``%whoami`` works, and gives the reason why the user is unknown."""
     load = "shell.run_line_magic('load_ext', 'jupyter_session_user')\n"
     show = "shell.run_line_magic('whoami', '')"
     assert "not a Jupyter kernel" in python("-c", TERMINAL + load + show)
@@ -111,3 +111,23 @@ def test_notebook_run_by_a_program(python, tmp_path, inherited):
     )
     (output,) = json.loads(notebook.read_text())["cells"][0]["outputs"]
     assert "".join(output["text"]).strip() == "headless"
+
+
+@pytest.mark.parametrize(
+    ("module", "fix"),
+    [
+        ("django.conf", "'jupyter_session_user.hosts.django.SessionUserMiddleware' in MIDDLEWARE"),
+        ("gradio", "In Gradio"),
+        ("fastapi", "app.add_middleware(SessionUserMiddleware"),
+        ("flask", "SessionUserWSGIMiddleware(app.wsgi_app"),
+        ("marimo", "'marimo run'"),
+        ("streamlit", "'streamlit run'"),
+    ],
+)
+def test_a_script_with_a_web_framework(python, module, fix):
+    """The text names the fix for an app of that framework only."""
+    pytest.importorskip(module)
+    code = f"import {module}\n{WHO.replace('error.reason', 'error.reason, error')}"
+    said = python("-W", "ignore", "-c", code)
+    assert said.startswith("not_in_kernel ")
+    assert fix in said

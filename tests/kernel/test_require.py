@@ -1,4 +1,4 @@
-"""``require_user`` lets some people on, and checks the person who calls, at each call."""
+"""``require_user`` allows some users, and checks the calling user, at each call."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def may(alice):
 
 @pytest.mark.parametrize(("rules", "for_alice", "for_bob"), RULES)
 def test_rules(alice, bob, may, rules, for_alice, for_bob):
-    """Members of any group and named people may; part of a name is no name."""
+    """Members of any group and named users may; a part of a name does not match."""
     assert alice.run(f"guard({rules})").value == for_alice
     assert bob.run(f"guard({rules})").value == for_bob
 
 
 @pytest.mark.parametrize("decorator", ["@require_user", "@require_user()"])
 def test_decorator_without_rules(alice, bob, may, decorator):
-    """Without rules, everybody with a name may."""
+    """Without rules, every user with a name may."""
     alice.run(f"{decorator}\ndef work(): return who()")
     assert (alice.run("work()").value, bob.run("work()").value) == ("alice", "bob")
 
 
 def test_decorated_function(alice, bob, may):
-    """The function that Alice decorated asks who calls it, not who decorated it."""
+    """The function that Alice decorated checks the user that calls it, not Alice."""
     alice.run(
         "@require_user(groups='finance')\ndef book(n, *, by=0):\n    'Books.'\n    return n, by"
     )
@@ -58,7 +58,7 @@ def test_decorated_function(alice, bob, may):
     )
     reply = bob.run("book(1)").reply
     assert reply["ename"] == "AccessDenied"
-    assert "'bob' is not among those" in reply["evalue"]
+    assert "'bob' is not permitted" in reply["evalue"]
 
 
 def test_decorated_async_function(alice, bob, may):
@@ -73,7 +73,7 @@ def test_decorated_async_function(alice, bob, may):
 
 
 def test_task_of_an_allowed_person(alice, bob, may):
-    """A guarded function in Alice's task, during Bob's cell, is called by Alice; and vice versa."""
+    """In Alice's task, during Bob's cell, a guarded function checks Alice; and vice versa."""
     alice.run(
         "vault = require_user(usernames='alice')(lambda: 1)\n"
         "hers = Job(lambda: attempt(vault)); t1 = asyncio.ensure_future(hers.run())"
@@ -84,7 +84,7 @@ def test_task_of_an_allowed_person(alice, bob, may):
 
 
 def test_thread(alice, bob, may):
-    """In a bare thread nobody is let on; a bound one is the binder's."""
+    """In a bare thread every call is refused; a bound thread has the rights of its binder."""
     code = "ThreadPoolExecutor(1).submit({}(lambda: guard(usernames='alice'))).result(30)"
     assert alice.run(code.format("")).value == "IdentityUnavailable"
     assert alice.run(code.format("bind_current_user")).value is True
@@ -92,17 +92,17 @@ def test_thread(alice, bob, may):
 
 
 def test_anonymous(kernel, alice, may):
-    """A user that Jupyter made up is refused, even by name, unless that is said to be enough."""
-    made_up = kernel.person("0f3c", name="Anonymous Io", is_anonymous=True)
-    assert made_up.run("guard()").value == "AccessDenied"
-    assert made_up.run("guard(usernames='0f3c')").value == "AccessDenied"
-    assert made_up.run("guard(allow_anonymous=True)").value is True
-    assert made_up.run("guard(allow_anonymous=True, usernames='alice')").value == "AccessDenied"
+    """An anonymous user is refused, even by name, unless ``allow_anonymous=True``."""
+    anonymous = kernel.person("0f3c", name="Anonymous Io", is_anonymous=True)
+    assert anonymous.run("guard()").value == "AccessDenied"
+    assert anonymous.run("guard(usernames='0f3c')").value == "AccessDenied"
+    assert anonymous.run("guard(allow_anonymous=True)").value is True
+    assert anonymous.run("guard(allow_anonymous=True, usernames='alice')").value == "AccessDenied"
     assert alice.run("guard(allow_anonymous=True)").value is True
 
 
 def test_unverified(kernel, alice, may):
-    """A name that no server has checked is refused, unless that is said to be enough."""
+    """A name that no server has verified is refused, unless ``allow_unverified=True``."""
     claimed = kernel.person("alice", verified=False, groups=("finance",))
     assert claimed.run("(who(), guard(groups='finance'))").value == ("alice", "AccessDenied")
     assert claimed.run("guard(groups='finance', allow_unverified=True)").value is True
@@ -110,6 +110,6 @@ def test_unverified(kernel, alice, may):
 
 
 def test_without_identity(kernel, alice, may):
-    """Where nobody can be named, the error is that, not a refusal of somebody."""
+    """If the user cannot be determined, that error is raised instead of AccessDenied."""
     assert kernel.client().run("guard()").value == "IdentityUnavailable"
     assert alice.run("guard()").value is True

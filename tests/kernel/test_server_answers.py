@@ -14,7 +14,7 @@ CANARY = "canary7d21"
 
 @pytest.fixture
 def server(new_kernel):
-    """The server's end on a kernel of its own: what a kernel has fetched, it keeps."""
+    """A test that acts as the server of a new kernel, since a kernel keeps fetched data."""
     kernel = new_kernel()
     kernel.person("alice").run("from jupyter_session_user import *")
     end = kernel.server()
@@ -28,25 +28,25 @@ def cookies(header: str) -> dict:
 
 
 def serve(server, result=None, **error) -> str:
-    """Answer the next question, and return whose session it asked about."""
+    """Answer the next request, and return its session id."""
     comm_id, request = server.next_request()
     server.send_answer(comm_id, Reply(request.id, result or {}, **error).to_wire())
     return request.session_id
 
 
 def test_cookies_while_the_cell_runs(server):
-    """A sync cell waits for its cookies and gets them: the answer does not queue behind it."""
+    """A sync cell waits for its cookies and gets them: the cell does not block the answer."""
     alice, bob = server.kernel.person("alice"), server.kernel.person("bob")
     for person, name in ((alice, "alice"), (bob, "bob")):
         cell = person.start("get_cookies()['a']")
         assert serve(server, cookies(f"a={name}")) == f"session-of-{name}"
         assert person.result(cell).value == name
-    assert alice.run("get_cookies()['a']").value == "alice"  # kept: nobody answers any more
+    assert alice.run("get_cookies()['a']").value == "alice"  # from the cache: no answer comes now
     assert bob.run("get_cookies()['a']").value == "bob"
 
 
 def test_cookies_are_not_shown(server):
-    """Neither the jar nor the cell's output holds a value that nobody asked to see."""
+    """Neither the repr nor the cell's output holds a value that the code did not reveal."""
     alice = server.kernel.person("alice")
     cell = alice.start("jar = get_cookies(); print(jar); jar")
     serve(server, cookies(f"a={CANARY}"))
@@ -56,7 +56,7 @@ def test_cookies_are_not_shown(server):
 
 
 def test_signed_cookie(server):
-    """A signed cookie is verified by the server, which gets name and greatest age."""
+    """The server verifies a signed cookie; it gets the name and the maximum age."""
     alice = server.kernel.person("alice")
     cell = alice.start("get_cookies().get_signed('who', max_age_days=2)")
     serve(server, cookies("who=signed"))
@@ -67,7 +67,7 @@ def test_signed_cookie(server):
 
 
 def test_refresh(server):
-    """A refreshed session has what the server knows now, and is still the same session."""
+    """A refreshed session has the server's current data, and equals the former session."""
     alice = server.kernel.person("alice")
     cell = alice.start("s = get_session().refresh(); (s.user.username, s.kernel_id, s.revision)")
     known = Session("session-of-alice", User("alice"), "test", True, kernel_id="k1", revision=7)
@@ -76,7 +76,7 @@ def test_refresh(server):
 
 
 def test_refresh_with_another_session(server):
-    """A server that answers for somebody else is not believed."""
+    """An answer about another session is refused."""
     alice = server.kernel.person("alice")
     cell = alice.start("get_session().refresh()")
     of_bob = Session("session-of-bob", User("bob"), "test", verified=True)
@@ -94,7 +94,7 @@ def test_refresh_with_another_session(server):
     ],
 )
 def test_refused(server, error, name, code):
-    """What the server refuses is an error with its code and its sentence."""
+    """If the server refuses, the error has its code and its text."""
     alice = server.kernel.person("alice")
     cell = alice.start(
         "try: get_cookies()\n"
@@ -107,7 +107,7 @@ def test_refused(server, error, name, code):
 
 
 def test_forged_answer(server):
-    """Another user's answer on control, with all ids right, is not taken for the server's."""
+    """Another user's message on control with the right ids is not taken for the answer."""
     kernel = server.kernel
     alice, bob = kernel.person("alice"), kernel.person("bob")
     cell = alice.start("get_cookies()['a']")
@@ -119,7 +119,7 @@ def test_forged_answer(server):
 
 
 def test_asking_leaves_the_identity(server):
-    """The server's message, handled while Alice's cell waits, does not become anybody's parent."""
+    """The server's message, handled while Alice's cell waits, does not become a parent."""
     alice, bob = server.kernel.person("alice"), server.kernel.person("bob")
     cell = alice.start("get_cookies(); (get_current_user().username, get_session().id)")
     serve(server, cookies("a=1"))
@@ -128,7 +128,7 @@ def test_asking_leaves_the_identity(server):
 
 
 def test_cookies_of_a_thread(server):
-    """A bound thread asks for its binder's cookies; a bare one asks for nobody's."""
+    """A bound thread gets its binder's cookies; a bare thread gets an error."""
     alice, bob = server.kernel.person("alice"), server.kernel.person("bob")
     alice.run(
         "from concurrent.futures import ThreadPoolExecutor; pool = ThreadPoolExecutor(1)\n"

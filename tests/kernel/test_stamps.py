@@ -1,4 +1,4 @@
-"""Messages whose stamp is missing, empty or broken give an error that says why, and no name."""
+"""A missing, empty or broken stamp gives an error with the reason, and no name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def why():
     try: return get_current_user().username
     except IdentityUnavailable as error: return error.reason, error.code, str(error)
 """
-#: The launching program's name is a hint too; here it is whoever runs pytest.
+#: The program that started the kernel is a hint, too; here it is the one that runs pytest.
 NO_HINTS = "import sys; sys.modules['psutil'] = None\n"
 
 MALFORMED = {
@@ -49,7 +49,7 @@ def past_the_server(kernel, alice):
 
 
 def test_direct_client(alice, bob, why, past_the_server):
-    """After stamped messages, one without is a direct client's; it inherits nobody's name."""
+    """After stamped messages, one without a stamp comes from a direct client and has no user."""
     bob.run("who()")
     reason, code, text = past_the_server.run("why()").value
     assert (reason, code) == ("direct_client", "identity_unavailable.direct_client")
@@ -58,7 +58,7 @@ def test_direct_client(alice, bob, why, past_the_server):
 
 
 def test_direct_client_in_between(alice, bob, past_the_server):
-    """Threads, tasks and awaits of a direct client's cell are nobody's either."""
+    """Threads, tasks and awaits of a direct client's cell have no user, either."""
     alice.run("who()")
     code = (
         "(who(), await asyncio.sleep(0, who()), await asyncio.to_thread(who),\n"
@@ -70,7 +70,7 @@ def test_direct_client_in_between(alice, bob, past_the_server):
 
 
 def test_unknown_at_the_server(kernel, alice, bob, why):
-    """Where the server says that it cannot tell, the error repeats its reason."""
+    """If the server does not know the user, the error repeats the server's reason."""
     unknown = kernel.client({"version": 1, "unknown": "no request is live"})
     reason, _, text = unknown.run("why()").value
     assert reason == "unknown_at_server"
@@ -80,7 +80,7 @@ def test_unknown_at_the_server(kernel, alice, bob, why):
 
 @pytest.mark.parametrize("stamp", MALFORMED.values(), ids=MALFORMED.keys())
 def test_malformed(alice, bob, why, past_the_server, stamp):
-    """A stamp that cannot be read names nobody, and the error says what to install."""
+    """An unreadable stamp names no user, and the error names the package to install."""
     past_the_server.client.session.metadata = {"jupyter_session_user": stamp}
     reason, _, text = past_the_server.run("why()").value
     assert reason == "malformed_stamp"
@@ -90,7 +90,7 @@ def test_malformed(alice, bob, why, past_the_server, stamp):
 
 
 def test_first_message_without_server(new_kernel):
-    """Before any stamp, and without a sign of a server, the notebook is run by a program."""
+    """Without any stamp, and without a sign of a server, the reason is ``headless``."""
     client = new_kernel().client()
     client.run(NO_HINTS + REASON)
     reason, _, text = client.run("import jupyter_session_user; why()").value
@@ -99,7 +99,7 @@ def test_first_message_without_server(new_kernel):
 
 
 def test_first_message_from_a_server_without_us(new_kernel):
-    """Where a server started the kernel and puts no stamps, the error says what to install."""
+    """If a server started the kernel but adds no stamps, the error names the missing package."""
     client = new_kernel(JPY_SESSION_NAME="notebook.ipynb").client()
     client.run(NO_HINTS + REASON)
     reason, _, text = client.run("import jupyter_session_user; why()").value
@@ -108,7 +108,7 @@ def test_first_message_from_a_server_without_us(new_kernel):
 
 
 def test_stamps_change_the_diagnosis(new_kernel):
-    """The same client is headless before the first stamp, and direct after it."""
+    """The same client is ``headless`` before the first stamp, and ``direct_client`` after it."""
     kernel = new_kernel()
     console, alice, bob = kernel.client(), kernel.person("alice"), kernel.person("bob")
     console.run(NO_HINTS + REASON)
@@ -118,7 +118,7 @@ def test_stamps_change_the_diagnosis(new_kernel):
 
 
 def test_stamp_is_read_per_message(kernel, alice, bob):
-    """A login that changes on one connection counts from the next message on."""
+    """If the login on a connection changes, the next message has the new session."""
     person = kernel.person("dora")
     assert person.run("(who(), get_session().revision)").value == ("dora", 0)
     stamp = copy.deepcopy(person.client.session.metadata["jupyter_session_user"])
@@ -128,7 +128,7 @@ def test_stamp_is_read_per_message(kernel, alice, bob):
 
 
 def test_session_fields(kernel, alice, bob):
-    """The session has what the stamp says, nothing more; asking twice gives the same object."""
+    """The session has the fields of the stamp, nothing more; asking twice gives the same object."""
     code = (
         "s = get_session(); u = s.user; (s.id, s.source, s.verified, s.kernel_id, s.revision,\n"
         " s.expires_at, u.username, u.groups, u.admin, u.is_anonymous, s is get_session())"
@@ -141,7 +141,7 @@ def test_session_fields(kernel, alice, bob):
 
 
 def test_user_fields(kernel, bob):
-    """All that the server knows of a person arrives, claims included."""
+    """All fields of the user arrive, claims included."""
     person = kernel.person(
         "fay", name="Fay K.", display_name="Fay", initials="FK", admin=True, claims={"level": 3}
     )

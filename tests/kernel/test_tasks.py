@@ -1,10 +1,10 @@
-"""What the event loop runs later belongs to the cell that asked for it, on every ipykernel."""
+"""Code that the event loop runs later has the user of the cell that scheduled it."""
 
 from __future__ import annotations
 
 import pytest
 
-#: How Alice's cell starts ``job``. All of them run while Bob's cell does.
+#: Ways in which Alice's cell starts ``job``. All of them run during Bob's cell.
 LATER = {
     "create_task": "task = asyncio.create_task(job.run())",
     "ensure_future": "task = asyncio.ensure_future(job.run())",
@@ -23,14 +23,14 @@ LATER = {
 @pytest.mark.parametrize("start", LATER.values(), ids=LATER.keys())
 @pytest.mark.parametrize("prefix", ["", "await asyncio.sleep(0); "], ids=["sync", "async"])
 def test_started_by_alice_runs_during_bobs_cell(alice, bob, start, prefix):
-    """It names Alice, in sync and async cells of hers; Bob's cell names Bob throughout."""
+    """The task has Alice, in sync and async cells; Bob's cell has Bob throughout."""
     assert alice.run(f"{prefix}job = Job(who); {start}").reply["status"] == "ok"
     assert bob.run("(who(), await job.open(), who())").value == ("bob", "alice", "bob")
     assert alice.run("who()").value == "alice"
 
 
 def test_periodic_callback(alice, bob):
-    """A callback that comes again and again stays its starter's."""
+    """A repeated callback keeps the user that started it."""
     alice.run(
         "ticks = []\njob = Job(who)\n"
         "def tick():\n"
@@ -43,7 +43,7 @@ def test_periodic_callback(alice, bob):
 
 
 def test_done_callback(alice, bob):
-    """A callback that Alice put on a future is hers, also where Bob sets the future."""
+    """A callback that Alice puts on a future runs as Alice, also if Bob sets the future."""
     alice.run(
         "job = Job(who)\nwaited = asyncio.get_running_loop().create_future()\n"
         "waited.add_done_callback(lambda _: job.finish())"
@@ -52,13 +52,13 @@ def test_done_callback(alice, bob):
 
 
 def test_awaiting_a_coroutine_of_the_other(alice, bob):
-    """A coroutine that Bob awaits runs for Bob, whoever made it; a task would be its maker's."""
+    """A coroutine that Bob awaits runs as Bob, even if Alice made it; a task would be Alice's."""
     alice.run("async def work(): return who()\nmade = work()")
     assert bob.run("await made").value == "bob"
 
 
 def test_two_tasks_at_once(alice, bob):
-    """Tasks of two people that take turns each keep their own."""
+    """Tasks of two users that take turns each keep their own user."""
     code = (
         "async def watch():\n"
         "    while not stop.is_set(): names.append(who()); await asyncio.sleep(0)\n"

@@ -1,17 +1,17 @@
-"""A thread that nobody handed an identity to has none; with ``bind_current_user`` it is right."""
+"""A bare thread has no user; with ``bind_current_user`` it has the right one."""
 
 from __future__ import annotations
 
 import pytest
 
-#: How Alice's cell hands ``work`` to a thread.
+#: Ways in which Alice's cell passes ``work`` to a thread.
 THREADS = {
     "Thread": "threading.Thread(target=work).start()",
     "Timer": "threading.Timer(0, work).start()",
     "ThreadPoolExecutor": "ThreadPoolExecutor(1).submit(work)",
     "run_in_executor": "asyncio.get_running_loop().run_in_executor(None, work)",
 }
-#: How a bare thread of hers gets ``work`` back onto the loop.
+#: Ways in which a bare thread puts ``work`` back onto the loop.
 VIA_LOOP = {
     "call_soon_threadsafe": "loop.call_soon_threadsafe(work)",
     "run_coroutine_threadsafe": "asyncio.run_coroutine_threadsafe(job.run(), loop)",
@@ -22,7 +22,7 @@ kinds = pytest.mark.parametrize("start", THREADS.values(), ids=THREADS.keys())
 
 @kinds
 def test_bare_thread_has_no_user(alice, bob, start):
-    """Neither its starter nor whoever runs a cell meanwhile is named."""
+    """A bare thread has neither the user that started it nor the user of a running cell."""
     alice.run(f"work = job = Job(who); {start}")
     assert bob.run("(await job.open(), who())").value == ("no_context", "bob")
     assert alice.run("who()").value == "alice"
@@ -30,7 +30,7 @@ def test_bare_thread_has_no_user(alice, bob, start):
 
 @kinds
 def test_bare_thread_during_its_own_cell(alice, bob, start):
-    """Also while nobody else is there, no user is guessed: tomorrow somebody may be."""
+    """Even with one user on the kernel, a thread has no user: another user may join later."""
     for person, name in ((alice, "alice"), (bob, "bob")):
         code = f"work = job = Job(who); {start}; (await job.open(), who())"
         assert person.run(code).value == ("no_context", name)
@@ -38,7 +38,7 @@ def test_bare_thread_during_its_own_cell(alice, bob, start):
 
 @kinds
 def test_the_error_says_what_to_do(alice, bob, start):
-    """The error names ``bind_current_user``, and no person."""
+    """The error names ``bind_current_user``, and no user."""
     alice.run(
         "def text():\n    try: get_current_user()\n"
         f"    except IdentityUnavailable as e: return str(e)\nwork = job = Job(text); {start}"
@@ -51,7 +51,7 @@ def test_the_error_says_what_to_do(alice, bob, start):
 
 @kinds
 def test_bound_thread(alice, bob, start):
-    """With ``bind_current_user`` the thread is its starter's, during the other's cell too."""
+    """With ``bind_current_user`` a thread has the user that started it, also in other cells."""
     for person, other, name, elsewhere in (
         (alice, bob, "alice", "bob"),
         (bob, alice, "bob", "alice"),
@@ -61,7 +61,7 @@ def test_bound_thread(alice, bob, start):
 
 
 def test_pool_worker_serves_two_people(alice, bob):
-    """A worker thread that Alice's job started is Bob's for Bob's job, and nobody's after."""
+    """A worker thread that Alice started has Bob for Bob's job, and no user afterwards."""
     alice.run("pool = ThreadPoolExecutor(1)\nhers = pool.submit(bind_current_user(who))")
     assert alice.run("hers.result(30)").value == "alice"
     assert bob.run("pool.submit(bind_current_user(who)).result(30)").value == "bob"
@@ -74,7 +74,7 @@ def test_pool_worker_serves_two_people(alice, bob):
 
 @pytest.mark.parametrize("start", VIA_LOOP.values(), ids=VIA_LOOP.keys())
 def test_back_onto_the_loop_from_a_bare_thread(alice, bob, start):
-    """What a bare thread puts onto the loop has the thread's identity: none."""
+    """A callback that a bare thread puts onto the loop has no user, like the thread."""
     alice.run(
         "work = (job := Job(who)).tick\nloop = asyncio.get_running_loop()\n"
         f"threading.Thread(target=lambda: {start}).start()"
@@ -83,13 +83,13 @@ def test_back_onto_the_loop_from_a_bare_thread(alice, bob, start):
 
 
 def test_to_thread_of_each(alice, bob):
-    """``asyncio.to_thread`` carries the identity by itself."""
+    """``asyncio.to_thread`` passes the identity on by itself."""
     for person, name in ((alice, "alice"), (bob, "bob")):
         assert person.run("await asyncio.to_thread(who)").value == name
 
 
 def test_default_instead_of_the_error(alice, bob):
-    """``default=`` is returned where nobody can be named, and only there."""
+    """``default=`` is returned if the user cannot be determined, and only then."""
     ask = "lambda: (get_current_user(default=None), get_session(default='none'))"
     for person, name in ((alice, "alice"), (bob, "bob")):
         assert person.run(f"ThreadPoolExecutor(1).submit({ask}).result(30)").value == (None, "none")

@@ -1,4 +1,4 @@
-"""A callback of a widget runs for the person who touched the widget, not for its maker."""
+"""A callback of a widget runs as the user that used the widget, not as its maker."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ BUTTON = (
 
 @pytest.fixture
 def button(alice) -> str:
-    """Id of a button that Alice made; its callback notes who clicks."""
+    """Id of a button that Alice made; its callback records the user that clicks."""
     return alice.run(BUTTON).value
 
 
 def test_click(alice, bob, button):
-    """Alice makes the button, Bob clicks, then she does: each click is its own person's."""
+    """Alice makes the button; a click by Bob runs as Bob, and a click by Alice as Alice."""
     bob.comm(button, CLICK)
     alice.comm(button, CLICK)
     bob.comm(button, CLICK)
@@ -26,7 +26,7 @@ def test_click(alice, bob, button):
 
 
 def test_observe(alice, bob):
-    """A slider of Alice's that Bob moves calls her observer as Bob."""
+    """If Bob moves Alice's slider, the observer runs as Bob."""
     slider = alice.run(
         "import ipywidgets; moves = []; slider = ipywidgets.IntSlider()\n"
         "slider.observe(lambda change: moves.append((change.new, who())), 'value')\n"
@@ -38,7 +38,7 @@ def test_observe(alice, bob):
 
 
 def test_click_while_alice_awaits(alice, bob, button):
-    """Bob's click is Bob's though Alice's cell is under way, and her cell stays hers."""
+    """Bob's click runs as Bob while Alice's cell is running, which still runs as Alice."""
     cell = alice.start("before = who(); await asyncio.to_thread(input); (before, who())")
     alice.until_input()
     bob.send("comm_msg", {"comm_id": button, "data": CLICK})
@@ -48,7 +48,7 @@ def test_click_while_alice_awaits(alice, bob, button):
 
 
 def test_click_during_alices_cell(alice, bob, button, ipykernel):
-    """Where ipykernel handles comms during an async cell (7.4), the two do not mix either."""
+    """If ipykernel 7.4 handles comms during an async cell, the users stay separate, too."""
     if ipykernel < (7, 4):
         pytest.skip("this ipykernel handles comm messages after the cell")
     alice.run("clicked = threading.Event(); button.on_click(lambda _: clicked.set())")
@@ -64,7 +64,7 @@ def test_click_during_alices_cell(alice, bob, button, ipykernel):
 
 
 def test_task_started_by_a_click(alice, bob):
-    """A task that a click starts belongs to the clicker, also during the maker's next cell."""
+    """A task that a click starts has the user of the click, also during another user's cell."""
     button = alice.run(
         "import ipywidgets; job = Job(who); button = ipywidgets.Button()\n"
         "def start(_): global task; task = asyncio.ensure_future(job.run())\n"
@@ -86,7 +86,7 @@ def test_binding_left_open_by_a_click(alice, bob, button):
 
 
 def test_bound_callback(alice, bob):
-    """A callback that its maker bound acts for the maker, whoever clicks."""
+    """If a callback's maker has bound it, it runs as the maker at every click."""
     button = alice.run(
         "import ipywidgets; clicks = []; button = ipywidgets.Button()\n"
         "button.on_click(bind_current_user(lambda _: clicks.append(who())))\n"
@@ -97,7 +97,7 @@ def test_bound_callback(alice, bob):
 
 
 def test_comm_opened_by_the_front_end(alice, bob):
-    """Opening, message and closing of a comm each run for whoever sent them."""
+    """Opening, message and closing of a comm each run as their sender."""
     alice.run(
         "opened = []\ndef target(comm, _):\n    opened.append(who())\n"
         "    comm.on_msg(lambda _: opened.append(who()))\n"

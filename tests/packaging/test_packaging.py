@@ -1,4 +1,4 @@
-"""What leaves this repository: versions, lock files, the wheel and the sdist."""
+"""The contents of releases: versions, lock files, the wheel and the sdist."""
 
 import gzip
 import json
@@ -13,14 +13,18 @@ from pathlib import Path
 import pytest
 
 import jupyter_session_user
+from jupyter_session_user.banner.widget import ESM
 
 ROOT = Path(__file__).parents[2]
 FRONT = ROOT / "labextension"
 MAX_BUNDLE_BYTES = 15_000  # gzipped; every page of every user loads it
+MAX_BANNER_BYTES = 9_000  # the same, of each page that has a banner
+#: The scripts that Python serves, built from ``labextension/src``.
+SCRIPTS = ("banner.js", "jupyter_session_user.js", "remoteEntry.js", "signed_in.js")
 ASSETS = "share/jupyter/labextensions/jupyter-session-user"
 SWITCH = "etc/jupyter/jupyter_server_config.d/jupyter_session_user.json"
 
-# A path below any of these folders never comes from us.
+# No file of the package is below any of these folders.
 FOREIGN = ("tests/", "labextension/", "benchmarks/", "docs/", "node_modules/", ".ci/")
 
 PACKAGE_JSON = json.loads((FRONT / "package.json").read_text("utf-8"))
@@ -28,7 +32,7 @@ PACKAGE_JSON = json.loads((FRONT / "package.json").read_text("utf-8"))
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
-    """Copy the tree as it is, built assets included, so that a build cannot soil it."""
+    """Copy the tree with its built assets, so that a build cannot change it."""
     copy = tmp_path_factory.mktemp("build") / "sources"
     ignored = shutil.ignore_patterns(
         ".git", ".venv*", ".*_cache", ".hypothesis", ".make", "__pycache__", "lib", "node_modules"
@@ -38,7 +42,7 @@ def sources(tmp_path_factory):
 
 
 def build(sources, target):
-    """Build without a network: the build tools stand in the test environment."""
+    """Build without a network: the test environment has the build tools."""
     run = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", "dist"]
     subprocess.run(run, cwd=sources, check=True, capture_output=True, timeout=100)
     (built,) = (sources / "dist").glob({"wheel": "*.whl", "sdist": "*.tar.gz"}[target])
@@ -47,20 +51,20 @@ def build(sources, target):
 
 @pytest.fixture(scope="module")
 def wheel(sources):
-    """Give the names of the wheel's files."""
+    """Return the names of the wheel's files."""
     with zipfile.ZipFile(build(sources, "wheel")) as archive:
         return archive.namelist()
 
 
 @pytest.fixture(scope="module")
 def sdist(sources):
-    """Give the names of the sdist's files, without the folder that holds them all."""
+    """Return the names of the sdist's files, without the folder that holds them all."""
     with tarfile.open(build(sources, "sdist")) as archive:
         return [name.partition("/")[2] for name in archive.getnames()]
 
 
 def data_files(wheel):
-    """Give the paths that the installer puts below the environment's prefix."""
+    """Return the paths that the installer puts below the environment's prefix."""
     return [name.partition(".data/data/")[2] for name in wheel if ".data/data/" in name]
 
 
@@ -77,7 +81,7 @@ def test_the_newest_changelog_heading_is_this_version():
 
 @pytest.mark.parametrize("name", ["yarn.lock", ".yarnrc.yml", "package.json"])
 def test_nobody_is_told_where_packages_come_from(name):
-    """The lock file and its settings name no host: a mirror's users can build."""
+    """The lock file and its settings name no host, so users of a mirror can build."""
     text = (FRONT / name).read_text("utf-8")
     assert re.findall(r"https?://\S+|__archiveUrl|npmRegistryServer|resolved", text) == []
 
@@ -97,15 +101,22 @@ def test_the_bundle_is_small(sources, wheel):
     assert sum(len(gzip.compress(path.read_bytes())) for path in scripts) <= MAX_BUNDLE_BYTES
 
 
+def test_the_banner_is_small():
+    """The size of the banner, as the widget and Voila's pages load it."""
+    assert len(gzip.compress(ESM.read_bytes())) <= MAX_BANNER_BYTES
+
+
 def test_all_names_of_the_front_end_agree():
     """Lab finds the extension, its settings and its files under one name."""
     (paths,) = jupyter_session_user._jupyter_labextension_paths()
     assert paths == {"src": "labextension", "dest": PACKAGE_JSON["name"]}
-    assert f"'{PACKAGE_JSON['name']}:plugin'" in (FRONT / "src/plugins/chip.ts").read_text("utf-8")
+    assert f"'{PACKAGE_JSON['name']}:plugin'" in (FRONT / "src/lab/plugins/chip.ts").read_text(
+        "utf-8"
+    )
 
 
 def test_the_front_end_has_no_any():
-    """Whatever comes from outside is `unknown` until a decoder has looked at it."""
+    """Data from outside are ``unknown`` until a decoder has checked them."""
     sources = [path.read_text("utf-8") for path in FRONT.glob("src/**/*.ts")]
     code = [re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL) for text in sources]
     assert [
@@ -115,11 +126,14 @@ def test_the_front_end_has_no_any():
 
 @pytest.mark.slow
 def test_the_wheel_switches_the_extension_on(wheel):
-    """Installing is enabling, for the server and for the front end."""
+    """Installing the wheel enables the extension, for the server and for the front end."""
     installed = data_files(wheel)
     assert {SWITCH, f"{ASSETS}/package.json", f"{ASSETS}/install.json"} <= set(installed)
     assert any(re.search(r"static/remoteEntry\.\w+\.js$", name) for name in installed)
     assert any(name.endswith("schemas/jupyter-session-user/plugin.json") for name in installed)
+    assert {f"{ASSETS}-voila/static/{name}" for name in ("remoteEntry.js", ESM.name)} <= set(
+        installed
+    )
 
 
 @pytest.mark.slow
@@ -127,12 +141,13 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     """The wheel is typed and licensed, and holds no tests, sources of the front end or caches."""
     assert {"jupyter_session_user/py.typed", "jupyter_session_user/_version.py"} <= set(wheel)
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
+    assert {f"jupyter_session_user/dist/{name}" for name in SCRIPTS} <= set(wheel)
     assert [name for name in wheel if name.startswith(FOREIGN) or "__pycache__" in name] == []
 
 
 @pytest.mark.slow
 def test_every_module_is_in_the_wheel(wheel):
-    """No plane is forgotten, and no file of an older checkout comes along."""
+    """The wheel has each package, and no file of an older checkout."""
     modules = {
         path.relative_to(ROOT).as_posix() for path in ROOT.glob("jupyter_session_user/**/*.py")
     }
@@ -141,7 +156,8 @@ def test_every_module_is_in_the_wheel(wheel):
 
 @pytest.mark.slow
 def test_the_sdist_needs_no_node(sdist):
-    """Built assets travel in the sdist, beside the sources that they were built from."""
+    """The sdist has the built assets, beside the sources of their build."""
     assert "jupyter_session_user/labextension/static/style.js" in sdist
-    assert {"labextension/yarn.lock", "labextension/src/index.ts", "LICENSE"} <= set(sdist)
+    assert {f"jupyter_session_user/dist/{name}" for name in SCRIPTS} <= set(sdist)
+    assert {"labextension/yarn.lock", "labextension/src/lab/index.ts", "LICENSE"} <= set(sdist)
     assert [name for name in sdist if "node_modules" in name or name.startswith(".venv")] == []

@@ -12,8 +12,10 @@ from jupyter_session_user.core.lifecycle import Expiry, Limits, Moment
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User
-from jupyter_session_user.server.logins import Logins
+from jupyter_session_user.server.auth.ended_logins import EndedLogins
+from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.store.base import Record
+from jupyter_session_user.store.ended import MemoryEnded
 from jupyter_session_user.store.memory import MemoryStore
 
 START = 1_000_000.0
@@ -21,12 +23,13 @@ START = 1_000_000.0
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """What a request shows: one browser of somebody's."""
+    """The login data of a request: one browser of one user."""
 
     key: str
-    person: str
+    principal: str
     credential: str = "cookie"
     expiry: Expiry | None = None
+    issued_at: int | None = None
 
 
 ALICE = Shown("alice's cookie", "user:alice")
@@ -42,7 +45,7 @@ class Clock:
         self.now = Moment(START, 0.0)
 
     def __call__(self) -> Moment:
-        """Return what both show."""
+        """Return the times of both."""
         return self.now
 
     def pass_(self, seconds: float) -> None:
@@ -55,32 +58,34 @@ class Clock:
 
 
 class Socket:
-    """The server's end of a websocket, which notes what it is told."""
+    """The server's end of a websocket, which records its calls."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
 
     def login_over(self, state: str) -> None:
-        """Note it."""
+        """Record the call."""
         self.told.append(state)
 
     def login_back(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.told.append("back")
 
 
 class World:
-    """Logins, their store, and what listeners have heard."""
+    """Logins, their store, and the events of listeners."""
 
     def __init__(self, limits: Limits) -> None:
         self.clock = Clock()
         self.store = MemoryStore(100)
-        self.logins = Logins(self.store, self.clock, limits, logging.getLogger("test"))
+        self.ended = MemoryEnded()
+        ended = EndedLogins(self.ended, self.clock)
+        self.logins = Logins(self.store, ended, self.clock, limits, logging.getLogger("test"))
         self.heard: list[tuple[str, str]] = []
         self.logins.on_change(lambda event, r: self.heard.append((event, r.session.id)))
 
     def comes(self, shown: Shown, *, page: bool = False) -> bool:
-        """Return whether a request that the authority accepts is let in."""
+        """Tell whether the server accepts a request that the authority accepts."""
         if self.logins.refuses(shown, navigation=page):
             return False
         self.logins.saw(shown, active=page)
@@ -88,10 +93,10 @@ class World:
 
     def session(self, shown: Shown) -> Session:
         """Put a session of this login on a kernel, and return it."""
-        user = User(shown.person.removeprefix("user:"))
+        user = User(shown.principal.removeprefix("user:"))
         session = Session(f"{shown.key} on k", user, "test", True, "k")
         stamp = session_stamp(session)
-        self.store.put(Record(session, shown.key, shown.person, stamp, credential="cookie"))
+        self.store.put(Record(session, shown.key, shown.principal, stamp, credential="cookie"))
         return session
 
     def state(self, shown: Shown) -> str:
@@ -114,16 +119,16 @@ def world() -> World:
 
 
 def peopled(world: World, *shown: Shown) -> World:
-    """Let people log in."""
+    """Log users in."""
     for each in shown or (ALICE, ALICE_AT_HOME, BOB):
         assert world.comes(each, page=True)
         world.session(each)
     return world
 
 
-@pytest.mark.parametrize("state", ["revoked", "ended"])
+@pytest.mark.parametrize("state", ["revoked", "signed_out"])
 def test_a_login_that_is_ended_is_refused_for_good_and_no_other_is(world, state):
-    """A replayed cookie is worth nothing; alice's other browser and bob go on."""
+    """A replayed cookie is refused; alice's other browser and bob continue."""
     world.logins.end(ALICE.key, state)
     for _ in range(3):
         assert not world.comes(ALICE, page=True)
@@ -136,18 +141,18 @@ def test_a_login_that_is_ended_is_refused_for_good_and_no_other_is(world, state)
 
 
 def test_sockets_sessions_and_listeners_hear_of_it_once(world):
-    """Those of that login, and not those of the same person's other browser."""
+    """The sockets of that login are told, not those of the same user's other browser."""
     hers, at_home, his = (world.opens_socket(s) for s in (ALICE, ALICE_AT_HOME, BOB))
     world.logins.end(ALICE.key, "revoked")
-    world.logins.end(ALICE.key, "ended")
+    world.logins.end(ALICE.key, "signed_out")
     assert (hers.told, at_home.told, his.told) == (["revoked"], [], [])
     assert world.heard == [("revoked", f"{ALICE.key} on k")]
 
 
 def test_all_logins_of_a_person_end_together(world):
-    """Also one that is known by its record only; bob's does not; none is counted twice."""
-    assert world.logins.end_person("user:alice", "revoked") == 2
-    assert world.logins.end_person("user:alice", "revoked") == 0
+    """All logins of alice end, also one that only has a record; bob's continues."""
+    assert world.logins.end_principal("user:alice", "revoked") == 2
+    assert world.logins.end_principal("user:alice", "revoked") == 0
     assert [world.comes(s) for s in (ALICE, ALICE_AT_HOME, BOB)] == [False, False, True]
 
 
@@ -162,7 +167,7 @@ def test_the_stamp_is_made_anew_when_the_state_changes(world):
 
 
 def test_the_authoritys_no_expires_and_its_yes_renews(world):
-    """The socket is told both, in that order, and is not released in between."""
+    """The socket gets both, in that order, and is not released in between."""
     hers, his = world.opens_socket(ALICE), world.opens_socket(BOB)
     world.logins.refused(world.logins.get(ALICE.key))
     assert [world.logins.over(s.key) for s in (ALICE, BOB)] == ["expired", None]
@@ -172,9 +177,9 @@ def test_the_authoritys_no_expires_and_its_yes_renews(world):
     assert [event for event, _ in world.heard] == ["expired", "renewed"]
 
 
-@pytest.mark.parametrize("state", ["revoked", "ended"])
+@pytest.mark.parametrize("state", ["revoked", "signed_out"])
 def test_what_ends_after_it_has_expired_does_not_come_back(world, state):
-    """The socket is not told that all is well again; the session says how it ended."""
+    """The socket is not released again; the session says how it ended."""
     hers = world.opens_socket(ALICE)
     world.logins.refused(world.logins.get(ALICE.key))
     world.logins.end(ALICE.key, state)
@@ -185,7 +190,7 @@ def test_what_ends_after_it_has_expired_does_not_come_back(world, state):
 
 
 def test_the_authorizers_no_is_not_undone_by_the_identity_provider(world):
-    """She is still logged in, and still may not: only the authorizer can take that back."""
+    """Alice is still logged in but not permitted: only the authorizer can lift that."""
     login = world.logins.get(ALICE.key)
     world.logins.refused(login, barred=True)
     assert world.comes(ALICE)
@@ -195,7 +200,7 @@ def test_the_authorizers_no_is_not_undone_by_the_identity_provider(world):
 
 
 def test_what_cannot_be_decided_changes_nothing_but_a_word(world):
-    """The provider is down: her session is degraded and goes on; so is nobody else's."""
+    """If the provider is down, alice's session is degraded and continues; bob's is unchanged."""
     world.logins.undecided(world.logins.get(ALICE.key))
     session = world.store.find(ALICE.key, "k").session
     assert (session.state, session.degraded) == ("active", True)
@@ -211,7 +216,7 @@ def until(shown: Shown, seconds: float, source: str = "jwt") -> Shown:
 
 
 def test_an_exact_end_is_kept_to_the_second_by_whoever_asks():
-    """The next message is refused, without any tick; the warning came before."""
+    """After the end the next message is refused, without any tick; a warning came before."""
     world = peopled(World(Limits(warning=60.0)), until(ALICE, 100), until(BOB, 500))
     world.clock.pass_(50)
     assert world.logins.over(ALICE.key) is None
@@ -223,7 +228,7 @@ def test_an_exact_end_is_kept_to_the_second_by_whoever_asks():
 
 
 def test_a_tick_tells_those_from_whom_nothing_comes():
-    """The socket hears of it although nobody sends anything."""
+    """The socket is told, although no client sends anything."""
     world = peopled(World(Limits()), until(ALICE, 100), until(BOB, 500))
     hers, his = world.opens_socket(ALICE), world.opens_socket(BOB)
     world.clock.pass_(100)
@@ -232,7 +237,7 @@ def test_a_tick_tells_those_from_whom_nothing_comes():
 
 
 def test_a_clock_set_back_prolongs_nothing():
-    """Neither by the message nor by a request that tells the same end again."""
+    """Neither a message nor a request with the same end makes the login valid again."""
     world = peopled(World(Limits()), until(ALICE, 100), until(BOB, 5_000))
     world.clock.set_wall(-3_600)
     assert world.comes(until(ALICE, 100))
@@ -242,7 +247,7 @@ def test_a_clock_set_back_prolongs_nothing():
 
 
 def test_a_new_token_in_time_renews_and_an_old_one_on_its_way_ends_nothing():
-    """A request that was sent with the token of before arrives late: it alone is refused."""
+    """If a request with the former token arrives late, only this request is refused."""
     world = peopled(World(Limits(warning=60.0)), until(ALICE, 100))
     world.clock.pass_(90)
     assert world.comes(until(ALICE, 1_000))
@@ -254,7 +259,7 @@ def test_a_new_token_in_time_renews_and_an_old_one_on_its_way_ends_nothing():
 
 
 def test_a_clock_set_back_lets_nobody_in_by_another_route():
-    """The token ran out by the clock that nobody can set; the wall clock says that it did not."""
+    """The token ran out by the monotonic clock, although not by the wall clock."""
     world = peopled(World(Limits()), until(ALICE, 100), until(BOB, 5_000))
     world.clock.set_wall(-3_600)
     world.clock.pass_(100)
@@ -265,7 +270,7 @@ def test_a_clock_set_back_lets_nobody_in_by_another_route():
 
 
 def test_a_guess_does_not_undo_an_exact_end():
-    """One request without the token, whose cookie has a month to go."""
+    """A request without the token, but with a cookie that is valid for a month, moves no end."""
     world = peopled(World(Limits()), until(ALICE, 100), until(BOB, 5_000))
     world.comes(until(ALICE, 2_600_000, "estimated"))
     world.clock.pass_(100)
@@ -274,7 +279,7 @@ def test_a_guess_does_not_undo_an_exact_end():
 
 @pytest.mark.parametrize("limits", [Limits(idle=600.0), Limits(absolute=600.0)])
 def test_no_answer_of_the_authority_takes_a_timeout_back(limits):
-    """Whether it says yes or no, first or last, and wherever the wall clock has been meanwhile."""
+    """However the authority answers and the wall clock is set, a timed-out login stays over."""
     world = peopled(World(limits))
     for shown, answers in ((ALICE, ("no", "yes")), (ALICE_AT_HOME, ("yes", "no", "yes"))):
         login = world.logins.get(shown.key)
@@ -293,9 +298,9 @@ def test_no_answer_of_the_authority_takes_a_timeout_back(limits):
 @pytest.mark.parametrize("limits", [Limits(idle=600.0), Limits(absolute=600.0)])
 @pytest.mark.parametrize("notices", ["the tick", "a request"])
 def test_a_timeout_that_passes_after_another_end_is_not_taken_back_either(limits, notices):
-    """Alice's token has run out; then the timeout passes; then the wall clock is set back.
+    """Alice's token ends, then the timeout passes, and then the wall clock is set back.
 
-    A new token renews bob's login, whose timeout never passed by any clock.
+    A new token renews bob's login, which never timed out by any clock.
     """
     world = peopled(World(limits), until(ALICE, 100), until(BOB, 100))
     world.clock.pass_(100)
@@ -312,18 +317,18 @@ def test_a_timeout_that_passes_after_another_end_is_not_taken_back_either(limits
 
 
 def test_who_timed_out_is_revoked_with_the_others():
-    """Output of an expired login still arrives; after logging out everywhere none does."""
+    """Output of an expired login still arrives; after "sign out everywhere" no output does."""
     world = peopled(World(Limits(absolute=600.0)))
     hers = world.opens_socket(ALICE)
     world.clock.pass_(600)
     world.logins.tick()
-    assert world.logins.end_person("user:alice", "revoked") == 2
+    assert world.logins.end_principal("user:alice", "revoked") == 2
     assert world.logins.over(ALICE.key) == "revoked"
     assert hers.told == ["expired"]
 
 
 def test_a_socket_that_opens_by_itself_is_no_activity():
-    """Browsers reconnect on their own; a message is what a person does."""
+    """Browsers reconnect by themselves, which is no activity; a message is activity."""
     world = peopled(World(Limits(idle=600.0)))
     for _ in range(5):
         world.clock.pass_(119)
@@ -334,7 +339,7 @@ def test_a_socket_that_opens_by_itself_is_no_activity():
 
 
 def test_an_estimate_outlived_costs_nothing():
-    """The provider still accepts her: her job goes on, and the session says expiring."""
+    """The provider still accepts alice: the job continues, and the session is ``expiring``."""
     world = peopled(World(Limits(warning=60.0)), until(ALICE, 100, "estimated"))
     world.clock.pass_(10_000)
     world.logins.tick()
@@ -344,25 +349,25 @@ def test_an_estimate_outlived_costs_nothing():
 
 
 def test_a_renewed_cookie_is_the_same_login(world):
-    """Also after a second renewal; what ends it ends all its cookies."""
+    """A login with two renewed cookies is one login; its end ends all its cookies."""
     for old, new in (("alice's cookie", "second"), ("second", "third")):
         world.logins.renewed(old, new)
     assert world.logins.canonical("third") == ALICE.key
-    world.logins.end(world.logins.canonical("third"), "ended")
+    world.logins.end(world.logins.canonical("third"), "signed_out")
     for key in ("alice's cookie", "second", "third"):
         assert world.logins.refuses(dataclasses.replace(ALICE, key=key), navigation=True)
     assert world.comes(BOB)
 
 
 def test_a_renewal_never_joins_two_logins_that_are_both_known(world):
-    """Bob's cookie is set in an answer to alice (a shared browser): they stay two."""
+    """Bob's cookie is set in a response to alice (a shared browser): the logins stay distinct."""
     world.logins.renewed(ALICE.key, BOB.key)
     assert world.logins.canonical(BOB.key) == BOB.key
 
 
 @pytest.mark.parametrize("limits", [Limits(idle=600.0), Limits(absolute=600.0)])
 def test_a_timeout_asks_for_a_new_login(limits):
-    """The cookie that timed out is refused for good, though the provider would accept it."""
+    """The cookie of a timed-out login is refused, although the provider would accept it."""
     world = peopled(World(limits))
     world.clock.pass_(600)
     assert world.logins.over(ALICE.key) == "expired"
@@ -373,12 +378,12 @@ def test_a_timeout_asks_for_a_new_login(limits):
 
 
 def test_what_a_page_fetches_by_itself_is_no_activity():
-    """Polling keeps nobody logged in; a message to a kernel, or a page that is opened, does."""
+    """Polling is no activity; a message to a kernel or an opened page is."""
     world = peopled(World(Limits(idle=600.0)))
     for _ in range(5):
         world.clock.pass_(119)
         world.comes(ALICE)
-        world.logins.over(BOB.key)  # he runs a cell
+        world.logins.over(BOB.key)  # bob runs a cell
     world.clock.pass_(10)
     assert world.logins.over(ALICE.key) == "expired"
     assert world.logins.over(BOB.key) is None
@@ -386,7 +391,7 @@ def test_what_a_page_fetches_by_itself_is_no_activity():
 
 @pytest.mark.parametrize("credential", ["token", "open"])
 def test_timeouts_are_for_logins_of_people(credential):
-    """The server's own token is a secret that all share; and where nobody logs in, nobody ends."""
+    """Neither the server's shared token nor a server without logins has a timeout."""
     world = peopled(
         World(Limits(idle=600.0, absolute=600.0)),
         dataclasses.replace(ALICE, credential=credential),
@@ -398,18 +403,18 @@ def test_timeouts_are_for_logins_of_people(credential):
 
 
 def test_behind_a_proxy_opening_a_page_begins_anew_after_signing_out():
-    """What an open tab fetches does not; the socket of before is told to come back."""
+    """A new page begins a new login; requests of an open tab do not."""
     world = peopled(World(Limits()), PROXIED, BOB)
     hers = world.opens_socket(PROXIED)
-    world.logins.end(PROXIED.key, "ended")
+    world.logins.end(PROXIED.key, "signed_out")
     assert not world.comes(PROXIED)
     assert world.comes(PROXIED, page=True)
     assert world.logins.over(PROXIED.key) is None
-    assert hers.told == ["ended", "back"]
+    assert hers.told == ["signed_out", "back"]
 
 
 def test_behind_a_proxy_a_revocation_holds_for_a_while():
-    """Nothing tells the next login from the revoked one: the proxy has to end it, too."""
+    """If nothing distinguishes the next login from the revoked one, it is refused for a time."""
     world = peopled(World(Limits()), PROXIED, BOB)
     world.logins.end(PROXIED.key, "revoked")
     assert not world.comes(PROXIED, page=True)
@@ -421,7 +426,7 @@ def test_behind_a_proxy_a_revocation_holds_for_a_while():
 
 
 def test_behind_a_proxy_a_timeout_is_over_when_a_page_is_opened():
-    """A new beginning has the whole time again."""
+    """A new login has the whole timeout again."""
     world = peopled(World(Limits(absolute=600.0)), PROXIED)
     world.clock.pass_(600)
     assert not world.comes(PROXIED)
@@ -433,7 +438,7 @@ def test_behind_a_proxy_a_timeout_is_over_when_a_page_is_opened():
 
 
 def test_one_that_got_over_while_its_handshake_was_on_the_way_is_over(world):
-    """Its request had passed the gate; what comes over its socket does not reach a kernel."""
+    """The request was accepted, but its later messages do not reach a kernel."""
     newcomer = Shown("carol's cookie", "user:carol")
     world.logins.end(newcomer.key, "revoked")
     world.logins.saw(newcomer)
@@ -441,12 +446,12 @@ def test_one_that_got_over_while_its_handshake_was_on_the_way_is_over(world):
 
 
 def test_a_listener_that_fails_keeps_nothing_from_the_others(world, caplog):
-    """Nor from the sockets; the log has the type of the error, and not its text."""
+    """A listener that raises does not affect others; the log has only the type of the error."""
 
     def fails(event: str, record: Record) -> None:
         raise ValueError("alice's secret")
 
-    world.logins._listeners.insert(0, fails)
+    world.logins._listeners._listeners.insert(0, fails)
     hers = world.opens_socket(ALICE)
     world.logins.end(ALICE.key, "revoked")
     assert hers.told == ["revoked"]
@@ -455,17 +460,47 @@ def test_a_listener_that_fails_keeps_nothing_from_the_others(world, caplog):
     assert "secret" not in caplog.text
 
 
+def test_a_tick_looks_only_at_logins_that_are_due():
+    """A thousand logins with a later end cost nothing; a clock that is set has all looked at."""
+    clock = Clock()
+    ended = EndedLogins(MemoryEnded(), clock)
+    limits = Limits(absolute=1_000.0, warning=100.0)
+    logins = Logins(MemoryStore(10), ended, clock, limits, logging.getLogger("test"))
+    logins.tick()
+    logins.saw(ALICE)
+    clock.pass_(500)
+    for number in range(1_000):
+        logins.saw(Shown(f"key {number}", f"user:{number}"))
+    looks, advance = [], logins._advance
+    logins._advance = lambda login, now: looks.append(login.key) or advance(login, now)
+    for _ in range(10):
+        logins.tick()
+    assert looks == []
+    clock.pass_(400)
+    logins.tick()
+    assert (looks, logins.get(ALICE.key).status.state) == ([ALICE.key], "expiring")
+    clock.pass_(100)
+    logins.tick()
+    assert (looks, logins.get(ALICE.key).status.state) == ([ALICE.key] * 2, "expired")
+    clock.set_wall(400)
+    logins.tick()
+    assert len(looks) == 2 + 1_001
+    assert {logins.get(f"key {number}").status.state for number in range(1_000)} == {"expiring"}
+
+
 def test_memory_is_bounded_and_open_sockets_are_not_forgotten():
-    """A million requests with made-up logins leave as many logins as the limit allows."""
-    store, clock = MemoryStore(10), Clock()
-    logins = Logins(store, clock, Limits(), logging.getLogger("test"), limit=10)
+    """A million requests with random logins leave only as many logins as the limit allows."""
+    clock = Clock()
+    ended = EndedLogins(MemoryEnded(), clock)
+    logins = Logins(MemoryStore(10), ended, clock, Limits(), logging.getLogger("test"), limit=10)
     logins.saw(ALICE)
     logins.attach(ALICE.key, socket := Socket())
     for number in range(1_000):
         logins.saw(Shown(f"key {number}", f"user:{number}"))
-        logins.renewed(f"key {number}", f"renewed {number}")
+        logins.renewed(ALICE.key, f"renewed {number}")
     assert len(list(logins)) <= 11
     logins.end(ALICE.key, "revoked")
     assert socket.told == ["revoked"]
-    assert len(logins._aliases) <= 40
+    assert logins.canonical("renewed 0") == "renewed 0"
+    assert logins.canonical("renewed 999") == ALICE.key
     assert math.isinf(logins.get(ALICE.key).due)

@@ -1,7 +1,7 @@
-"""Resolvers: what a request says of its login, and nothing more than it says.
+"""Resolvers return the login data of a request, and nothing else.
 
-The requests are real ones, to a server whose identity provider knows alice and bob. The
-resolvers are asked by an extension of the tests (``resolver_probe``).
+The requests are real ones, to a server with an identity provider that knows alice and bob. The
+resolvers are called by an extension of the tests (``resolver_probe``).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from servers import DEMO, ROOT, log_after, own_server, people_on
 from tornado.httputil import HTTPHeaders
 
 from jupyter_session_user.core.lifecycle import Expiry
-from jupyter_session_user.server.resolvers.base import _BUILT_IN, GROUP, Resolution
-from jupyter_session_user.server.resolvers.jwt import JwtResolver
+from jupyter_session_user.server.auth.resolvers.base import _BUILT_IN, GROUP, Resolution
+from jupyter_session_user.server.auth.resolvers.jwt import JwtResolver
 from jupyter_session_user.testing.local_server import LocalServer
 from jupyter_session_user.testing.people import Person
 
@@ -43,7 +43,7 @@ def b64(data: bytes) -> str:
 
 
 def jwt(claims: Any, header: Any = None) -> str:
-    """Return a JWT with a signature that nobody checks."""
+    """Return a JWT with a signature that is not checked."""
     parts = (json.dumps(part).encode() for part in (header or {"alg": "RS256"}, claims))
     return ".".join((*map(b64, parts), "c2ln"))
 
@@ -69,13 +69,13 @@ def probed(tmp_path_factory) -> Iterator[LocalServer]:
 
 
 async def ask(person: Person, *resolvers: str, **settings: Any) -> Any:
-    """Return what these resolvers say of a request of this person."""
+    """Return the result of these resolvers for a request of this user."""
     body = {"resolvers": resolvers, **settings}
     return await person.json("api/resolve", method="POST", body=body)
 
 
 async def expiry(person: Person, *resolvers: str, **settings: Any) -> Any:
-    """Return when the login ends, and who says so."""
+    """Return the end of the login, and its source."""
     return (await ask(person, *resolvers, **settings))["expiry"]
 
 
@@ -83,7 +83,7 @@ async def expiry(person: Person, *resolvers: str, **settings: Any) -> Any:
 
 
 def signed_at(person: Person) -> int:
-    """Return when the person's login cookie was signed, read from its third field."""
+    """Return when the user's login cookie was signed, from its third field."""
     return int(person.cookies["login"].strip('"').split("|")[2].partition(":")[2])
 
 
@@ -104,7 +104,7 @@ def signed_at(person: Person) -> int:
 async def test_a_login_cookie_lasts_as_long_as_browser_and_server_take_it(
     probed, options, checks, days
 ):
-    """Its time stamp plus the shorter of both lifetimes; Max-Age counts before Expires."""
+    """The end is the time stamp plus the shorter lifetime; Max-Age counts before Expires."""
     provider = {"cookie_options": options, "get_secure_cookie_kwargs": checks}
     for person in await people_on(probed):
         said = await expiry(person, "signed_cookie", provider=provider)
@@ -112,7 +112,7 @@ async def test_a_login_cookie_lasts_as_long_as_browser_and_server_take_it(
 
 
 async def test_a_cookie_that_the_server_does_not_accept_says_nothing(probed):
-    """A forged time stamp, and a cookie that is too old: no estimate from either."""
+    """A forged time stamp and a cookie that is too old give no estimate."""
     alice, _ = await people_on(probed)
     old = {"get_secure_cookie_kwargs": {"max_age_days": -1}}
     assert await expiry(alice, "signed_cookie", provider=old) is None
@@ -128,7 +128,7 @@ async def test_a_cookie_that_the_server_does_not_accept_says_nothing(probed):
 
 
 async def test_exp_of_a_cookie_or_header(probed):
-    """Two people, each with a token of their own; the header counts before the cookie."""
+    """Two users have a token each; the header counts before the cookie."""
     alice, bob = await people_on(probed)
     alice.cookies["id_token"] = jwt({"exp": 2_000_000_000})
     bob.cookies["id_token"] = jwt({"exp": 2_100_000_000.5})
@@ -145,7 +145,7 @@ async def test_exp_of_a_cookie_or_header(probed):
 
 
 async def test_two_cookies_of_one_name_say_nothing(probed):
-    """Which of them is meant cannot be known, so neither ends or prolongs anything."""
+    """If two tokens came, the right one is unknown, so neither counts."""
     alice, _ = await people_on(probed)
     alice.cookies["id_token"] = f"{jwt({'exp': 1.9e9})}; id_token={jwt({'exp': 2e9})}"
     assert await expiry(alice, "jwt", jwt_cookie="id_token") is None
@@ -159,7 +159,7 @@ async def test_two_cookies_of_one_name_say_nothing(probed):
         (253_402_300_799, 253_402_300_799),
         (253_402_300_800, None),  # the year 10000
         (2_000_000_000_000, None),  # milliseconds
-        (0, None),  # some issuers' word for "never"
+        (0, None),  # some issuers' value for "never"
         (-1, None),
         (10**400, None),
         (True, None),
@@ -171,7 +171,7 @@ async def test_two_cookies_of_one_name_say_nothing(probed):
     ],
 )
 def test_exp_that_is_no_time_says_nothing(exp, at):
-    """RFC 7519 wants a number of seconds; anything else is as if it were missing."""
+    """RFC 7519 requires a number of seconds; other values are ignored."""
     said = said_by(jwt({"exp": exp}))
     assert (said.expiry if said else None) == (None if at is None else Expiry(at, "jwt"))
 
@@ -191,7 +191,7 @@ def test_exp_that_is_no_time_says_nothing(exp, at):
     ],
 )
 def test_the_key_is_the_session_at_the_issuer(one, other, same):
-    """A renewed token is the same login; another session, person or issuer is another one."""
+    """A renewed token belongs to the same login; another session, user or issuer does not."""
     first, second = (said_by(jwt({**LOGIN, **claims})).key for claims in (one, other))
     assert first and second
     assert (first == second) is same
@@ -201,16 +201,16 @@ def test_the_key_is_the_session_at_the_issuer(one, other, same):
     "claims", [{}, {"jti": "1", "iat": 5}, {"sid": 5e300}, {"sid": ["s"]}, {"auth_time": "now"}]
 )
 def test_without_a_session_there_is_no_key(claims):
-    """``jti`` and ``iat`` change with each renewal, so they name no login."""
+    """``jti`` and ``iat`` change with each renewal, so they identify no login."""
     assert said_by(jwt({**LOGIN, "exp": 2e9, **claims})) == Resolution(Expiry(2e9, "jwt"))
 
 
 def said_by(token: str, *more: str) -> Resolution | None:
-    """Return what the resolver says of this header; it may not raise."""
+    """Return the resolver's result for this header; it must not raise."""
     headers = HTTPHeaders()
     for value in (token, *more):
         headers.add("X-Token", value)
-    settings: Any = SimpleNamespace(jwt_cookie="", jwt_header="X-Token")
+    settings: Any = SimpleNamespace(jwt_cookie="", jwt_header="X-Token", jwt_jwks="")
     handler: Any = SimpleNamespace(request=SimpleNamespace(headers=headers))
     return JwtResolver(settings).resolve(handler, SimpleNamespace(username="alice"))
 
@@ -232,7 +232,7 @@ segments = (
 
 @given(st.lists(segments, max_size=6).map(".".join).map(str.strip) | claims_of_sorts.map(jwt))
 def test_no_token_makes_it_raise(token):
-    """Whatever comes: nothing is said, or a time within the calendar and a text."""
+    """For any input: the result is nothing, or a time within the calendar and a text."""
     said = said_by(token)
     if said is not None and said.expiry is not None:
         assert said.expiry.source == "jwt" and 0 < said.expiry.at < 253_402_300_800
@@ -240,14 +240,14 @@ def test_no_token_makes_it_raise(token):
 
 
 def test_a_deeply_nested_or_huge_token_says_nothing():
-    """Neither the recursion limit nor a number of 100,000 digits gets out."""
+    """Deep nesting and a number of 100,000 digits raise no error."""
     for payload in (b"[" * 50_000, b'{"exp":' + b"9" * 100_000 + b"}", b'{"exp":1e999}'):
         said = said_by(f"{b64(b'{}')}.{b64(payload)}.sig")
         assert said is None or said == Resolution()
 
 
 def test_a_header_that_came_twice_says_nothing():
-    """One of the two may be the visitor's own."""
+    """One of the two tokens may be the visitor's own."""
     assert said_by(jwt({"exp": 2e9}), jwt({"exp": 1.9e9})) is None
 
 
@@ -256,7 +256,7 @@ def test_a_header_that_came_twice_says_nothing():
 
 @pytest.mark.parametrize("name", ["resolver_probe.answer", "resolver_probe:answer"])
 async def test_a_function_of_the_administrators(probed, name):
-    """It may return seconds, an aware time or a Resolution, of the person it is asked about."""
+    """The function may return seconds, an aware time or a Resolution for its user."""
     custom = {"session_resolver": name}
     for person, username in zip(await people_on(probed), ("alice", "bob"), strict=True):
         for say in ("seconds", "integer", "aware"):
@@ -288,7 +288,7 @@ async def test_a_function_of_the_administrators(probed, name):
     ],
 )
 async def test_a_resolver_that_fails_counts_as_silent(probed, say, error):
-    """The next one is asked; the log names the type once, and neither text nor value."""
+    """If a resolver fails, the next one is called; the log names the type of the error once."""
     alice, bob = await people_on(probed)
     alice.headers["X-Say"] = bob.headers["X-Say"] = say
     fresh = {"session_resolver": "resolver_probe.answer", "jwt_cookie": say.replace(" ", "-")}
@@ -333,12 +333,12 @@ async def test_the_first_that_says_something_wins_each_field(probed):
                 "take of these: broken, custom, jwt, missing, signed_cookie, theirs",
             ),
         ),
-        ({"resolvers": ["broken"]}, ("'broken'", "ZeroDivisionError", "mend or upgrade")),
-        ({"resolvers": ["missing"]}, ("'missing'", "ModuleNotFoundError", "or take it out of")),
+        ({"resolvers": ["broken"]}, ("'broken'", "ZeroDivisionError", "fix or upgrade")),
+        ({"resolvers": ["missing"]}, ("'missing'", "ModuleNotFoundError", "or remove it from")),
         ({"resolvers": ["custom"]}, ("no function", "set c.JupyterSessionUser.session_resolver")),
         (
             {"resolvers": ["jwt"], "session_resolver": "resolver_probe.answer"},
-            ("nobody asks it", "add 'custom'"),
+            ("no resolver calls it", "add 'custom'"),
         ),
         *(
             ({"resolvers": ["custom"], "session_resolver": f"{name}"}, (name, fix))
@@ -352,14 +352,14 @@ async def test_the_first_that_says_something_wins_each_field(probed):
     ],
 )
 async def test_a_setting_that_cannot_work_says_what_to_mend(probed, settings, words):
-    """Unknown names, broken packages, functions that are none: one sentence with the fix."""
+    """An unknown name, a broken package or a wrong function is an error with the fix."""
     alice, _ = await people_on(probed)
     error = (await ask(alice, **settings))["error"]
     assert all(word in error for word in words), error
 
 
 async def test_a_built_in_name_is_ours(probed):
-    """Another package that calls its resolver ``jwt`` does not get in between."""
+    """A package's resolver with the name ``jwt`` does not replace the built-in one."""
     alice, bob = await people_on(probed)
     for person in (alice, bob):
         person.cookies["id_token"] = jwt({"exp": 2e9})
@@ -367,7 +367,7 @@ async def test_a_built_in_name_is_ours(probed):
 
 
 def test_the_built_in_names_are_entry_points():
-    """The package's metadata name them, so that tools find them."""
+    """The package's metadata list the resolvers, so that tools find them."""
     text = (ROOT / "pyproject.toml").read_text()
     for entry in _BUILT_IN.values():
         assert f'{entry.name} = "{entry.value}"' in text

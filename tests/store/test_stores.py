@@ -38,7 +38,7 @@ def make(request: pytest.FixtureRequest) -> Callable[[int], SessionStore]:
 
 
 def test_what_was_put_is_found_by_id_and_by_login_and_kernel(make):
-    """Two people on one kernel and on none are four records."""
+    """Two users on one kernel and on none are four records."""
     store = make(10)
     records = [record(f"{k}{n}", k, n) for k in KEYS[:2] for n in KERNELS[:2]]
     for each in records:
@@ -50,7 +50,7 @@ def test_what_was_put_is_found_by_id_and_by_login_and_kernel(make):
 
 
 def test_what_is_not_there_is_none(make):
-    """No error for unknown ids, keys, kernels; forgetting an unknown kernel is harmless."""
+    """Unknown ids, keys and kernels are no error; forgetting an unknown kernel is harmless."""
     store = make(10)
     store.put(record("1", "key-a", "kernel-1"))
     assert store.get("2") is None
@@ -62,7 +62,7 @@ def test_what_is_not_there_is_none(make):
 
 
 def test_one_login_has_one_record_on_a_kernel(make):
-    """A new session of the same login and kernel takes the old one's place; its id is dead."""
+    """A new session of the same login and kernel replaces the old one, and its id is unknown."""
     store = make(10)
     store.put(record("old", "key-a", "kernel-1"))
     store.put(record("new", "key-a", "kernel-1"))
@@ -72,7 +72,7 @@ def test_one_login_has_one_record_on_a_kernel(make):
 
 
 def test_a_kernel_that_is_gone_takes_its_records_along(make):
-    """Everybody's records of that kernel, and of no other."""
+    """The records of every user of that kernel, and of no other."""
     store = make(100)
     for number, key in enumerate(KEYS):
         for kernel_id in KERNELS:
@@ -85,7 +85,7 @@ def test_a_kernel_that_is_gone_takes_its_records_along(make):
 
 @pytest.mark.parametrize("limit", [1, 2, 7])
 def test_the_limit_is_kept_and_the_one_put_longest_ago_goes(make, limit):
-    """Never more records than the limit; putting again makes a record young."""
+    """There are never more records than the limit; putting a record again makes it the latest."""
     store = make(limit)
     for number in range(limit):
         store.put(record(str(number), f"key-{number}", "kernel-1"))
@@ -98,34 +98,6 @@ def test_the_limit_is_kept_and_the_one_put_longest_ago_goes(make, limit):
     assert (store.get("0") is None) is (limit == 1)
 
 
-def test_a_login_that_is_over_stays_so_without_its_records(make):
-    """Bob's end is not alice's; it outlives his kernel, until nobody would accept it anyway."""
-    store = make(10)
-    store.put(record("1", "key-b", "kernel-1"))
-    store.end("key-b", "ended", until=1_000.0)
-    store.drop_kernel("kernel-1")
-    assert [store.ended("key-b", now) for now in (0.0, 999.0, 1_000.0)] == ["ended", "ended", None]
-    assert store.ended("key-a", 0.0) is None
-
-
-def test_a_login_can_be_taken_off_the_list(make):
-    """Only the one that is named; one that is not on the list is no error."""
-    store = make(10)
-    store.end("key-a", "revoked", until=1_000.0)
-    store.end("key-b", "expired", until=1_000.0)
-    store.reopen("key-a")
-    store.reopen("key-c")
-    assert [store.ended(key, 0.0) for key in KEYS] == [None, "expired", None]
-
-
-def test_the_list_of_the_ended_is_bounded_and_forgets_the_oldest():
-    """The memory store's own limit; an end noted again is young."""
-    store = MemoryStore(10, ended_limit=2)
-    for key in ("key-a", "key-b", "key-a", "key-c"):
-        store.end(key, "ended", until=1_000.0)
-    assert [store.ended(key, 0.0) for key in KEYS] == ["ended", None, "ended"]
-
-
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_below_one_is_refused(make, limit):
     """There is no value that means unlimited."""
@@ -134,7 +106,7 @@ def test_a_limit_below_one_is_refused(make, limit):
 
 
 def test_the_store_may_change_while_somebody_goes_through_it(make):
-    """A list of sessions is made while requests go on."""
+    """A loop over the sessions may change the store."""
     store = make(10)
     for number in range(5):
         store.put(record(str(number), f"key-{number}", "kernel-1"))
@@ -145,7 +117,7 @@ def test_the_store_may_change_while_somebody_goes_through_it(make):
 
 
 def test_a_record_does_not_show_keys_stamps_or_cookies():
-    """``repr`` is what ends in logs: the hashes of a login and its cookies are not in it."""
+    """``repr`` may be logged, so it has neither the hashes of a login nor its cookies."""
     text = repr(Record(record("1", "key-a", None).session, "the-key", "the-person", b"the-stamp"))
     assert "alice" in text
     assert not any(word in text for word in ("the-key", "the-person", "the-stamp", "cookies"))
@@ -190,7 +162,7 @@ def test_the_cost_of_a_call_does_not_grow_with_the_store(make):
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Any sequence of calls, against a list of records in the order of their putting."""
+    """Any sequence of calls, compared with a list of records in the order of their calls."""
 
     make: Callable[[int], SessionStore] = staticmethod(MemoryStore)
 
@@ -219,7 +191,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS), kernel_id=st.sampled_from(KERNELS))
     def new_login(self, key: str, kernel_id: str | None) -> None:
-        """Put a record with an id of its own."""
+        """Put a record with a new id."""
         self._put(record(f"id-{self.count}", key, kernel_id))
 
     @rule(data=st.data())
@@ -238,7 +210,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        """Compare everything that can be asked."""
+        """Compare all results."""
         assert list(self.store) == list(self.model.values())
         assert len(self.store) == len(self.model) <= self.limit
         for number in range(self.count + 1):

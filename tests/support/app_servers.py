@@ -1,4 +1,4 @@
-"""Servers of apps that are no Jupyter Server, each in a process of its own."""
+"""Servers of apps other than Jupyter Server, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 
-#: Seconds that something may take before a test gives up; no test judges by the clock.
+#: Seconds to wait before a test fails; no test result depends on the clock.
 PATIENCE_S = 60.0
 
 _pause = threading.Event()
 
-#: The cookie of the seed, Jane Doe's, as the platform's documentation has it.
+#: The platform's cookie of Jane Doe, as in the platform's documentation.
 JANE = (
     "ewogICAgInVzZXJfaWQiOiAiYWJjZGVmZ2hpajEyMzQ1Njc4OTAiLAog"
     "ICAgInVzZXJfZnVsbF9uYW1lIjogIkphbmUgRG9lIgp9"
 )
 
-#: For the apps: who is here, and says who; or why nobody is.
+#: For the apps: the current user, or the reason why there is none.
 WHO = """
 import jupyter_session_user as _jsu
 
@@ -89,6 +89,14 @@ class AppServer:
         with self.connect() as connection:
             return ask(connection, path, **headers)
 
+    def status(self, path: str, **headers: str) -> tuple[int, str]:
+        """Return the status of a request, and the ``detail`` of its JSON."""
+        with self.connect() as connection:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            body = json.loads(response.read())
+            return response.status, body.get("detail", "") if isinstance(body, dict) else body
+
 
 def ask(connection: http.client.HTTPConnection, path: str, **headers: str) -> Any:
     """Return the JSON of one request."""
@@ -108,7 +116,7 @@ def app_server(
     Args:
         command: What is run; ``{port}`` stands for the port.
         files: Files for its directory, by name; in these, ``{port}`` stands for the port, too.
-        env: Environment variables on top of this process's.
+        env: Environment variables on top of this process's; ``{port}`` stands for the port, too.
         ready: The path that answers once the server is up.
     """
     with tempfile.TemporaryDirectory(prefix="jupyter-session-user-") as name:
@@ -129,7 +137,7 @@ def app_server(
                     **os.environ,
                     "HOME": name,
                     "PYTHONPATH": f"{ROOT}{os.pathsep}{home}",
-                    **(env or {}),
+                    **{key: text.replace("{port}", str(port)) for key, text in (env or {}).items()},
                 },
                 start_new_session=True,
             )
@@ -145,7 +153,8 @@ def eventually(check: Callable[[], Any]) -> Any:
     """Return the first true answer of ``check``."""
     deadline = time.monotonic() + PATIENCE_S
     while not (answer := check()):
-        assert time.monotonic() < deadline, "it never came true"
+        if time.monotonic() > deadline:
+            raise TimeoutError("it never came true")
         _pause.wait(0.05)
     return answer
 
@@ -158,7 +167,7 @@ def free_port() -> int:
 
 
 def platform_cookie(username: str, name: str = "") -> str:
-    """Return a Cookie header as the platform of the seed sends it."""
+    """Return a Cookie header of the platform."""
     import base64
 
     content = json.dumps({"user_id": username, "user_full_name": name or username.title()})
@@ -180,10 +189,10 @@ def _wait_until_up(server: AppServer, ready: str) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server with its processes: workers may outlive the first."""
     process.send_signal(signal.SIGTERM)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,4 +1,4 @@
-"""The banner as people see it, and what ends a login or a kernel under it."""
+"""The banner as users see it, and actions that end a login or a kernel."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ __all__ = [
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "jupyter_session_user"
 INSTALLED = Path(sys.prefix, "share/jupyter/labextensions/jupyter-session-user-voila")
-#: Where each file of Voila's extension comes from.
+#: The source of each file of Voila's extension.
 FILES = {
     "package.json": SOURCES / "voila_banner/package.json",
-    "static/remoteEntry.js": SOURCES / "voila_banner/static/remoteEntry.js",
-    "static/banner.js": SOURCES / "banner/banner.js",
+    "static/remoteEntry.js": SOURCES / "dist/remoteEntry.js",
+    "static/banner.js": SOURCES / "dist/banner.js",
     "static/banner.css": SOURCES / "banner/banner.css",
 }
 AXE = ROOT / "labextension/node_modules/axe-core/axe.min.js"
 
 
 def need_page_banner(need: Callable[[object, str], None]) -> None:
-    """Skip without Voila's extension; fail where the installed one is not that of this tree."""
+    """Skip without Voila's extension; fail if the installed one differs from this tree."""
     need(INSTALLED.exists(), f"the extension of Voila's pages is not installed: {INSTALLED}")
     for name, source in FILES.items():
         same = (INSTALLED / name).read_bytes() == source.read_bytes()
@@ -55,7 +55,7 @@ def banner(page: Any, state: str) -> Locator:
 
 
 def quiet(page: Any) -> Locator:
-    """Return the banners that show nothing; one is there as soon as there could be more."""
+    """Return the hidden banners; one exists as soon as there could be more."""
     return banner(page, "active")
 
 
@@ -76,14 +76,14 @@ def sign_in(context: BrowserContext, server: LocalServer, name: str) -> None:
 
 
 def fill_form(page: Page, name: str) -> None:
-    """Sign in on the form that is there."""
+    """Sign in with the form on the page."""
     page.get_by_label("Who are you?").fill(name)
     page.get_by_label("Password").fill(servers.PASSWORDS[name])
     page.get_by_role("button", name="Log in").click()
 
 
 def end_kernel(page: Page, kernel_id: str) -> None:
-    """Shut a kernel down, as a culler or somebody's kernel list would."""
+    """Shut a kernel down, as a culler or another user may do."""
     status = page.evaluate(
         """async id => {
             const base = JSON.parse(

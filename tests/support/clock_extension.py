@@ -1,4 +1,4 @@
-"""A server extension for the tests: they set the clocks, and throw people out at the provider.
+"""A server extension for the tests: sets the clocks, and removes users at the provider.
 
 ``GET  api/clock``         both clocks, in seconds
 ``POST api/clock``         moves them: ``wall`` and ``monotonic`` in seconds; ``look`` has the
@@ -24,7 +24,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from jupyter_session_user.core.lifecycle import Moment
-from jupyter_session_user.server.revalidation import Authority, Revalidation
+from jupyter_session_user.server.auth.revalidation import Authority, Revalidation
 from jupyter_session_user.testing.demo_identity import DemoIdentityProvider
 
 OBSERVER = "observer"
@@ -32,9 +32,9 @@ AHEAD_S = 1_000_000.0
 
 
 class RemovingIdentityProvider(DemoIdentityProvider):
-    """The demo people; they can be removed, and each login has a cookie of its own.
+    """The demo users; a test can remove them, and each login has a cookie of its own.
 
-    Who shows the server's token is the observer: a client whose login no timeout ends.
+    A client with the server's token is the observer: no timeout ends its login.
     """
 
     removed: frozenset[str] = frozenset()
@@ -45,12 +45,12 @@ class RemovingIdentityProvider(DemoIdentityProvider):
         return json.dumps({**fields, "nonce": secrets.token_hex(8)})
 
     def user_from_cookie(self, cookie_value: str) -> User | None:
-        """Return the person whom the signed cookie names, unless he has been removed."""
+        """Return the user that the signed cookie names, unless the user was removed."""
         user = super().user_from_cookie(cookie_value)
         return None if user is None or user.username in self.removed else user
 
     def process_login_form(self, handler: Any) -> User | None:
-        """Return the person whose name and password stand in the form, unless removed."""
+        """Return the user of the form's name and password, unless the user was removed."""
         user = super().process_login_form(handler)
         return None if user is None or user.username in self.removed else user
 
@@ -71,7 +71,7 @@ class Clock:
         self.now = Moment(float(int(time.time())) + AHEAD_S, float(int(time.monotonic())))
 
     def __call__(self) -> Moment:
-        """Return what they show."""
+        """Return the times of the clocks."""
         return self.now
 
 
@@ -83,12 +83,12 @@ class ClockHandler(APIHandler):
 
     @web.authenticated
     async def get(self) -> None:
-        """Answer with what they show."""
+        """Answer with their times."""
         self.finish(json.dumps(dataclasses.asdict(CLOCK.now)))
 
     @web.authenticated
     async def post(self) -> None:
-        """Move them."""
+        """Move the clocks."""
         body: Any = self.get_json_body()
         now = CLOCK.now
         CLOCK.now = Moment(now.wall + body["wall"], now.monotonic + body["monotonic"])
@@ -98,15 +98,15 @@ class ClockHandler(APIHandler):
 
 
 class PeopleHandler(APIHandler):
-    """Whom the provider lets in."""
+    """The users that the provider accepts."""
 
     @web.authenticated
     async def post(self) -> None:
-        """Set it, and ask about everybody who is there; answer when that is through."""
+        """Set the users, validate all logins again, and answer afterwards."""
         body: Any = self.get_json_body()
         self.identity_provider.removed = frozenset(body["removed"])
         context = self.settings["jupyter_session_user"]
-        authority = Authority(lambda: self.application, context.gate, context.capture)
+        authority = Authority(lambda: self.application, context.gate, context.capture, ())
         asking = Revalidation(
             context.logins,
             authority,
@@ -129,11 +129,12 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 
 def _load_jupyter_server_extension(serverapp: Any) -> None:
-    """Serve the routes."""
+    """Add the routes."""
     base = serverapp.web_app.settings["base_url"]
     serverapp.web_app.add_handlers(".*$", [(url_path_join(base, p), cls) for p, cls in ROUTES])
 
 
 async def _start_jupyter_server_extension(serverapp: Any) -> None:
-    """Give the server our clocks, now that all extensions have loaded."""
-    serverapp.web_app.settings["jupyter_session_user"].logins._clock = CLOCK
+    """Replace the server's clocks, after all extensions have loaded."""
+    logins = serverapp.web_app.settings["jupyter_session_user"].logins
+    logins._clock = logins.ended._clock = CLOCK

@@ -1,4 +1,4 @@
-"""An authorizer that changes its mind, as told by files in the directory ``FICKLE``."""
+"""An authorizer that files in the directory ``FICKLE`` control."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["FickleAuthorizer"]
 
 
 class FickleAuthorizer(Authorizer):
-    """Lets everybody do everything, but for kernels of whom ``unshared-<username>`` names."""
+    """Permits everything, except kernels for the users that ``unshared-<username>`` names."""
 
     def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
-        """Tell whether this user may do this."""
+        """Tell whether this user is permitted to do this."""
         unshared = Path(os.environ["FICKLE"], f"unshared-{user.username}").exists()
         return resource != "kernels" or not unshared

@@ -2,6 +2,7 @@
 
 ``removed-<username>``   that person is let in no more (``X-User`` behind a proxy)
 ``down``                 the provider cannot be asked: it raises, as a Hub that is away does
+``breaks-on-<username>`` it fails on that person's requests, as a bug of its own would
 ``slow``                 it does not answer for a minute
 
 A file is the test's end, this class is the server's: nothing in between is made up.
@@ -18,7 +19,9 @@ from header_identity import HeaderIdentityProvider
 from jupyter_server.auth.identity import PasswordIdentityProvider, User
 from tornado.web import HTTPError
 
-__all__ = ["FickleIdentityProvider", "RenewingIdentityProvider"]
+from jupyter_session_user.testing.demo_identity import DemoIdentityProvider
+
+__all__ = ["FickleIdentityProvider", "RenewingIdentityProvider", "SlidingIdentityProvider"]
 
 
 def _told(name: str) -> bool:
@@ -26,20 +29,22 @@ def _told(name: str) -> bool:
 
 
 class FickleIdentityProvider(HeaderIdentityProvider):
-    """Believes the header, as long as the files do not say otherwise."""
+    """Trusts the header, unless the files say otherwise."""
 
     async def get_user(self, handler: Any) -> User | None:
-        """Return the user, nobody, or an error."""
+        """Return the user or None, or fail."""
         if _told("down"):
             raise HTTPError(503, "the Hub is away")
         if _told("slow"):
             await asyncio.sleep(60)
         user = super().get_user(handler)
+        if user is not None and _told(f"breaks-on-{user.username}"):
+            raise TypeError("a bug of the provider's")
         return None if user is None or _told(f"removed-{user.username}") else user
 
 
 class RenewingIdentityProvider(PasswordIdentityProvider):
-    """Gives a fresh login cookie with every page, as sliding sessions do; accepts old ones not.
+    """Sets a new login cookie with every page, as sliding sessions do; old cookies expire.
 
     A login cookie is good for ``LIFETIME`` seconds.
     """
@@ -48,5 +53,16 @@ class RenewingIdentityProvider(PasswordIdentityProvider):
         self.get_secure_cookie_kwargs = {"max_age_days": float(os.environ["LIFETIME"]) / 86_400}
         user = await super()._get_user(handler)
         if user is not None and "text/html" in handler.request.headers.get("Accept", ""):
+            self.set_login_cookie(handler, user)
+        return user
+
+
+class SlidingIdentityProvider(DemoIdentityProvider):
+    """The demo users; each response signs the login cookie again, before any other check."""
+
+    async def _get_user(self, handler: Any) -> User | None:
+        known = getattr(handler, "_jupyter_current_user", None)
+        user = await super()._get_user(handler)
+        if user is not None and known is None:
             self.set_login_cookie(handler, user)
         return user

@@ -1,4 +1,4 @@
-"""An authorizer that keeps one person from one resource."""
+"""An authorizer that denies one user one resource."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["GuardingAuthorizer"]
 
 
 class GuardingAuthorizer(Authorizer):
-    """Denies bob the resource ``session-user``, and nobody anything else."""
+    """Denies bob the resource ``session-user``, and permits everything else."""
 
     def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
-        """Tell whether this user may do this."""
+        """Tell whether this user is permitted to do this."""
         return not (user.username == "bob" and resource == "session-user")

@@ -10,34 +10,68 @@ from typing import Any
 
 from jupyter_server.auth.identity import IdentityProvider, User
 
-__all__ = ["AsyncHeaderIdentityProvider", "HeaderIdentityProvider", "HeaderUser"]
+__all__ = [
+    "CANARY",
+    "AsyncHeaderIdentityProvider",
+    "HeaderIdentityProvider",
+    "HeaderUser",
+    "HubIdentityProvider",
+]
+
+
+#: Stands for fields of a provider's user that no kernel may see.
+CANARY = "c4n4ry-0f-th3-pr0v1d3r"
 
 
 class HeaderUser(User):
-    """A user with what a Hub would say of it."""
+    """A user with the fields of JupyterHub's user."""
 
     def __init__(self, username: str) -> None:
         super().__init__(username=username, name=username.title())
-        self.hub_user = {"name": username, "kind": "user", "scopes": [f"access!user={username}"]}
+        self.hub_user = {
+            "name": username,
+            "kind": "user",
+            "scopes": [f"access!user={username}"],
+            "token_secret": CANARY,
+            "nested": [{"id": CANARY}],
+        }
+        self.email = f"{username}@example.org"
+        self.given_name = username.title()
+        self.id_token = self.password = self._token = CANARY
+        self.everything = {CANARY: CANARY}
         self.groups = {f"{username}s", "staff"}
         self.admin = username == "root"
-        self.connection = object()  # no JSON: must not get in anybody's way
+        self.connection = object()  # not JSON: must not cause an error
 
 
 class HeaderIdentityProvider(IdentityProvider):
-    """Believes the header, at once."""
+    """Trusts the header, without waiting."""
 
     def get_user(self, handler: Any) -> User | None:
-        """Return the user whom the header names."""
+        """Return the user that the header names."""
         username = handler.request.headers.get("X-User", "")
         return HeaderUser(username) if username else None
 
 
 class AsyncHeaderIdentityProvider(HeaderIdentityProvider):
-    """Believes the header after a while."""
+    """Trusts the header after some turns of the event loop."""
 
     async def get_user(self, handler: Any) -> User | None:
-        """Return the user whom the header names, some turns of the event loop later."""
+        """Return the user that the header names, some turns of the event loop later."""
         for _ in range(3):
             await asyncio.sleep(0)
         return super().get_user(handler)
+
+
+class HubIdentityProvider(IdentityProvider):
+    """Names a user as JupyterHub does: ``X-Hub: <username> <session id> <token id>``."""
+
+    def get_user(self, handler: Any) -> User | None:
+        """Return the user that the Hub would name."""
+        name, _, ids = handler.request.headers.get("X-Hub", "").partition(" ")
+        if not name:
+            return None
+        session_id, token_id = ids.split(" ")
+        user = HeaderUser(name)
+        user.hub_user |= {"session_id": session_id or None, "token_id": token_id}
+        return user

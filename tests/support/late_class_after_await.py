@@ -1,4 +1,4 @@
-"""An extension that replaces the connection class in its start hook, after waiting a turn."""
+"""An extension that replaces the connection class in its start hook, after an await."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 
 
 class ClassAfterAwait(ZMQChannelsWebsocketConnection):
-    """Somebody else's connection class."""
+    """Another package's connection class."""
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

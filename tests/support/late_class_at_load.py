@@ -1,4 +1,4 @@
-"""An extension that replaces the connection class when it loads, after ours by its name."""
+"""An extension that replaces the connection class at its load, which is after ours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 
 
 class ClassFromLoad(ZMQChannelsWebsocketConnection):
-    """Somebody else's connection class."""
+    """Another package's connection class."""
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 
 
 class ClassFromStart(ZMQChannelsWebsocketConnection):
-    """Somebody else's connection class."""
+    """Another package's connection class."""
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

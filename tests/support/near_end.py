@@ -1,4 +1,4 @@
-"""A ``session_resolver`` for the tests: alice's logins end soon, everybody else's never."""
+"""A ``session_resolver`` for the tests: alice's logins end soon, other logins never."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test needs from the machine it runs on."""
+"""Requirements of a test on its machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["need"]
 
 
 def need(condition: object, reason: str) -> None:
-    """Skip the test where something is not there; fail where everything has to be.
+    """Skip the test if a requirement is missing; fail if all requirements must be met.
 
     Args:
         condition: Whether it is there.

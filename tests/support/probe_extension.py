@@ -1,7 +1,9 @@
-"""A server extension for the tests: clients of the server's own, and looks behind the scenes.
+"""A server extension for the tests: server-side clients, and internal data of the server.
 
 ``POST api/probe/run/<kernel>``      runs code inside the request (``when=now``), or in a task
                                      after the request is over (``when=later``)
+``POST api/probe/outside/<kernel>``  starts a server inside the request, connects to it, and has
+                                     what that server accepts run code (``way``: how it listens)
 ``GET  api/probe/result``            what came of the code that ran later
 ``GET  api/probe/socket/<kernel>``   a websocket: runs each message it gets
 ``GET  api/probe/signed-cookie``     sets a cookie that the server signed
@@ -16,16 +18,20 @@ import asyncio
 import contextlib
 import json
 import queue
+import socketserver
 import sys
 import time
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.base.call_context import CallContext
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server.utils import url_path_join
 from tornado import web
+from tornado.tcpserver import TCPServer
 from tornado.web import create_signed_value
 from tornado.websocket import WebSocketHandler
 
@@ -33,9 +39,26 @@ _NBMODEL: list[list[Any]] = []
 _LATER: asyncio.Queue[str] = asyncio.Queue()
 
 
-async def run(handler: Any, kernel_id: str, code: str) -> str:
-    """Run code with a client of the kernel manager, as nbclient and Voila do."""
-    client = handler.kernel_manager.get_kernel(kernel_id).client()
+class OwnClient(AsyncKernelClient):
+    """A runner's own class of clients."""
+
+
+def make_client(manager: Any, way: str) -> Any:
+    """Return a client of a kernel, made in one of the usual ways."""
+    if way == "manager":  # nbclient, Voila
+        return manager.client()
+    if way == "factory":  # jupyter-server-documents
+        client = manager.client_factory(parent=manager, config=manager.config)
+        client.load_connection_info(manager.get_connection_info())
+        return client
+    client = OwnClient()
+    client.load_connection_file(manager.connection_file)
+    return client
+
+
+async def run(handler: Any, kernel_id: str, code: str, way: str = "manager") -> str:
+    """Run code with a server-side client."""
+    client = make_client(handler.kernel_manager.get_kernel(kernel_id), way)
     client.start_channels()
     printed: list[str] = []
     try:
@@ -54,7 +77,7 @@ def _text(message: dict[str, Any]) -> str:
 
 
 def _context_user() -> str:
-    """Return whom the obvious source names: the handler in CallContext."""
+    """Return the user of the obvious source: the handler in CallContext."""
     handler = CallContext.get(CallContext.JUPYTER_HANDLER)
     return str(handler.current_user.username) if handler is not None else ""
 
@@ -68,38 +91,121 @@ class RunHandler(APIHandler):
     async def post(self, kernel_id: str) -> None:
         """Run the code now or later."""
         body = self.get_json_body()
+        way = body.get("way", "manager")
         if body["when"] == "now":
-            self.finish(json.dumps({"text": await run(self, kernel_id, body["code"])}))
+            self.finish(json.dumps({"text": await run(self, kernel_id, body["code"], way)}))
             return
-        task = asyncio.create_task(self._later(kernel_id, body["code"]))
+        task = asyncio.create_task(self._later(kernel_id, body["code"], way))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         self.finish("{}")
 
-    async def _later(self, kernel_id: str, code: str) -> None:
+    async def _later(self, kernel_id: str, code: str, way: str) -> None:
         while not self._finished:
             await asyncio.sleep(0)
-        text = await run(self, kernel_id, code)
+        text = await run(self, kernel_id, code, way)
         _LATER.put_nowait(f"CallContext={_context_user()} {text}")
 
 
+class Outside:
+    """Servers that listen in the context of a request, with connections from outside.
+
+    Args:
+        answer: Returns what a connection is told, from a task of that connection.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    async def over_asyncio(self) -> str:
+        """Listen as uvicorn does."""
+
+        async def accepted(reader: Any, writer: Any) -> None:
+            writer.write((await self._answer()).encode())
+            writer.close()
+
+        async with await asyncio.start_server(accepted, "127.0.0.1", 0) as listening:
+            return await self._said(listening.sockets[0].getsockname()[1])
+
+    async def over_tornado(self) -> str:
+        """Listen as another web server of Tornado does."""
+        answer = self._answer
+
+        class Server(TCPServer):
+            async def handle_stream(self, stream: Any, address: Any) -> None:
+                await stream.write((await answer()).encode())
+                stream.close()
+
+        server = Server()
+        server.listen(0, "127.0.0.1")
+        try:
+            (listening,) = server._sockets.values()
+            return await self._said(listening.getsockname()[1])
+        finally:
+            server.stop()
+
+    async def over_thread(self) -> str:
+        """Listen as ``http.server`` does, in a thread that has the request's context."""
+        loop, answer = asyncio.get_running_loop(), self._answer
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                # A task has the context of the code that makes it: this thread's.
+                told = asyncio.run_coroutine_threadsafe(answer(), loop)
+                self.request.sendall(told.result().encode())
+
+        with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+            serving = asyncio.create_task(asyncio.to_thread(server.serve_forever))
+            try:
+                return await self._said(server.server_address[1])
+            finally:
+                server.shutdown()
+                await serving
+
+    async def _said(self, port: int) -> str:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        said = await reader.read()
+        writer.close()
+        return said.decode()
+
+
+_obvious: ContextVar[str] = ContextVar("probe_obvious", default="")
+
+
+class OutsideHandler(APIHandler):
+    """A request that starts a server and runs while the server accepts a connection."""
+
+    @web.authenticated
+    async def post(self, kernel_id: str) -> None:
+        """Answer with the results of the connection, and of code that this request runs later."""
+        body = self.get_json_body()
+        _obvious.set(self.current_user.username)
+
+        async def answer() -> str:
+            return f"context={_obvious.get()} {await run(self, kernel_id, body['code'])}"
+
+        outside = await getattr(Outside(answer), f"over_{body['way']}")()
+        inside = await run(self, kernel_id, body["code"])
+        self.finish(json.dumps({"outside": outside.strip(), "inside": inside.strip()}))
+
+
 class ResultHandler(APIHandler):
-    """Hands out what ran later."""
+    """Returns the result of code that ran later."""
 
     @web.authenticated
     async def get(self) -> None:
-        """Wait for it, and answer."""
+        """Wait for the result, and answer."""
         self.finish(json.dumps({"text": await _LATER.get()}))
 
 
 class SocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
-    """Runs what it is sent, for as long as the websocket lives."""
+    """Runs each message as code while the websocket is open."""
 
     def set_default_headers(self) -> None:
-        """Undo what makes no sense for websockets."""
+        """Undo settings that websockets cannot have."""
 
     def get_compression_options(self) -> None:
-        """Compress nothing."""
+        """Disable compression."""
 
     @ws_authenticated
     async def get(self, kernel_id: str) -> None:
@@ -114,9 +220,9 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
 
 
 class SignedCookieHandler(APIHandler):
-    """Sets a cookie that the server signed ``age`` days ago; a login cookie is only shown.
+    """Sets a cookie that the server signed ``age`` days ago; a login cookie is only returned.
 
-    A request whose answer sets one goes on with that login, from the server's point of view.
+    For the server, a request whose response sets a login cookie continues with that login.
     """
 
     @web.authenticated
@@ -135,7 +241,7 @@ class SignedCookieHandler(APIHandler):
 
 
 class ServerHandler(APIHandler):
-    """Tells what no real server tells."""
+    """Returns data that no real server returns."""
 
     @web.authenticated
     async def get(self) -> None:
@@ -148,7 +254,7 @@ class ServerHandler(APIHandler):
 
 
 class ReplyHandler(APIHandler):
-    """Sends what the bridge sends, and waits until the kernel has handled it."""
+    """Sends a message of the bridge's type, and waits until the kernel has handled it."""
 
     @web.authenticated
     async def post(self, kernel_id: str) -> None:
@@ -156,7 +262,7 @@ class ReplyHandler(APIHandler):
         client = self.kernel_manager.get_kernel(kernel_id).client()
         client.start_channels(shell=False, stdin=False, hb=False)
         states: list[str] = []
-        while not states:  # until the subscription is through
+        while not states:  # until the subscription is complete
             message = client.session.msg("jupyter_session_user_reply", {"comm_id": "", "data": {}})
             client.control_channel.send(message)
             states = await _states(client, message["header"]["msg_id"])
@@ -176,7 +282,7 @@ async def _states(client: Any, msg_id: str) -> list[str]:
 
 
 class NbmodelHandler(APIHandler):
-    """Tells whom CallContext named."""
+    """Returns the users that CallContext named."""
 
     @web.authenticated
     async def get(self) -> None:
@@ -186,6 +292,7 @@ class NbmodelHandler(APIHandler):
 
 ROUTES = [
     (r"api/probe/run/([\w-]+)", RunHandler),
+    (r"api/probe/outside/([\w-]+)", OutsideHandler),
     (r"api/probe/result", ResultHandler),
     (r"api/probe/socket/([\w-]+)", SocketHandler),
     (r"api/probe/signed-cookie", SignedCookieHandler),
@@ -196,7 +303,7 @@ ROUTES = [
 
 
 def _watch_nbmodel() -> None:
-    """Note whom CallContext names at the moment when nbmodel's worker sends a cell."""
+    """Record the user of CallContext when nbmodel's worker sends a cell."""
     actions = sys.modules.get("jupyter_server_nbmodel.actions")
     if actions is None:
         return

@@ -1,4 +1,4 @@
-"""A server extension for the tests: asks resolvers about its own requests.
+"""A server extension for the tests: calls resolvers with its own requests.
 
 ``POST api/resolve``  body: ``resolvers`` and other settings, and ``provider``, traits that the
                       identity provider has during this request. Answers with what was said.
@@ -20,7 +20,7 @@ from traitlets import HasTraits, List, Unicode
 
 from jupyter_session_user.core.lifecycle import Expiry
 from jupyter_session_user.errors import ConfigurationError
-from jupyter_session_user.server.resolvers.base import Resolution, load_resolvers, resolve
+from jupyter_session_user.server.auth.resolvers.base import Resolution, load_resolvers, resolve
 
 ANSWERS = {
     "seconds": lambda: 2e9,
@@ -44,31 +44,34 @@ NO_FUNCTION = "text"
 
 
 class Settings(HasTraits):
-    """What the resolvers read."""
+    """The settings that the resolvers read."""
 
     resolvers = List(Unicode())
     jwt_cookie = Unicode()
     jwt_header = Unicode()
+    jwt_jwks = Unicode()
+    jwt_issuer = Unicode()
+    jwt_audience = Unicode()
     session_resolver = Unicode()
 
 
 def answer(handler: Any, user: Any) -> Any:
-    """Say what the request wants to hear, of alice alone."""
+    """Return what the request asks for, for alice only."""
     return ANSWERS[handler.request.headers["X-Say"]]() if user.username == "alice" else None
 
 
 async def slow(handler: Any, user: Any) -> None:
-    """Wait, which a resolver must not."""
+    """Wait, which a resolver must not do."""
 
 
 class TheirResolver:
-    """Another package's."""
+    """A resolver of another package."""
 
     def __init__(self, settings: Any) -> None:
         self.cookie = settings.jwt_cookie
 
     def resolve(self, handler: Any, user: Any) -> Resolution:
-        """Say whom it was asked about, and what it was made with."""
+        """Return the user of the call, and the settings of the resolver."""
         return Resolution(Expiry(3e9, "theirs"), f"{user.username} {self.cookie}")
 
 
@@ -78,13 +81,13 @@ def broken(settings: Any) -> None:
 
 
 class ResolveHandler(APIHandler):
-    """Asks."""
+    """Calls the resolvers."""
 
     kept: tuple[str, Any] = ("", ())
 
     @web.authenticated
     async def post(self) -> None:
-        """Answer with what the resolvers say, or with why there are none."""
+        """Answer with the result of the resolvers, or with the error."""
         body = self.get_json_body() or {}
         provider = body.pop("provider", {})
         before = {name: getattr(self.identity_provider, name) for name in provider}
@@ -100,7 +103,7 @@ class ResolveHandler(APIHandler):
         self.finish(json.dumps({"expiry": expiry, "key": said.key, "repr": repr(said)}))
 
     def _resolvers(self, body: Any) -> Any:
-        """Make them once for the same settings, as a server does."""
+        """Make the resolvers once for the same settings, as a server does."""
         text, made = ResolveHandler.kept
         if text != json.dumps(body):
             settings: Any = Settings(**body) if body else SimpleNamespace(session_resolver="")

@@ -1,4 +1,4 @@
-"""The servers that the tests run against, and short words for what people do on them."""
+"""The servers that the tests run, and short functions for actions of users."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ ROOT = Path(__file__).parents[2]
 EXTENSION = "jupyter_session_user"
 PASSWORDS = {"alice": "alice's password", "bob": "bob's password"}
 
-#: Seconds that something may take before a test gives up; no test judges by the clock.
+#: Seconds to wait before a test fails; no test result depends on the clock.
 PATIENCE_S = 60.0
 
-#: A cell that prints the current user, or why there is none.
+#: A cell that prints the current user, or the reason why there is none.
 WHO = """
 import jupyter_session_user as _jsu
 try:
@@ -93,7 +93,7 @@ def own_server(
 
 
 async def people_on(server: LocalServer) -> tuple[Person, Person]:
-    """Return alice and bob, logged in on a server with the demo people."""
+    """Return alice and bob, logged in on a server with the demo users."""
     alice, bob = Person(server.url), Person(server.url)
     await alice.log_in(PASSWORDS["alice"], "alice")
     await bob.log_in(PASSWORDS["bob"], "bob")
@@ -121,13 +121,13 @@ async def kernel_of(person: Person) -> AsyncIterator[str]:
 
 
 async def username(socket: KernelSocket, **options: Any) -> str:
-    """Return whom a cell sees that is run over this websocket."""
+    """Return the user of a cell that runs over this websocket."""
     result = await socket.execute(WHO, **options)
     return result.text.strip() or repr(result.errors)
 
 
 def no_traceback(log: str) -> bool:
-    """Tell whether a server's log has no traceback but those of refusals, which older ones log."""
+    """Tell whether a server's log has no traceback except those of refusals."""
     return "Traceback" not in re.sub(r"wrote error: .*\n\s*Traceback", "", log)
 
 
@@ -139,7 +139,7 @@ async def is_watched(person: Person, kernel_id: str, socket: KernelSocket) -> bo
 
 
 async def until_it_answers(*sockets: KernelSocket) -> None:
-    """Wait until cells run over each socket, with all they send.
+    """Wait until cells run over each socket, with all their messages.
 
     After a restart or a flood, ZMQ may drop what is published before a subscriber is there
     again, "idle" included; that is so without this package, too.
@@ -191,5 +191,5 @@ def give_sign(flag: Path) -> None:
 
 
 def fresh_id() -> str:
-    """Return an id as a browser makes one up."""
+    """Return an id as a browser generates one."""
     return uuid.uuid4().hex

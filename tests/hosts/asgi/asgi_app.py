@@ -1,9 +1,10 @@
-"""The app of these tests: each path asks in another place. Runs in the server's process."""
+"""The app of these tests: each path returns the user of another place. Runs in the server."""
 
 import asyncio
 import threading
+from typing import Annotated
 
-from fastapi import BackgroundTasks, FastAPI, WebSocket
+from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
@@ -20,6 +21,7 @@ from jupyter_session_user import (
     get_cookies,
     get_current_user,
     identity_from_cookie,
+    require_user,
 )
 
 LOGINS = {"Bearer a": "alice", "Bearer b": "bob"}
@@ -50,7 +52,7 @@ def in_thread_pool():
 
 @inner.get("/both/{name}")
 async def both(name: str):
-    """Wait until the other visitor is in here as well, then ask."""
+    """Wait until the other visitor's request is here as well; then return the user."""
     async with inside:
         ARRIVED[name] = True
         inside.notify_all()
@@ -81,7 +83,7 @@ async def background(tasks: BackgroundTasks):
 
 @inner.get("/task")
 async def outliving():
-    """Start tasks that go on after the answer."""
+    """Start tasks that continue after the response."""
     name = get_current_user().username
 
     async def note(key, function):
@@ -135,6 +137,33 @@ async def websocket(socket: WebSocket):
         await socket.send_json([text, who(), await asyncio.to_thread(who)])
 
 
+ALICE_ONLY = require_user(usernames=["alice"])
+
+
+@inner.get("/staff/decorated")
+@ALICE_ONLY
+async def decorated():
+    return who()
+
+
+@inner.get("/staff/in-thread-pool")
+@ALICE_ONLY
+def decorated_in_thread_pool():
+    return who()
+
+
+@inner.get("/staff/depends")
+async def depends(user: Annotated[object, Depends(ALICE_ONLY.user)]):
+    return [user.username, who()]
+
+
+@inner.websocket("/staff/ws")
+async def staff_websocket(socket: WebSocket):
+    with ALICE_ONLY:
+        await socket.accept()
+        await socket.send_json(who())
+
+
 async def sub(request):
     return JSONResponse(who())
 
@@ -143,7 +172,7 @@ inner.mount("/mounted", Starlette(routes=[Route("/who", sub)]))
 
 
 class Passing(BaseHTTPMiddleware):
-    """Runs what is inside in a task of its own, as this class does."""
+    """Runs the inner app in its own task, as this class does."""
 
     async def dispatch(self, request, call_next):
         return await call_next(request)
@@ -155,7 +184,7 @@ ours = SessionUserMiddleware(inner, user=from_authorization)
 
 
 class Backend(AuthenticationBackend):
-    """A login of Starlette's own kind."""
+    """A user of Starlette's own authentication."""
 
     async def authenticate(self, conn):
         name = LOGINS.get(conn.headers.get("authorization", ""))
@@ -199,7 +228,7 @@ APPS = {
 
 
 async def app(scope, receive, send):
-    """Hand each path to its app."""
+    """Route each path to its app."""
     prefix = "/" + scope.get("path", "").split("/")[1]
     if prefix in APPS:
         scope = {**scope, "path": scope["path"].removeprefix(prefix)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib.util
 import json
 import socket
@@ -39,7 +40,7 @@ def server(request, need) -> Iterator[AppServer]:
 
 
 def both(server, path, *, bob: str | None = None):
-    """Return what two visitors get who ask at the same time."""
+    """Return the responses to two visitors at the same time."""
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(server.get, path, **ALICE)
         other = pool.submit(server.get, bob or path, **BOB)
@@ -53,23 +54,23 @@ def test_handlers(server, path):
 
 
 def test_two_visitors_inside_one_another(server):
-    """Both are in the handler when each asks: itself, in a thread, in a task."""
+    """Both requests are in the handler at the same time: directly, in a thread, in a task."""
     assert both(server, "/both/alice", bob="/both/bob") == ([IS_ALICE] * 3, [IS_BOB] * 3)
 
 
 def test_streamed_answers(server):
-    """What makes the body belongs to the visitor, too."""
+    """A streamed body is made as the visitor."""
     assert both(server, "/stream") == ([IS_ALICE], [IS_BOB])
 
 
 def test_bare_thread(server):
-    """A bare thread belongs to nobody, one that was handed the identity to the visitor."""
+    """A bare thread has no user; a thread with a bound identity has the visitor."""
     nobody = "nobody: no_context"
     assert both(server, "/bare-thread") == ([nobody, IS_ALICE], [nobody, IS_BOB])
 
 
 def test_background_and_outliving_tasks(server):
-    """Starlette's background tasks are the visitor's; a task outlives its request as nobody's."""
+    """Starlette's background tasks have the visitor; a task that outlives its request has none."""
     both(server, "/background")
     both(server, "/task")
     notes = server.get("/notes")
@@ -91,10 +92,10 @@ def test_reload_as_the_other_person_on_the_same_connection(server):
 
 
 def test_a_contextvar_does_not_leak_into_a_pipelined_request(server):
-    """A pipelined request begins in uvicorn inside the one before, with its context.
+    """A pipelined request begins in uvicorn inside the previous one, with its context.
 
-    A middleware that sets a ContextVar and leaves it at that names alice in the second answer,
-    which no middleware of ours serves.
+    A middleware that sets a ContextVar and never resets it names alice in the second response,
+    which does not pass through our middleware.
     """
     host, port = server.host.split(":")
     request = "GET {} HTTP/1.1\r\nHost: x\r\n{}\r\n"
@@ -113,14 +114,14 @@ def test_a_contextvar_does_not_leak_into_a_pipelined_request(server):
 
 
 def test_a_binding_left_open_does_not_reach_the_next_request(server):
-    """What one visitor's handler forgets to leave ends with the request."""
+    """A binding that a handler leaves open ends with the request."""
     with server.connect() as connection:
         assert ask(connection, "/leaves-a-binding-open", **ALICE) == IS_ALICE
         assert ask(connection, "/async", **BOB) == IS_BOB
 
 
 async def test_websockets(server):
-    """Each websocket is its visitor's for as long as it lives."""
+    """Each websocket has its own visitor for its whole life."""
     url = f"ws://{server.host}/ws"
     sockets = [await websocket_connect(HTTPRequest(url, headers=who)) for who in (ALICE, BOB)]
     for text in ("one", "two"):
@@ -135,8 +136,38 @@ async def test_websockets(server):
         one.close()
 
 
+@pytest.mark.parametrize("path", ["decorated", "in-thread-pool", "depends"])
+def test_require_user_answers_with_a_status(server, path):
+    """Bob gets 403, an anonymous visitor 401; neither response names another user."""
+    path = f"/staff/{path}"
+    status, said = server.status(path, **ALICE)
+    assert (status, said) == (200, ["alice", IS_ALICE] if path.endswith("depends") else IS_ALICE)
+    assert server.status(path, **BOB) == (403, "'bob' is not permitted to do this")
+    status, why = server.status(path)
+    assert status == 401
+    assert "log in" in why
+
+
+async def test_require_user_refuses_a_websocket(server):
+    """A websocket that is not accepted yet is refused with status 403 in its handshake."""
+    url = f"ws://{server.host}/staff/ws"
+    socket = await websocket_connect(HTTPRequest(url, headers=ALICE))
+    assert json.loads(await socket.read_message()) == IS_ALICE
+    socket.close()
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
+    }
+    for headers in (BOB, {}):
+        with server.connect() as connection:
+            connection.request("GET", "/staff/ws", headers=upgrade | headers)
+            assert connection.getresponse().status == 403
+
+
 def test_platform_cookie(server):
-    """The seed's visitor is Jane Doe, unverified; two visitors are two people."""
+    """The platform's cookie names Jane Doe, unverified; two visitors are two users."""
     jane = server.get("/cookies", cookie=f"numerous_user_info={JANE}; theme=dark")
     assert jane == ["abcdefghij1234567890 unverified by asgi", "Jane Doe", "dark"]
     with ThreadPoolExecutor(2) as pool:
@@ -148,19 +179,19 @@ def test_platform_cookie(server):
 
 
 def test_strangers_are_not_taken_for_one_another(server):
-    """Two people without a name are two, also if their browsers send the same cookie."""
+    """Two anonymous visitors are distinct, even if their browsers send the same cookie."""
     one, other = (server.get("/username", cookie="theme=dark") for _ in range(2))
     assert one.startswith("anonymous-") and other.startswith("anonymous-")
     assert one != other
 
 
 def test_the_apps_own_login_wins_over_the_cookie(server):
-    """A cookie names only those whom the app does not."""
+    """The cookie names only visitors that the app does not name."""
     assert server.get("/async", **ALICE, cookie=platform_cookie("mallory")) == IS_ALICE
 
 
 def test_a_header_counts_only_where_it_is_trusted(server):
-    """A header names somebody if the app says so, and if it comes from the proxy, once."""
+    """The header names the user if the app allows it, and if it comes once from the proxy."""
     header = {"x_forwarded_user": "carol"}
     assert server.get("/async", **header) == "anonymous"
     assert server.get("/proxied/who", **header) == "carol verified by asgi"
@@ -171,3 +202,18 @@ def test_a_header_counts_only_where_it_is_trusted(server):
             connection.putheader("X-Forwarded-User", name)
         connection.endheaders()
         assert json.loads(connection.getresponse().read()) == "anonymous"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("alias", ["X_Forwarded_User", "x-forwarded_user"])
+def test_another_spelling_of_the_header_voids_it(server, alias, order):
+    """If a proxy forwards another spelling, a visitor may have written the header."""
+    for name in ("alice", "bob"):
+        headers = [("X-Forwarded-User", name), (alias, "mallory")][::order]
+        for sent in (headers, [(alias, name)]):
+            with server.connect() as connection:
+                connection.putrequest("GET", "/proxied/who")
+                for key, value in sent:
+                    connection.putheader(key, value)
+                connection.endheaders()
+                assert json.loads(connection.getresponse().read()) == "anonymous"

@@ -1,4 +1,4 @@
-"""Bokeh's and Panel's servers, one for each file of tests where that can be."""
+"""Bokeh's and Panel's servers, shared within a file of tests where possible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import serving
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Let the visitors of a test leave at its end, in its own event loop."""
+    """Close the visitors of a test at its end, in its own event loop."""
     test = pyfuncitem.obj
     if inspect.iscoroutinefunction(test):
 
@@ -35,7 +35,7 @@ def pytest_pyfunc_call(pyfuncitem):
 
 @pytest.fixture(scope="session", autouse=True)
 def tools(need):
-    """Skip without the two."""
+    """Skip if Bokeh or Panel is missing."""
     need(importlib.util.find_spec("pyviz_comms"), "panel is missing")
 
 
@@ -66,7 +66,7 @@ def chromium(need):
 
 @pytest.fixture
 def expect():
-    """Return Playwright's ``expect``, which waits for what is said of the page."""
+    """Return Playwright's ``expect``, which waits until an assertion about the page holds."""
     from playwright.sync_api import expect
 
     return expect

@@ -1,7 +1,7 @@
-"""Real ``bokeh serve`` and ``panel serve`` processes, and visitors who speak Bokeh's protocol.
+"""Real ``bokeh serve`` and ``panel serve`` processes, and visitors that speak Bokeh's protocol.
 
-The apps write what they know, and where, as lines of JSON into ``$PROBE_LOG``; each visit has a
-tag in its address, so that lines of visitors at the same time can be told apart.
+The apps write their observations as lines of JSON into ``$PROBE_LOG``. Each visit has a tag in its
+address, which separates the lines of simultaneous visitors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,13 @@ ROOT = Path(__file__).parents[3]
 APPS = Path(__file__).parent / "apps"
 PATIENCE_S = 60
 SECRET = "a secret of the tests, long enough"
+
+#: Both tools listen on every address by default. Their sessions outlive a visit, with all periodic
+#: callbacks, by 15 to 32 s: after a few tests, these delay the next test's click by many seconds.
+OPTIONS = (
+    *("--address", "127.0.0.1"),
+    *("--unused-session-lifetime", "15000", "--check-unused-sessions", "2000"),
+)
 
 
 @dataclass
@@ -44,7 +52,7 @@ class Server:
     def said(self, **wanted: Any) -> list[dict[str, Any]]:
         """Return the lines with these values."""
         text = self.log.read_text() if self.log.exists() else ""
-        lines = text.rpartition("\n")[0].splitlines()  # the last one may be half written
+        lines = text.rpartition("\n")[0].splitlines()  # the last line may be incomplete
         found = [json.loads(line) for line in lines]
         return [line for line in found if wanted.items() <= line.items()]
 
@@ -53,18 +61,18 @@ class Server:
         end = time.monotonic() + PATIENCE_S
         while len(lines := self.said(**wanted)) < count:
             if time.monotonic() > end:
-                raise AssertionError(f"{wanted}: {self.said()}\n{self.output.read_text()[-3000:]}")
+                raise TimeoutError(f"{wanted}: {self.said()}\n{self.output.read_text()[-3000:]}")
             await asyncio.sleep(0.05)
         return lines
 
     async def user(self, **wanted: Any) -> str:
-        """Return whom the first such line names."""
+        """Return the user that the first such line names."""
         line = (await self.wait(**wanted))[0]
         return line.get("user") or line["error"]
 
 
 def free_port() -> int:
-    """Return a port that nobody uses now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -78,7 +86,7 @@ def serve(
     port = free_port()
     log, output = folder / "said.jsonl", folder / "output.txt"
     module = ["jupyter_session_user", tool] if runner else [tool]
-    command = [sys.executable, "-m", *module, "serve", str(app), "--port", str(port)]
+    command = [sys.executable, "-m", *module, "serve", str(app), "--port", str(port), *OPTIONS]
     for host in ("localhost", "127.0.0.1"):
         command += ["--allow-websocket-origin", f"{host}:{port}"]
     with running([*command, *arguments], f"http://localhost:{port}", log, output, **env) as server:
@@ -131,10 +139,10 @@ class Visit:
     """One page in one browser.
 
     Attributes:
-        server: Where.
-        tag: What its lines have as ``tag``.
-        headers: What a proxy in front of the server would add to each request.
-        cookies: What the browser holds.
+        server: The server that the page belongs to.
+        tag: The ``tag`` of its lines.
+        headers: Headers that a proxy in front of the server would add to each request.
+        cookies: The cookies of the browser.
     """
 
     server: Server
@@ -179,7 +187,7 @@ class Visit:
             HTTPRequest(address, headers=self._headers()),
             subprotocols=["bokeh", token or self.token],
         )
-        _open.append(self.socket)
+        _open.setdefault(asyncio.get_running_loop(), []).append(self.socket)
         await self._receive("ACK")
         await self._send("PULL-DOC-REQ", {})
         self.document = (await self._receive("PULL-DOC-REPLY"))["doc"]
@@ -220,17 +228,17 @@ class Visit:
                 return content
 
 
-_open: list[Any] = []
+# By event loop, of which each test has one: the websockets of an ended loop cannot be closed.
+_open: MutableMapping[asyncio.AbstractEventLoop, list[Any]] = weakref.WeakKeyDictionary()
 
 
 async def leave() -> None:
-    """Close all visitors' websockets; what a test leaves open would be warned about."""
-    for opened in _open:
+    """Close this test's visitors' websockets; an open one would cause a warning."""
+    for opened in _open.pop(asyncio.get_running_loop(), []):
         opened.close()
         with contextlib.suppress(asyncio.TimeoutError):
             while await asyncio.wait_for(opened.read_message(), 5) is not None:
                 pass
-    _open.clear()
 
 
 def _find(node: Any, label: str) -> str:

@@ -1,4 +1,4 @@
-"""The examples as the docs start them, with two visitors in Chromium."""
+"""The examples, started as in the docs, with two visitors in Chromium."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS = {"alice": "Clean room", "bob": "Microscope"}
 
 @contextlib.contextmanager
 def example(kind, folder):
-    """Start one as its page in docs/hosts says; give the address of its page."""
+    """Start one as its page in docs/hosts describes; return the address of its page."""
     here = EXAMPLES / {"panel": "panel_serve", "bokeh": "bokeh", "flask": "bokeh_flask"}[kind]
     if kind == "flask":
         command = [sys.executable, str(here / "flask_site.py")]
@@ -37,7 +37,7 @@ def example(kind, folder):
 
 @pytest.mark.parametrize("kind", ["panel", "bokeh", "flask"])
 def test_example(chromium, expect, need, tmp_path, kind):
-    """Each visitor is greeted, sees their own rows, and is named by the button."""
+    """Each visitor sees a greeting and their own rows, and the button shows their name."""
     taken = kind == "flask" and (_taken(5000) or _taken(5006))
     need(not taken, "another server has one of the example's ports")
     with example(kind, tmp_path) as address, contextlib.ExitStack() as stack:
@@ -45,7 +45,7 @@ def test_example(chromium, expect, need, tmp_path, kind):
         for name in ROWS:
             context = stack.enter_context(contextlib.closing(chromium.new_context()))
             pages[name] = page = context.new_page()
-            page.set_default_timeout(45_000)
+            page.set_default_timeout(90_000)
             page.goto(address)
             page.locator("input[name=name], input[name=username]").fill(name)
             page.locator("input[name=password]").fill(name[0])

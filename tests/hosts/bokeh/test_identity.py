@@ -1,4 +1,4 @@
-"""Who is the current user in an app of ``bokeh serve`` and ``panel serve``: the real servers."""
+"""The current user in an app of ``bokeh serve`` and ``panel serve``, on the real servers."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ ASYNC = ("--auth-module", str(AUTH / "header_user_async.py"))
 JANE = (
     "ewogICAgInVzZXJfaWQiOiAiYWJjZGVmZ2hpajEyMzQ1Njc4OTAiLAogICAgInVzZXJfZnVsbF9uYW1lIjogIkphbm"
     "UgRG9lIgp9"
-)  # the seed's own
+)  # from the platform's documentation
 
 PACKAGE = "jupyter_session_user"
 
@@ -22,7 +22,7 @@ both = pytest.mark.parametrize("tool", ["bokeh", "panel"])
 
 
 def visitor(server, name, tag=""):
-    """Return a visitor whom a proxy names."""
+    """Return a visitor that a proxy names."""
     return Visit(server, tag or f"{name}-{id(server)}-{next(_numbers)}", {"X-Forwarded-User": name})
 
 
@@ -30,7 +30,7 @@ _numbers = iter(range(10_000))
 
 
 def forged(server, visit, user="ADMIN"):
-    """Return a token as anybody can write it, for a session that does not exist yet."""
+    """Return a token that any client can write, for a session that does not exist yet."""
     payload = {
         "headers": {"X-Forwarded-User": user, "Cookie": f"user={user}"},
         "cookies": {"user": user, "is_guest": "1"},
@@ -42,7 +42,7 @@ def forged(server, visit, user="ADMIN"):
 @both
 @pytest.mark.parametrize("auth", [HEADER, ASYNC], ids=["get_user", "get_user_async"])
 async def test_two_visitors_at_the_same_time(started, tool, auth):
-    """Everywhere in an app the code knows its own visitor; where nobody can, it raises."""
+    """In each place of an app, code has its own visitor or gets an error."""
     server = started(tool, PROBE, *auth)
     people = {name: visitor(server, name) for name in ("alice", "bob")}
     await asyncio.gather(*(visit.open() for visit in people.values()))
@@ -77,7 +77,7 @@ async def test_page_and_callbacks_are_one_session(started, tool):
 
 @both
 async def test_forged_token(started, tool):
-    """A session that a client opens with a token it wrote itself is that client's, not ADMIN's."""
+    """A session opened with a self-written token belongs to its client, not to ADMIN."""
     server = started(tool, PROBE, *HEADER)
     visit = visitor(server, "bob")
     await visit.connect(forged(server, visit))
@@ -91,7 +91,7 @@ async def test_forged_token(started, tool):
 
 @both
 async def test_stolen_token(started, tool):
-    """Whoever clicks is named, also on a document that is somebody else's."""
+    """The user of a click is the client that sent it, also on another visitor's document."""
     server = started(tool, PROBE, *HEADER)
     alice, bob = await visitor(server, "alice").open(), visitor(server, "bob")
     await bob.connect(alice.token)
@@ -102,7 +102,7 @@ async def test_stolen_token(started, tool):
 
 @both
 async def test_broadcast_to_another_document(started, tool):
-    """What one visitor's callback puts on another's document runs as that other."""
+    """A callback that one visitor adds to another visitor's document runs as the other visitor."""
     server = started(tool, PROBE, *HEADER)
     alice = await visitor(server, "alice").open()
     bob = await visitor(server, "bob").open()
@@ -113,7 +113,7 @@ async def test_broadcast_to_another_document(started, tool):
 
 @both
 async def test_process_wide_task(started, tool):
-    """A task that the first visitor's page starts for all belongs to nobody."""
+    """A task that the first visitor's page starts for all visitors has no user."""
     server = started(tool, PROBE, *HEADER)
     await visitor(server, "alice", f"forever-{tool}").open()
     await visitor(server, "bob").open()
@@ -123,7 +123,7 @@ async def test_process_wide_task(started, tool):
 
 @both
 async def test_signed_cookie_without_an_auth_module(started, tool):
-    """A cookie that the server's secret has signed names its user, and nothing else does."""
+    """Only a cookie signed with the server's secret names its user."""
     server = started(tool, PROBE, "--cookie-secret", SECRET, PROBE_SIGNED="1")
     values = {
         "alice": create_signed_value(SECRET, "user", "alice").decode(),
@@ -144,7 +144,7 @@ async def test_signed_cookie_without_an_auth_module(started, tool):
 
 @both
 async def test_login_with_several_processes(started, tool):
-    """Two visitors who log in, and each of whose requests may go to another process."""
+    """Two visitors log in; each of their requests may reach another process."""
     server = started(
         *(tool, PROBE, "--auth-module", str(AUTH / "cookie_login.py")),
         *("--cookie-secret", SECRET, "--num-procs", "2"),
@@ -159,14 +159,14 @@ async def test_login_with_several_processes(started, tool):
     for name, visit in people.items():
         for where in ("page", "click", "async later"):
             assert await server.user(tag=visit.tag, where=where) == name
-        for _ in range(6):  # from whichever process, also one that has made no page yet
+        for _ in range(6):  # from any process, also one that has made no page yet
             script = await visit.fetch(f"/static/extensions/{PACKAGE}/{PACKAGE}.js")
             assert script.code == 200
 
 
 @both
 async def test_reload_as_the_other_person(started, tool):
-    """The same browser, signed in as somebody else: the new page is that person's."""
+    """The same browser signs in as another user: the new page has that user."""
     server = started(
         *(tool, PROBE, "--auth-module", str(AUTH / "cookie_login.py")),
         *("--cookie-secret", SECRET),
@@ -183,7 +183,7 @@ async def test_reload_as_the_other_person(started, tool):
 
 @both
 async def test_platform_cookie(started, tool):
-    """The seed's cookie gives Jane Doe, whom nobody has verified; without it, nobody."""
+    """The platform's cookie names Jane Doe, unverified; without it the visitor is anonymous."""
     server = started(tool, APPS / "platform_cookie.py")
     jane = Visit(server, f"{tool} jane", cookies={"numerous_user_info": JANE})
     nobody = Visit(server, f"{tool} nobody")
@@ -200,7 +200,7 @@ async def test_platform_cookie(started, tool):
 
 @both
 async def test_imported_too_late(started, tool):
-    """An app that imports us in a callback is told so once; from then on it works."""
+    """If a callback imports the package, it gets one error; later callbacks work."""
     server = started(tool, APPS / "late.py", *HEADER)
     visit = await visitor(server, "alice").open()
     await visit.click("Click")
@@ -228,7 +228,7 @@ WRAPPER = APPS.parents[3] / "jupyter_session_user" / "hosts" / "bokeh_auth.py"
     ids=["runner-panel", "runner-bokeh", "plugin", "auth-module"],
 )
 async def test_no_change_in_the_app(started, tool, arguments, options):
-    """The server has us, and so does its page, where the app does not know of us."""
+    """The server and the page load the package, although the app does not use it."""
     server = started(tool, APPS / "unaware.py", *arguments, **options)
     for name in ("alice", "bob"):
         visit = visitor(server, name)

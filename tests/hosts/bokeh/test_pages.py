@@ -9,13 +9,14 @@ import time
 import pytest
 import serving
 from serving import APPS, SECRET
+from tornado.web import create_signed_value
 
 pytestmark = pytest.mark.browser
 
 ROOT = APPS.parents[3]
 PANEL_PROBE = APPS.parents[1] / "panel_serve" / "apps" / "panel_probe.py"
 LOGIN = ("--auth-module", str(APPS.parent / "auth" / "cookie_login.py"), "--cookie-secret", SECRET)
-#: Seconds that a token lives in the tests of what comes after, and how long after we look.
+#: Seconds: the lifetime of a token in the expiry tests, and the wait after it.
 LIFE_S, AFTER_S = 8, 9.5
 #: Collects a page's websockets, so that a test can cut them.
 SOCKETS = """
@@ -32,12 +33,12 @@ both = pytest.mark.parametrize(
 
 @pytest.fixture
 def context(chromium):
-    """Return a function that makes browsers of people's own."""
+    """Return a function that makes separate browsers."""
     made = []
 
     def make():
         made.append(chromium.new_context())
-        made[-1].set_default_timeout(45_000)
+        made[-1].set_default_timeout(90_000)
         return made[-1]
 
     yield make
@@ -46,12 +47,12 @@ def context(chromium):
 
 
 def banner(page, reason):
-    """Find the banner that gives this reason."""
+    """Find the banner with this reason."""
     return page.locator(f"jupyter-session-user-banner[data-reason={reason}]").get_by_role("alert")
 
 
 def keep(page, name):
-    """Keep a picture to look at, where ``SCREENSHOTS`` names a folder."""
+    """Save a screenshot if ``SCREENSHOTS`` names a folder."""
     if folder := serving.os.environ.get("SCREENSHOTS"):
         page.screenshot(path=f"{folder}/{name}.png")
 
@@ -67,7 +68,7 @@ def once(server, where, count=1, **wanted):
 
 @both
 def test_two_visitors(started, context, expect, tool, app):
-    """Two browsers at the same time, then one of them signed in as the other person."""
+    """Two browsers at the same time; then one of them signs in as the other user."""
     server = started(tool, app, *LOGIN)
     people = {name: context() for name in ("alice", "bob")}
     pages = {}
@@ -133,7 +134,7 @@ def site(flask):
     ("way", "at_init"), [("document", False), ("credentials", True), ("session", False)]
 )
 def test_embedded_in_flask(site, context, expect, way, at_init):
-    """Callbacks know the visitor in each way; the page's making only where cookies come along."""
+    """In each way, callbacks have the visitor; the script has it only if cookies are sent."""
     flask, bokeh = site
     people = {name: context() for name in ("alice", "bob")}
     pages = {}
@@ -152,16 +153,16 @@ def test_embedded_in_flask(site, context, expect, way, at_init):
     page.goto(f"{flask.url}/{way}?tag={way}-again")
     page.get_by_role("button", name="Click").click()
     expect(page.get_by_text("clicked by bob")).to_be_visible()
-    assert page.evaluate("window.__jupyterSessionUser")  # the banner's script came along
+    assert page.evaluate("window.__jupyterSessionUser")  # the banner's script was loaded
     keep(page, f"flask-{way}")
 
 
-# ------------------------------------------------------------------------ pages that lost it all
+# --------------------------------------------------------------------------- pages that failed
 
 
 @pytest.fixture
 def shown(started, context, flask, request):
-    """Return a page of each kind, and its address, with somebody logged in."""
+    """Return a page of each kind, and its address, with a logged-in user."""
 
     def show(kind, *arguments):
         browser = context()
@@ -178,7 +179,7 @@ def shown(started, context, flask, request):
 
 
 def held_up(page, meanwhile):
-    """Let something happen while the page waits for BokehJS."""
+    """Run an action while the page waits for BokehJS."""
     done = []
 
     def hold(route):
@@ -195,7 +196,7 @@ kinds = pytest.mark.parametrize("kind", ["bokeh", "panel", "flask"])
 
 @kinds
 def test_stale_at_first_connect(shown, expect, kind):
-    """A page that connects when its token is over is not blank: it says so, and reloads."""
+    """A page that connects with an expired token shows a message, and reloads."""
     page, address = shown(kind, "--session-token-expiration", str(LIFE_S))
     held_up(page, lambda: time.sleep(AFTER_S))
     page.goto(address)
@@ -207,9 +208,28 @@ def test_stale_at_first_connect(shown, expect, kind):
     expect(page.locator("jupyter-session-user-banner")).to_have_count(0)
 
 
+@pytest.mark.parametrize("kind", ["asgi", "fastapi"])
+def test_stale_on_the_other_servers(started, context, expect, kind):
+    """The same with Panel's servers without Tornado."""
+    pytest.importorskip("panel.io.asgi", reason="Panel before 1.10 has one server")
+    arguments = ("--server", kind, "--session-token-expiration", str(LIFE_S))
+    server = started("panel", PANEL_PROBE, *arguments, "--cookie-secret", SECRET)
+    browser = context()
+    signed = create_signed_value(SECRET, "user", "alice").decode()
+    browser.add_cookies([{"name": "user", "value": signed, "url": server.url}])
+    page = browser.new_page()
+    held_up(page, lambda: time.sleep(AFTER_S))
+    page.goto(f"{server.url}{server.path}?tag=late-{kind}")
+    expect(banner(page, "expired")).to_contain_text("This page has expired.")
+    keep(page, f"banner-{kind}-expired-first")
+    page.unroute_all()
+    banner(page, "expired").get_by_role("link", name="Reload the page").click()
+    expect(page.get_by_text("page of alice")).to_be_visible()
+
+
 @pytest.mark.parametrize("kind", ["bokeh", "panel"])
 def test_signed_out_before_the_socket(shown, expect, kind):
-    """Whoever signs out between the page and its websocket is told so."""
+    """A visitor that signs out between the page and its websocket sees a message."""
     page, address = shown(kind)
     held_up(page, page.context.clear_cookies)
     page.goto(address)
@@ -218,7 +238,7 @@ def test_signed_out_before_the_socket(shown, expect, kind):
 
 
 def test_signed_out_before_the_socket_in_flask(flask, context, expect):
-    """The same in a page of another origin, which may only know that it was refused."""
+    """The same in a page of another origin, which may only learn of the refusal."""
     site, bokeh = flask(*LOGIN)
     browser = context()
     browser.request.get(f"{site.url}/login/alice")
@@ -232,8 +252,8 @@ def test_signed_out_before_the_socket_in_flask(flask, context, expect):
 
 @pytest.mark.parametrize("kind", ["bokeh", "flask"])
 def test_server_gone(shown, expect, kind):
-    """A server that has ended cannot be reached, and the page says that."""
-    page, address = shown(kind, "--unused-session-lifetime", "60000")  # a server of its own
+    """If the server has ended, the page says that it cannot be reached."""
+    page, address = shown(kind, "--unused-session-lifetime", "60000")  # a separate server
     page.goto(address)
     expect(page.get_by_role("button", name="Click")).to_be_visible()
     shown.server.process.terminate()
@@ -243,7 +263,7 @@ def test_server_gone(shown, expect, kind):
 
 @kinds
 def test_lost_after_the_token(shown, expect, kind):
-    """A connection that breaks when its token is over cannot come back: the page says so."""
+    """A connection that breaks after the token's expiry cannot reconnect: the page says so."""
     page, address = shown(kind, "--session-token-expiration", str(LIFE_S))
     page.add_init_script(SOCKETS)
     page.goto(address)
@@ -258,7 +278,7 @@ def test_lost_after_the_token(shown, expect, kind):
 
 @pytest.mark.parametrize("kind", ["bokeh", "flask"])
 def test_bokeh_comes_back_by_itself(shown, expect, kind):
-    """Where Bokeh connects again while the token still holds, nothing is said."""
+    """If Bokeh reconnects while the token is valid, no banner appears."""
     page, address = shown(kind)
     page.add_init_script(SOCKETS)
     page.goto(address)
@@ -272,7 +292,7 @@ def test_bokeh_comes_back_by_itself(shown, expect, kind):
 
 
 def test_panel_does_not(shown, expect):
-    """Where Panel does not connect again, the page says that it is lost, not expired."""
+    """If Panel does not reconnect, the page says that the connection is lost, not expired."""
     page, address = shown("panel")
     page.add_init_script(SOCKETS)
     page.goto(address)

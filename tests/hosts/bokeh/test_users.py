@@ -1,4 +1,4 @@
-"""What an auth module may answer, and whom it means."""
+"""Results of an auth module, and the users that they name."""
 
 import json
 from types import SimpleNamespace
@@ -24,19 +24,19 @@ from jupyter_session_user.hosts.tornado import user_from
     ],
 )
 def test_somebody(said, username, name):
-    """Text, bytes, JSON, a mapping and an object are all understood."""
+    """Text, bytes, JSON, a mapping and an object are all accepted."""
     user = user_from(said)
     assert (user.username, user.name) == (username, name)
 
 
 @pytest.mark.parametrize("said", [None, "", b"", {}, "{}", '""', {"colour": "red"}])
 def test_nobody(said):
-    """What names nobody makes no user."""
+    """An answer without a name makes no user."""
     assert user_from(said) is None
 
 
 def test_groups_and_claims():
-    """Groups count where they are a list of text; claims are what JSON can hold."""
+    """Groups count if they are a list of text; claims keep only JSON values."""
     user = user_from({"username": "a", "groups": ["x", 3], "more": object(), "n": 1})
     assert user.groups == ("x",)
     assert dict(user.claims) == {"username": "a", "groups": ["x", 3], "n": 1}

@@ -101,5 +101,19 @@ def _(button, clicks, show, who):
     return
 
 
+@app.cell
+def _(mo, obvious, show):
+    @mo.persistent_cache
+    def persistent():
+        return obvious.warned()
+
+    @mo.cache
+    def of_one_page():
+        return obvious.warned()
+
+    show(kept=[persistent(), of_one_page()]) if mo.query_params().get("keep") else None
+    return
+
+
 if __name__ == "__main__":
     app.run()

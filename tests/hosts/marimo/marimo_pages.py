@@ -1,4 +1,4 @@
-"""A person in front of a marimo page, as far as its protocol goes."""
+"""A user with a marimo page, limited to marimo's protocol."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ class Page:
     """One open page.
 
     Attributes:
-        said: What its cells have shown so far.
-        session: Its id, as marimo's front end makes one up.
-        cookie: What the browser sends; may be changed, as a login in another tab does.
+        said: The output of its cells so far.
+        session: Its id, made up as marimo's front end does.
+        cookie: The browser's cookie; a test may change it, as a login in another tab does.
+        elements: The ids of the elements in the output, by the kind of element.
+        results: The answers of called functions, by the call's id.
     """
 
     def __init__(self, host: str, cookie: str) -> None:
         self.said: dict[str, Any] = {}
         self.session = f"s_{uuid.uuid4().hex[:6]}"
         self.cookie = cookie
+        self.elements: dict[str, str] = {}
+        self.results: dict[str, Any] = {}
         self._url = f"//{host}"
         self._button = ""
         self._running = False
@@ -67,7 +71,7 @@ class Page:
         try:
             await asyncio.wait_for(read(), PATIENCE_S)
         except asyncio.TimeoutError:
-            raise AssertionError(f"waiting for {keys} of {self._button}: {self.said}") from None
+            raise TimeoutError(f"waiting for {keys} of {self._button}: {self.said}") from None
         return self
 
     async def _read(self) -> None:
@@ -77,6 +81,8 @@ class Page:
 
     def _take(self, data: dict[str, Any]) -> None:
         self._running |= data.get("status") == "running"
+        if data["op"] == "function-call-result":
+            self.results[data["function_call_id"]] = data
         output = data.get("output") or {}
         shown = output.get("data") if data["op"] == "cell-op" else None
         assert output.get("channel") != "marimo-error", shown
@@ -84,6 +90,8 @@ class Page:
             return
         if found := re.search(r"<pre>(.*?)</pre>", shown):
             self.said.update(json.loads(html.unescape(found[1])))
+        for name, kind in re.findall(r"object-id='([^']+)'[^>]*>\s*<(marimo-[\w-]+)", shown):
+            self.elements[kind] = name
         if found := re.search(r"object-id='([^']+)'", shown):
             self._button = found[1]
 
@@ -92,6 +100,24 @@ class Page:
         del self.said["callback"]
         await self.post("set_ui_element_value", objectIds=[self._button], values=[1])
         return await self.until("callback")
+
+    async def call(self, element: str, function: str, **args: Any) -> Any:
+        """Call a function of an element, as the page does, and return its answer."""
+        call = uuid.uuid4().hex
+
+        async def answered() -> None:
+            while call not in self.results:
+                await self._read()
+
+        await self.post(
+            "function_call",
+            functionCallId=call,
+            namespace=self.elements[element],
+            functionName=function,
+            args=args,
+        )
+        await asyncio.wait_for(answered(), PATIENCE_S)
+        return self.results[call]["return_value"]
 
     async def post(self, command: str, **body: Any) -> None:
         """Send one command, as the page does."""

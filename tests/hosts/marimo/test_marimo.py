@@ -25,7 +25,7 @@ FILES = {
 }
 OPTIONS = ("--headless", "--no-token", "--no-skew-protection", "--host", "127.0.0.1")
 
-#: An app as marimo's documentation has it, behind our middleware.
+#: An app as in marimo's documentation, behind our middleware.
 MOUNTED = """
 import marimo
 from fastapi import FastAPI
@@ -41,7 +41,7 @@ app.add_middleware(
 )
 """
 
-#: The same with a user as Starlette's own authentication leaves it.
+#: The same with a user of Starlette's own authentication.
 STARLETTE = """
 import marimo
 from fastapi import FastAPI
@@ -92,22 +92,22 @@ def mounted(request, marimo_installed, need) -> Iterator[AppServer]:
 
 
 def expected(who: str) -> dict[str, str]:
-    """Return what a page's cells say for somebody."""
+    """Return the expected output of a page's cells for a user."""
     right = ("cell", "after_await", "task", "to_thread", "bound_thread", "dependent")
     nobody = ("executor", "bare_thread", "mo_thread")
     return {**dict.fromkeys(right, who), **dict.fromkeys(nobody, "nobody: no_context")}
 
 
 def shown(page: Page) -> dict[str, str]:
-    """Return what its cells have said, of what is the same for each page."""
+    """Return the part of the cells' output that is the same for each page."""
     return {key: page.said[key] for key in expected("")}
 
 
 async def both(one: Page, other: Page, **query: str) -> None:
     """Open two pages, the second while the cells of the first one run.
 
-    Not in the same instant: both are compiled in threads of one process, and Python 3.11 fails
-    at that now and then ("AST constructor recursion depth mismatch", CPython issue 106905).
+    Not at the same instant: both are compiled in threads of one process, and Python 3.11 sometimes
+    fails at that ("AST constructor recursion depth mismatch", CPython issue 106905).
     """
     await one.connect(**query)
     await one.begun()
@@ -117,12 +117,12 @@ async def both(one: Page, other: Page, **query: str) -> None:
 
 
 def cookies(*names: str) -> list[str]:
-    """Return what browsers of these people send: the platform's cookie, and one more."""
+    """Return the cookies of these users' browsers: the platform's cookie, and one more."""
     return [f"{platform_cookie(name)}; theme={name}" for name in names]
 
 
 async def test_run_two_visitors(running):
-    """Cells, tasks, threads and callbacks are those of the page's visitor."""
+    """Cells, tasks, threads and callbacks run as the page's visitor."""
     async with pages_of(running.host, *cookies("ann", "ben")) as (ann, ben):
         await both(ann, ben)
         for page, name in ((ann, "ann"), (ben, "ben")):
@@ -134,16 +134,25 @@ async def test_run_two_visitors(running):
             assert (page.said["callback"], page.said["dependent"]) == ([who], who)
 
 
+async def test_asking_in_a_cache_warns(running):
+    """A cache that outlives the page warns; ``mo.cache``, which belongs to one page, does not."""
+    async with pages_of(running.host, *cookies("ann", "ben")) as (ann, ben):
+        for page in (ann, ben):  # one after the other: Python records warnings for all threads
+            await page.open(keep="yes")
+            await page.until("kept")
+    assert ann.said["kept"] == ben.said["kept"] == [1, 0]
+
+
 async def test_marimo_cookies_per_process(running):
-    """Both visitors are threads of one process: what is kept by process is the last one's."""
+    """Both visitors are threads of one process: data by process belong to the last visitor."""
     async with pages_of(running.host, *cookies("ann", "ben")) as (ann, ben):
         await both(ann, ben, meet="yes")
         assert (ann.said["theme"], ben.said["theme"]) == ("ann", "ben")
-        assert ann.said["obvious"] == ben.said["obvious"]  # what suggests itself is wrong for one
+        assert ann.said["obvious"] == ben.said["obvious"]  # the obvious solution is wrong for one
 
 
 async def test_run_reload_as_the_other_person(running):
-    """After a login as somebody else, clicks are theirs at once, and so is the next page."""
+    """After a login as another user, clicks run as that user at once, and so does the next page."""
     async with pages_of(running.host, *cookies("ann", "ben")) as (page, reloaded):
         await page.open()
         page.cookie = reloaded.cookie
@@ -154,7 +163,7 @@ async def test_run_reload_as_the_other_person(running):
 
 
 async def test_the_seeds_visitor(running):
-    """The platform's own example gives Jane Doe."""
+    """The platform's own example names Jane Doe."""
     async with pages_of(running.host, f"numerous_user_info={JANE}") as (page,):
         await page.open()
         assert shown(page) == expected("abcdefghij1234567890 unverified by marimo")
@@ -162,14 +171,14 @@ async def test_the_seeds_visitor(running):
 
 
 async def test_marimos_default_user_is_nobody(running):
-    """Everybody is called "user" by marimo, and authenticated; that names nobody."""
+    """For marimo each visitor is an authenticated ``user``; the package does not use that."""
     async with pages_of(running.host, "theme=dark") as (page,):
         await page.open()
         assert shown(page) == expected("anonymous")
 
 
 async def test_edit_two_visitors(editing):
-    """In the editor, each cell is that of whoever runs it."""
+    """In the editor, each cell runs as the user that runs it."""
     async with pages_of(editing.host, *cookies("ann", "ben")) as (ann, ben):
         for page, file in ((ann, "notebook.py"), (ben, "other.py")):
             await page.connect(file=file)
@@ -183,7 +192,7 @@ async def test_edit_two_visitors(editing):
 
 
 async def test_mounted_in_fastapi(mounted):
-    """The mounted app's cells and callbacks see whom the outer app authenticated."""
+    """The mounted app's cells and callbacks have the user that the outer app authenticated."""
     async with pages_of(mounted.host, "session=a", "session=b", "session=c") as pages:
         alice, bob, stranger = pages
         await both(alice, bob)
@@ -209,7 +218,7 @@ except IdentityUnavailable as error:
 
 
 def moved(change: str) -> str:
-    """Return what a script is told in which marimo is not as we know it."""
+    """Return the error of a script with a changed marimo."""
     run = [sys.executable, "-c", MOVED.format(change=change)]
     return subprocess.run(
         run, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3]
@@ -217,7 +226,7 @@ def moved(change: str) -> str:
 
 
 def test_private_names(marimo_installed):
-    """The request's ContextVar is where we look."""
+    """The request's ContextVar is at its known place."""
     from contextvars import ContextVar
 
     context = pytest.importorskip("marimo._messaging.context")
@@ -225,7 +234,7 @@ def test_private_names(marimo_installed):
 
 
 def test_a_private_name_that_moved(marimo_installed):
-    """The error names marimo's version; where marimo is merely imported, it is no host."""
+    """The error names marimo's version; a marimo that is only imported is no host."""
     import marimo
 
     gone = "del private.HTTP_REQUEST_CTX"
@@ -237,5 +246,5 @@ def test_a_private_name_that_moved(marimo_installed):
 
 
 def test_merely_imported(marimo_installed):
-    """A process that imports marimo serves nobody."""
+    """A process that only imports marimo serves no visitor."""
     assert moved("").startswith("not_in_kernel")

@@ -1,4 +1,4 @@
-"""A server with Panel's previews and nothing else; one Chromium per file of tests."""
+"""A server with Panel's previews only; one Chromium per file of tests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def chromium(need, panel_installed):
 
 @pytest.fixture
 def expect():
-    """Return Playwright's ``expect``, which waits for what is said of the page."""
+    """Return Playwright's ``expect``, which waits until an assertion about the page holds."""
     from playwright.sync_api import expect
 
     return expect

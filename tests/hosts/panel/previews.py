@@ -1,4 +1,4 @@
-"""Apps for Panel's previews, and Bokeh's protocol as far as a click needs it."""
+"""Apps for Panel's previews, and the part of Bokeh's protocol that a click needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXTENSION = "panel.io.jupyter_server_extension"
 RENDER = "panel-preview/render/"
 EXAMPLE = Path(__file__).parents[3] / "examples" / "panel" / "visitors.py"
 
-#: What the app's buttons do, and what each must answer for the person named ``{who}``.
+#: The actions of the app's buttons, and the answer of each for the user named ``{who}``.
 ACTIONS = {
     "sync": "sync: {who}",
     "async": "async: {who} {who}",
@@ -36,7 +36,7 @@ ACTIONS = {
     "method": "method: {who}",
 }
 
-#: Asks in every place where an app's code may run, and writes the answers down.
+#: Asks in every place of an app's code, and writes the answers down.
 APP = """
 import asyncio
 import os
@@ -137,11 +137,11 @@ def files() -> dict[str, str]:
 
 
 class Preview:
-    """A preview's websocket, held by whoever has the page's token.
+    """A preview's websocket, held by a client with the page's token.
 
     Attributes:
         kernel_id: The kernel that Panel made for the page.
-        notes: What the app has written down, as far as it has arrived here.
+        notes: The lines of the app that have arrived here so far.
     """
 
     def __init__(self, socket: WebSocketClientConnection) -> None:
@@ -175,7 +175,7 @@ class Preview:
         return preview
 
     def close(self) -> None:
-        """Close it, upon which Panel shuts the kernel down."""
+        """Close it; Panel then shuts the kernel down."""
         self._socket.close()
 
     async def click(self, name: str) -> None:
@@ -186,7 +186,7 @@ class Preview:
         await self._send("PATCH-DOC", {"events": [event]})
 
     async def until_noted(self, text: str) -> None:
-        """Wait until the app has written this down."""
+        """Wait until the app has written this line."""
         while text not in self.notes:
             message = await self._until("PATCH-DOC")
             self.notes += json.dumps(message.content)
@@ -206,7 +206,7 @@ class Preview:
 
 
 async def page_token(person: Person, name: str) -> str:
-    """Let somebody open a page without running it, and return the token in it."""
+    """Open a page as a user without running it, and return the token in it."""
     answer = await person.fetch(RENDER + name)
     assert answer.code == 200, answer.body
     found = re.search(rb'"token":"([^"]+)"', answer.body)

@@ -49,15 +49,23 @@ def previews_on(*arguments):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(panel_installed):
-    """Run a server for one test: what ends a login lasts."""
+    """Run a server for the tests that leave it up: each of them begins with new logins."""
     with previews_on() as running:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _closed(chromium):
+    """Close a test's pages at its end: they would go on asking."""
+    yield
+    for context in chromium.contexts:
+        context.close()
+
+
 def app_of(chromium, server, name):
-    """Open the preview in a browser of somebody's own."""
+    """Open the preview in a user's own browser."""
     page = log_in(chromium.new_context(), server, name, URL)
     page.get_by_role("heading", name=f"App of {name}").wait_for()
     quiet(page).wait_for(state="attached")
@@ -65,11 +73,11 @@ def app_of(chromium, server, name):
 
 
 def test_signed_out_and_in_again(chromium, server, expect):
-    """Alice's app says so, in Python too, bob's does not; back again she has to reload."""
+    """Alice's app reports the end, also in Python; bob's does not; after a login she reloads."""
     alice, bob = (app_of(chromium, server, name) for name in ("alice", "bob"))
     sign_out(alice.context, server)
-    expect(banner(alice, "ended").get_by_role("status")).to_contain_text("You are signed out.")
-    expect(alice.get_by_text("ended", exact=True)).to_be_visible()
+    expect(banner(alice, "signed_out").get_by_role("status")).to_contain_text("You are signed out.")
+    expect(alice.get_by_text("signed_out", exact=True)).to_be_visible()
     assert min(alice.evaluate(CONTRASTS)) >= 4.5
     expect(quiet(bob)).to_have_count(1)
     sign_in(alice.context, server, "alice")
@@ -81,7 +89,7 @@ def test_signed_out_and_in_again(chromium, server, expect):
 
 
 def test_login_cookie_removed(chromium, server, expect):
-    """The app says that the login is over at the first click; bob's does not."""
+    """The app reports the end of the login at the first click; bob's does not."""
     alice, bob = (app_of(chromium, server, name) for name in ("alice", "bob"))
     alice.context.clear_cookies(name=re.compile("^username-"))
     alice.get_by_text("told:").click()
@@ -93,9 +101,9 @@ def test_login_cookie_removed(chromium, server, expect):
 
 
 def test_exact_end(chromium, expect):
-    """When the time is over the app says so by itself, and Python is told; reload asks anew."""
-    with previews_on("--JupyterSessionUser.absolute_timeout=20") as server:
-        alice = app_of(chromium, server, "alice")
+    """At the timeout the app reports the end by itself, also in Python; a reload asks again."""
+    with previews_on("--JupyterSessionUser.absolute_timeout=45") as server:
+        alice = log_in(chromium.new_context(), server, "alice", URL)
         over = banner(alice, "expired")
         expect(over.get_by_role("status")).to_contain_text("Your login has expired.")
         expect(alice.get_by_text("expiring expired")).to_be_visible()
@@ -104,7 +112,7 @@ def test_exact_end(chromium, expect):
 
 
 def test_warning(chromium, expect):
-    """Before an exact end alice reads how long there is, and can hide it; bob has no end."""
+    """Before an exact end alice sees the remaining time, and can hide it; bob has no end."""
     with previews_on(*NEAR_END) as server:
         bob = app_of(chromium, server, "bob")
         alice = log_in(chromium.new_context(), server, "alice", URL)
@@ -118,14 +126,14 @@ def test_warning(chromium, expect):
 
 
 def test_somebody_else_signs_in(chromium, server, expect):
-    """Bob signs in in alice's browser: her app says whose it is; reloaded, it is his."""
+    """Bob signs in in alice's browser: her app names its user; after a reload, it is bob's."""
     page = app_of(chromium, server, "alice")
     sign_out(page.context, server)
-    banner(page, "ended").wait_for()
+    banner(page, "signed_out").wait_for()
     sign_in(page.context, server, "bob")
-    stranger = banner(page, "stranger")
-    expect(stranger.get_by_role("status")).to_contain_text("This page belongs to Alice Adams.")
-    stranger.get_by_role("button", name="Reload the page").click()
+    changed = banner(page, "user_changed")
+    expect(changed.get_by_role("status")).to_contain_text("This page belongs to Alice Adams.")
+    changed.get_by_role("button", name="Reload the page").click()
     expect(page.get_by_role("heading", name="App of bob")).to_be_visible()
     expect(quiet(page)).to_have_count(1)
 
@@ -142,7 +150,7 @@ def test_kernel_ended(chromium, server, expect):
 
 
 def test_server_stopped_and_back(chromium, server, expect):
-    """A server that does not answer cannot be reached; once it does, the app goes on."""
+    """A server that does not answer cannot be reached; once it answers, the app continues."""
     alice = app_of(chromium, server, "alice")
     os.kill(server.process.pid, signal.SIGSTOP)
     try:
@@ -151,22 +159,23 @@ def test_server_stopped_and_back(chromium, server, expect):
         os.kill(server.process.pid, signal.SIGCONT)
     expect(quiet(alice)).to_have_count(1)
     expect(alice.get_by_text("unreachable active")).to_be_visible()
-    sign_out(alice.context, server)  # the app still hears
-    expect(alice.get_by_text("unreachable active ended")).to_be_visible()
+    sign_out(alice.context, server)  # the app still receives messages
+    expect(alice.get_by_text("unreachable active signed_out")).to_be_visible()
 
 
-def test_server_gone(chromium, server, expect, need):
-    """The server ends: it cannot be reached; readable in the dark as well, and accessible."""
+def test_server_gone(chromium, panel_installed, expect, need):
+    """The server ends and cannot be reached; the banner is readable in the dark and accessible."""
     need(AXE.exists(), f"axe-core is missing: {AXE}")
-    alice = app_of(chromium, server, "alice")
-    server.process.terminate()
-    away = banner(alice, "unreachable")
-    expect(away).to_be_visible()
-    expect(away).to_have_attribute("aria-label", "Anmeldung")
-    for width in (1280, 400):
-        alice.set_viewport_size({"width": width, "height": 700})
+    with previews_on() as server:
+        alice = app_of(chromium, server, "alice")
+        server.process.terminate()
+        away = banner(alice, "unreachable")
+        expect(away).to_be_visible()
+        expect(away).to_have_attribute("aria-label", "Anmeldung")
+        for width in (1280, 400):
+            alice.set_viewport_size({"width": width, "height": 700})
+            assert axe_violations(alice) == []
+        alice.evaluate("document.body.style.background = '#111'")
+        expect(away).to_have_attribute("data-theme", "dark")
+        assert min(alice.evaluate(CONTRASTS)) >= 4.5
         assert axe_violations(alice) == []
-    alice.evaluate("document.body.style.background = '#111'")
-    expect(away).to_have_attribute("data-theme", "dark")
-    assert min(alice.evaluate(CONTRASTS)) >= 4.5
-    assert axe_violations(alice) == []

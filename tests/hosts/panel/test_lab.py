@@ -1,4 +1,4 @@
-"""Panel in a notebook that two people have open in JupyterLab, on one kernel."""
+"""Panel in a notebook that two users have open in JupyterLab, on one kernel."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NOTEBOOK = notebook_text(
     "           pn.widgets.Button(name='async', on_click=later)]",
     "pn.Column(*buttons)",
     "count = len(heard) + 1  # of the click that comes next",
-    # Awaited, so that a click meets a cell under way; and it ends, since ipykernel before 7.4
-    # handles no click until then.
+    # Awaited, so that a click arrives during a running cell. The cell ends, since ipykernel before
+    # 7.4 handles no click until then.
     "for _ in range(50):\n    if len(heard) >= count:\n        break\n"
     "    await asyncio.sleep(0.01)\nprint(len(heard), heard)",
     "pn.config.nthreads = 2",
@@ -33,7 +33,7 @@ NOTEBOOK = notebook_text(
 
 @pytest.fixture(scope="module")
 def desks(need, chromium, tmp_path_factory):
-    """Return alice and bob in front of JupyterLab."""
+    """Return alice and bob in JupyterLab."""
     need(importlib.util.find_spec("jupyterlab"), "jupyterlab is missing")
     files = {"panel.ipynb": NOTEBOOK}
     with jupyter_lab(tmp_path_factory.mktemp("lab"), files=files) as lab:
@@ -43,8 +43,8 @@ def desks(need, chromium, tmp_path_factory):
 def test_a_callback_sees_who_clicked(desks, expect):
     """Alice makes buttons, both show them and click: sync and async, then on Panel's pool.
 
-    Cells show what the callbacks heard: with two browsers on a kernel, Panel does not always
-    bring what a callback *changes* to both pages, with or without this package.
+    Cells show the users of the callbacks: with two browsers on a kernel, Panel does not always
+    show a callback's *changes* in both pages, with or without this package.
     """
     assert len({desk.open("panel.ipynb") for desk in desks}) == 1
     alice, bob = desks

@@ -1,4 +1,4 @@
-"""Panel's previews: every answer is the visitor's for whom Panel made the kernel."""
+"""Panel's previews: every answer names the visitor for whose page Panel made the kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 
 def visitor(chromium, server, name):
-    """Return a browser of somebody's own, logged in, with a cookie of their own."""
+    """Return a user's own browser, logged in, with its own cookie."""
     context = chromium.new_context()
     context.add_cookies([{"name": "locale", "value": f"{name}-locale", "url": server.url}])
     logged_in(context, server, name)
@@ -19,7 +19,7 @@ def visitor(chromium, server, name):
 
 
 def logged_in(context, server, name):
-    """Log somebody in, as the form does; no page is loaded for it."""
+    """Log a user in through the form; no page is loaded for it."""
     url = f"{server.url}login"
     context.request.get(url)
     xsrf = next(c["value"] for c in context.cookies(url) if c["name"] == "_xsrf")
@@ -28,16 +28,16 @@ def logged_in(context, server, name):
 
 
 def arrive(contexts, url):
-    """Let everybody ask for the page before anybody has got it; return the pages, loaded."""
+    """Request the page for all users before any response arrives; return the loaded pages."""
     pages = [context.new_page() for context in contexts]
     for page in pages:
-        page.set_default_timeout(45_000)
+        page.set_default_timeout(90_000)
         page.evaluate("url => { setTimeout(() => { location.href = url }) }", url)
     return pages
 
 
 def notes(page):
-    """What the app has written down."""
+    """Return the lines of the app."""
     return page.locator(".notes")
 
 
@@ -51,8 +51,8 @@ def visitors(chromium, server):
 def test_two_visitors(visitors, server, expect, app):
     """Two visitors' pages, loaded and clicked in turns, name their own visitor everywhere.
 
-    At render, at load, in callbacks: sync, async, in threads (bare: nobody; bound: right), by
-    ``pn.state.execute``, periodic; with and without Panel's pool of threads.
+    At render, at load, in callbacks: sync, async, in threads (bare: no user; bound: the visitor),
+    by ``pn.state.execute``, periodic; with and without Panel's pool of threads.
     """
     pages = arrive(visitors.values(), server.url + RENDER + app)
     people = list(zip(visitors, pages, strict=True))
@@ -73,7 +73,7 @@ def test_two_visitors(visitors, server, expect, app):
 
 
 def test_the_example(visitors, server, expect):
-    """examples/panel/visitors.py greets both, shows each the own rows, names who clicked."""
+    """examples/panel/visitors.py greets both, shows each their rows, names each click's user."""
     pages = arrive(visitors.values(), server.url + RENDER + "visitors.py")
     rows = {"alice": "Clean room", "bob": "Microscope"}
     people = list(zip(visitors, pages, strict=True))
@@ -88,7 +88,7 @@ def test_the_example(visitors, server, expect):
 
 
 def test_reload_as_the_other_person(chromium, server, expect):
-    """Who logs in as somebody else and reloads is that person, at render and in callbacks."""
+    """After a login as another user and a reload, render and callbacks have the new user."""
     contexts = [visitor(chromium, server, name) for name in ("alice", "bob")]
     pages = arrive(contexts, server.url + RENDER + "app.py")
     for context, page, first, second in (
@@ -107,7 +107,7 @@ def test_reload_as_the_other_person(chromium, server, expect):
 
 
 def test_without_authentication(chromium, panel_installed, expect):
-    """Where nobody logs in, previews work, and two browsers are two anonymous visitors."""
+    """Without logins, previews work, and two browsers are two anonymous visitors."""
     with servers.own_server(
         "--IdentityProvider.token=",
         extensions=(servers.EXTENSION, EXTENSION),

@@ -1,4 +1,4 @@
-"""The websockets of a preview: Panel's own, which lets everybody in, and its kernel's."""
+"""The websockets of a preview: Panel's own, which accepts every client, and its kernel's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ELSEWHERE = {"Origin": "http://evil.example"}
 
 
 def cookies(person):
-    """Return the header with somebody's cookies."""
+    """Return the header with a user's cookies."""
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in person.cookies.items())}
 
 
@@ -22,10 +22,11 @@ def cookies(person):
     ("app", "as_bob"), [("app.py", False), ("pool.py", True)], ids=["nobody", "bob-and-pool"]
 )
 async def test_the_page_token_names_nobody(server, app, as_bob):
-    """Panel lets any origin in, logged in or not, that holds Alice's page token: upstream.
+    """Panel accepts any origin with Alice's page token, logged in or not: upstream.
 
-    What comes over that socket runs in Alice's kernel as Alice, for whom it was made: never
-    as whoever holds the socket, never as nobody. Bob's own page is open all the while.
+    A message over that socket runs in Alice's kernel as Alice, the visitor of that kernel. It never
+    runs as the client that holds the socket, and never without a user. Bob's own page is open
+    meanwhile.
     """
     alice, bob = await people_on(server)
     tokens = await asyncio.gather(*(page_token(person, app) for person in (alice, bob)))
@@ -43,10 +44,10 @@ async def test_the_page_token_names_nobody(server, app, as_bob):
 
 
 async def on_alices_kernel(server):
-    """Let Bob, then Alice, open the kernel websocket of Alice's preview, hers being open.
+    """Let Bob, then Alice, open the kernel websocket of Alice's preview, while hers is open.
 
     Returns:
-        The status of Bob's refusal, or whom his cell sees; and whom hers sees.
+        The status of Bob's refusal or the user in his cell, and the user in hers.
     """
     alice, bob = await people_on(server)
     tokens = await asyncio.gather(*(page_token(person, "app.py") for person in (alice, bob)))
@@ -69,12 +70,12 @@ async def on_alices_kernel(server):
 
 
 async def test_another_users_kernel_websocket_is_refused(server):
-    """Bob, logged in, gets 403 from the kernel of Alice's preview; Alice gets in."""
+    """Bob, logged in, gets 403 from the kernel of Alice's preview; Alice is admitted."""
     assert await on_alices_kernel(server) == (403, "alice")
 
 
 async def test_another_users_kernel_websocket_with_the_trait_off(panel_installed):
-    """With ``exclusive_kernels`` off Bob gets in as well, and his cell there is his."""
+    """With ``exclusive_kernels`` off Bob is admitted as well, and his cell there runs as Bob."""
     with servers.own_server(
         *servers.DEMO,
         "--JupyterSessionUser.exclusive_kernels=False",

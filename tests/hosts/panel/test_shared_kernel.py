@@ -1,6 +1,6 @@
-"""Panel and jupyter_bokeh in a notebook that two people have open on one kernel.
+"""Panel and jupyter_bokeh in a notebook that two users have open on one kernel.
 
-No browser here: two people's websockets, and the messages that the widgets' pages send.
+No browser here: two users' websockets, and the messages that the widgets' pages send.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def threads(_):
 
 
 class Widget:
-    """A Panel widget in a notebook's output, with a page of it in everybody's browser."""
+    """A Panel widget in a notebook's output, with a page of it in each user's browser."""
 
     def __init__(self, comm_id, model_id):
         self.comm_id, self.model_id = comm_id, model_id
 
     @classmethod
     async def shown(cls, maker, others, name):
-        """Let its maker show it, and everybody's page open its comm."""
+        """Let its maker show it, and each user's page open its comm."""
         widget = cls(*(await json_lines(maker, SHOW.format(name)))[-1])
         for socket in (maker, *others):
             content = {"comm_id": widget.comm_id, "target_name": widget.comm_id, "data": {}}
@@ -108,9 +108,9 @@ async def together(server):
 
 
 async def heard(socket, count):
-    """Return what the callbacks have told once there is so much.
+    """Return the lines of the callbacks once there are this many.
 
-    The cell awaits it, so that clicks meet somebody's cell under way; and it ends, since
+    The cell awaits them, so that clicks arrive during a running cell. The cell ends, since
     ipykernel before 7.4 handles no click until then.
     """
     while len(told := (await json_lines(socket, f"await until({count})"))[-1]) < count:
@@ -120,7 +120,7 @@ async def heard(socket, count):
 
 @pytest.mark.parametrize("nthreads", [None, 2], ids=["no-pool", "pool"])
 async def test_a_callback_sees_who_clicked(server, nthreads):
-    """Alice shows buttons, both click in turns: sync, async and threads name the clicker."""
+    """Alice shows buttons, both click in turns: sync, async and threads name the clicking user."""
     async with together(server) as (alice, bob):
         await alice.execute(f"pn.config.nthreads = {nthreads}")
         expected = []
@@ -134,11 +134,11 @@ async def test_a_callback_sees_who_clicked(server, nthreads):
 
 
 async def test_without_our_wrap_the_pool_knows_nobody(server):
-    """The contrast: Panel's pool as it is says "no_context" for both; ours, who clicked."""
+    """The contrast: Panel's original pool gives "no_context" for both; ours names the users."""
     async with together(server) as (alice, bob):
         await alice.execute(
-            "import jupyter_session_user.kernel.state as _s; _w = _s.installed().witnesses\n"
-            "_watch, _w._on_message = _w._on_message, lambda: None\n"
+            "import jupyter_session_user.kernel.ipykernel as _s; _w = _s.installed().witnesses\n"
+            "_watch, _w._on_message = _w._on_message, lambda _parent: None\n"
             "pn.config.nthreads = 2\n"
             "button = pn.widgets.Button(on_click=lambda _: told(who()))"
         )
@@ -153,7 +153,7 @@ async def test_without_our_wrap_the_pool_knows_nobody(server):
 
 
 async def test_another_pool(server):
-    """Who turns the pool off and on again gets another one; it is watched as well."""
+    """Turning the pool off and on again makes another pool; it is wrapped as well."""
     async with together(server) as (alice, bob):
         await alice.execute("button = pn.widgets.Button(on_click=lambda _: told(who()))")
         button = await Widget.shown(alice, [bob], "button")
@@ -168,10 +168,10 @@ async def test_another_pool(server):
 
 @pytest.mark.parametrize("nthreads", [None, 1], ids=["no-pool", "pool"])
 async def test_moves_that_wait_for_the_pool(server, nthreads):
-    """Moves of both, made while the pool is busy, are never the other person's.
+    """Moves of both users, made while the pool is busy, never run as the other user.
 
-    Panel puts waiting changes of one widget into one dictionary: who comes first in the
-    pool would act on what the other one entered.
+    Panel merges waiting changes of one widget into one dictionary: the first user in the pool
+    would act on the other user's input.
     """
     async with together(server) as (alice, bob):
         await alice.execute(
@@ -193,7 +193,7 @@ async def test_moves_that_wait_for_the_pool(server, nthreads):
 
 
 async def test_jupyter_bokeh(server):
-    """A Bokeh model as an ipywidget: its callbacks name who moved or clicked it."""
+    """A Bokeh model as an ipywidget: its callbacks name the user of the move or click."""
     async with together(server) as (alice, bob):
         made = await json_lines(
             alice,
@@ -208,7 +208,7 @@ async def test_jupyter_bokeh(server):
 
 
 async def test_panel_as_an_ipywidget(server):
-    """Panel's widgets shown by jupyter_bokeh: the same, for what Panel runs on its pool too."""
+    """Panel's widgets shown by jupyter_bokeh: the same, also on Panel's pool."""
     async with together(server) as (alice, bob):
         made = await json_lines(
             alice,
@@ -222,7 +222,7 @@ async def test_panel_as_an_ipywidget(server):
 
 
 async def through_bokeh_widget(ids, alice, bob):
-    """Let both move a slider that jupyter_bokeh shows, and look at what its callback told."""
+    """Let both users move a slider that jupyter_bokeh shows, and check its callback's lines."""
     comm_id, model_id = ids
     expected = []
     for value, (socket, name) in enumerate(

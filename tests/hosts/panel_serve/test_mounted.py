@@ -1,4 +1,4 @@
-"""Panel inside FastAPI: page and callbacks of each visitor, whom the outer app authenticates."""
+"""Panel inside FastAPI: page and callbacks have the visitor that the outer app authenticates."""
 
 import asyncio
 import contextlib
@@ -42,12 +42,12 @@ _numbers = iter(range(10_000))
 
 
 def visitor(server, name, tag=""):
-    """Return a visitor whom the outer app knows by a header."""
+    """Return a visitor that the outer app knows by a header."""
     return Visit(server, tag or f"{name} {next(_numbers)}", {"X-Forwarded-User": name})
 
 
 async def test_where_code_runs(mounted):
-    """Everything through which Panel runs an app's code knows its visitor; nothing else does."""
+    """Each place in which Panel runs app code has its visitor; other places have none."""
     server = mounted()
     people = {name: visitor(server, name) for name in ("alice", "bob")}
     await asyncio.gather(*(visit.open() for visit in people.values()))
@@ -66,7 +66,7 @@ async def test_where_code_runs(mounted):
 
 
 async def test_reload_as_the_other_person(mounted):
-    """Alice leaves, bob logs in in the same browser: his page, and not hers."""
+    """Alice leaves and bob logs in in the same browser: the page has bob, not alice."""
     server = mounted()
     visit = await visitor(server, "alice").open()
     await visit.click("Click")
@@ -75,7 +75,7 @@ async def test_reload_as_the_other_person(mounted):
     await again.open()
     await again.click("Click")
     assert await server.user(tag=again.tag, where="click") == "bob"
-    await visit.click("Click")  # her page is still open
+    await visit.click("Click")  # alice's page is still open
     assert {line["user"] for line in await server.wait(2, tag=visit.tag, where="click")} == {
         "alice"
     }
@@ -83,9 +83,9 @@ async def test_reload_as_the_other_person(mounted):
 
 @pytest.mark.parametrize("order", [(), ("bokeh-first",)])
 async def test_another_visitors_document(mounted, order):
-    """Where alice's callback puts one on bob's document, bob is who it is for.
+    """A callback that alice's callback adds to bob's document runs as bob.
 
-    The websocket's ContextVar says alice there: her message is being handled.
+    The websocket's ContextVar names alice there, because her message is being handled.
     """
     server = mounted(*order)
     alice, bob = visitor(server, "alice"), visitor(server, "bob")
@@ -96,7 +96,7 @@ async def test_another_visitors_document(mounted, order):
 
 
 async def test_forged_token(mounted):
-    """Bob writes a token for alice's session, with her header: what he clicks is his."""
+    """Bob forges a token for alice's session, with her header: his click still runs as bob."""
     from bokeh.util.token import generate_jwt_token, get_session_id
 
     server = mounted()
@@ -114,7 +114,7 @@ async def test_forged_token(mounted):
 
 
 async def test_process_wide_task(mounted):
-    """Neither a task nor ``pn.state.schedule_task`` that the first visitor starts is theirs."""
+    """A task or ``pn.state.schedule_task`` that the first visitor starts is not that visitor's."""
     server = mounted()
     await visitor(server, "alice", "forever").open()
     await visitor(server, "bob").open()
@@ -124,7 +124,7 @@ async def test_process_wide_task(mounted):
 
 
 async def test_threads_of_panel(mounted):
-    """Callbacks on Panel's thread pool belong to whoever clicked."""
+    """Callbacks on Panel's thread pool belong to the user of the click."""
     server = mounted("threads")
     people = {name: visitor(server, name) for name in ("alice", "bob")}
     await asyncio.gather(*(visit.open() for visit in people.values()))
@@ -137,7 +137,7 @@ async def test_threads_of_panel(mounted):
 
 
 async def test_outer_app_and_visitors_without_a_name(mounted):
-    """The outer app's own handlers agree; whoever is not named is nobody in particular."""
+    """The outer app's own handlers agree; a visitor without a name is anonymous."""
     server = mounted()
     response = await visitor(server, "alice").fetch("/me")
     assert json.loads(response.body) == "alice"
@@ -149,10 +149,10 @@ async def test_outer_app_and_visitors_without_a_name(mounted):
 
 
 async def test_without_the_middleware(mounted):
-    """Nobody says who is there: that is an error which says so, for each visitor."""
+    """Without authentication each visitor gets an error that names the fix."""
     server = mounted("no-middleware")
     alice, bob = visitor(server, "alice"), visitor(server, "bob")
-    await alice.load()  # the first page loads us: all that can be known is that it is no kernel
+    await alice.load()  # the first page loads the package, so only this reason is certain
     await bob.load()
     assert "error" in (await server.wait(tag=alice.tag, where="page"))[0]
     line = (await server.wait(tag=bob.tag, where="page"))[0]

@@ -1,7 +1,8 @@
-"""What ``panel serve`` has beyond Bokeh's server: its logins, its cache, its threads."""
+"""Features of ``panel serve`` beyond Bokeh's server: its logins, its cache, its threads."""
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -21,18 +22,18 @@ _numbers = iter(range(10_000))
 
 
 def visitor(server, name, tag=""):
-    """Return a visitor whom a proxy names."""
+    """Return a visitor that a proxy names."""
     return Visit(server, tag or f"{name} {next(_numbers)}", {"X-Forwarded-User": name})
 
 
 async def together(*visits):
-    """Let all of them load the page, then click, at the same time."""
+    """Let all visitors load the page, then click, at the same time."""
     await asyncio.gather(*(visit.open() for visit in visits))
     await asyncio.gather(*(visit.click("Click") for visit in visits))
 
 
 async def test_where_panel_runs_code(started):
-    """Everything through which Panel runs an app's code knows its visitor; nothing else does."""
+    """Each place in which Panel runs app code has its visitor; other places have none."""
     server = started("panel", PROBE, *HEADER)
     people = {name: visitor(server, name) for name in ("alice", "bob")}
     await together(*people.values())
@@ -47,7 +48,7 @@ async def test_where_panel_runs_code(started):
 
 
 async def test_bare_thread(started):
-    """A bare thread raises, where ``pn.state`` would name whoever the loop is busy with."""
+    """A bare thread raises; ``pn.state`` would name the visitor that the loop is handling."""
     server = started("panel", PROBE, *HEADER)
     visit = visitor(server, "alice")
     await together(visit)
@@ -55,20 +56,20 @@ async def test_bare_thread(started):
 
 
 async def test_pn_state_cache(started):
-    """Each visitor is right where the obvious ``pn.state.cache`` names the last one."""
+    """Each visitor is correct; the obvious ``pn.state.cache`` names the last one."""
     server = started("panel", PROBE, *HEADER)
     alice, bob = visitor(server, "alice"), visitor(server, "bob")
     await alice.open()
     await bob.open()
     await alice.click("Click")
     line = (await server.wait(tag=alice.tag, where="cache"))[0]
-    assert line["cached"] == bob.tag  # the trap is there
+    assert line["cached"] == bob.tag  # the obvious value is wrong here
     assert line["user"] == "alice"
-    assert line["pn_user"] is None  # and so is this one: the header's user reaches no app
+    assert line["pn_user"] is None  # and this one: the header's user reaches no app
 
 
 async def test_forged_token(started):
-    """What ``pn.state.headers`` takes from a token that the client wrote moves nothing here."""
+    """``pn.state.headers`` comes from a token that the client wrote; it has no effect here."""
     from bokeh.util.token import generate_jwt_token
 
     server = started("panel", PROBE, *HEADER)
@@ -82,12 +83,12 @@ async def test_forged_token(started):
     await visit.click("Click")
     for where in ("page", "click"):
         line = (await server.wait(tag=visit.tag, where=where))[0]
-        assert line["pn_header"] == "ADMIN"  # the trap is there
+        assert line["pn_header"] == "ADMIN"  # the obvious value is wrong here
         assert (line["user"], line["headers"]["x-forwarded-user"]) == ("bob", "bob")
 
 
 async def test_threads_of_panel(started):
-    """Callbacks on Panel's thread pool belong to whoever clicked."""
+    """Callbacks on Panel's thread pool belong to the user of the click."""
     server = started("panel", PROBE, *HEADER, "--num-threads", "2")
     people = {name: visitor(server, name) for name in ("alice", "bob")}
     await together(*people.values())
@@ -99,7 +100,7 @@ async def test_threads_of_panel(started):
 
 
 async def test_process_wide_task_and_schedule(started):
-    """Neither a task nor ``pn.state.schedule_task`` that the first visitor starts is theirs."""
+    """A task or ``pn.state.schedule_task`` that the first visitor starts is not that visitor's."""
     server = started("panel", PROBE, *HEADER)
     await visitor(server, "alice", "forever").open()
     await visitor(server, "bob").open()
@@ -109,7 +110,7 @@ async def test_process_wide_task_and_schedule(started):
 
 
 async def test_pn_serve(tmp_path):
-    """``pn.serve`` in a script of one's own, whichever import comes first."""
+    """``pn.serve`` in a separate script, with either order of the imports."""
     port = serving.free_port()
     command = [sys.executable, str(HERE / "apps" / "own_server.py"), str(port), SECRET]
     url, log = f"http://localhost:{port}", tmp_path / "log"
@@ -132,14 +133,14 @@ def basic(started, tmp_path_factory):
 
 
 async def log_in(visit, name, password):
-    """Log in by the form."""
+    """Log in through the form."""
     await visit.fetch("/login")
     body = urlencode({"username": name, "password": password})
     return await visit.fetch("/login", method="POST", body=body)
 
 
 async def test_basic_auth(basic):
-    """Two visitors who log in by the form, then one browser as the other person."""
+    """Two visitors log in through the form; then one browser logs in as the other user."""
     people = {name: Visit(basic, f"basic {name}") for name in ("alice", "bob")}
     for name, visit in people.items():
         assert (await log_in(visit, name, name[0])).code == 302
@@ -158,7 +159,7 @@ async def test_basic_auth(basic):
 
 
 async def test_guest_cookie_is_not_believed(basic):
-    """The unsigned ``is_guest``, for which ``pn.state.user`` forgets the login, counts nothing."""
+    """The unsigned ``is_guest`` has no effect here; ``pn.state.user`` drops the login for it."""
     visit = Visit(basic, "guest cookie")
     await log_in(visit, "alice", "a")
     visit.cookies["is_guest"] = "1"
@@ -194,7 +195,7 @@ def oauth(folder, provider, *arguments):
 
 
 async def log_in_by_oauth(visit, name):
-    """Follow the redirects that a browser would."""
+    """Follow the redirects like a browser."""
     home = visit.server.url
     target = f"/login?{urlencode({'next': visit.server.path})}"
     for _ in range(6):
@@ -213,7 +214,7 @@ async def log_in_by_oauth(visit, name):
 
 
 async def test_oauth(provider, tmp_path):
-    """Two visitors with the cookies that Panel's OAuth writes: name and groups as well."""
+    """Two visitors with the cookies of Panel's OAuth: name and groups as well."""
     with oauth(tmp_path, provider) as server:
         people = {name: Visit(server, f"oauth {name}") for name in ("alice", "bob")}
         for name, visit in people.items():
@@ -229,7 +230,7 @@ async def test_oauth(provider, tmp_path):
 
 
 async def test_oauth_guest(provider, tmp_path):
-    """Whom Panel lets in as its guest has no name here, and is not verified."""
+    """A visitor that Panel admits as a guest has no name here, and is not verified."""
     with oauth(tmp_path, provider, "--oauth-optional") as server:
         guest, alice = Visit(server, "guest"), Visit(server, "alice")
         await log_in_by_oauth(alice, "alice")
@@ -239,3 +240,21 @@ async def test_oauth_guest(provider, tmp_path):
             assert (line["user"], line["verified"]) == ("-", False)
             assert await server.user(tag="alice", where=where) == "alice@example.org"
         await serving.leave()
+
+
+SERVERS = ["tornado", *(["asgi"] if importlib.util.find_spec("panel.io.asgi") else [])]
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_authorize_callback(started, kind):
+    """The callback gets the user of the request; bob is refused, and gets no page."""
+    server_of = () if kind == "tornado" else ("--server", kind)
+    setup = ("--setup", str(HERE / "apps" / "authorizing.py"))
+    app = HERE / "apps" / "in_advance.py"
+    server = started("panel", app, *server_of, *setup, "--cookie-secret", SECRET)
+    for name, status in (("alice", 200), ("bob", 403)):
+        signed = create_signed_value(SECRET, "user", name).decode()
+        visit = Visit(server, name, cookies={"user": signed})
+        assert (await visit.fetch("/in_advance")).code == status
+        assert (await server.wait(where="callback", user=name))[0]["path"] == "/in_advance"
+    assert [line["user"] for line in server.said(where="page")] == ["alice"]

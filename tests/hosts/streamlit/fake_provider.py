@@ -1,4 +1,4 @@
-"""An OpenID provider that believes everybody. Runs in a process of its own."""
+"""An OpenID provider that accepts any name. Runs in a separate process."""
 
 import time
 from urllib.parse import urlencode
@@ -34,7 +34,7 @@ def configuration(request: Request):
 
 @app.get("/sign-in/{name}")
 def sign_in(name: str):
-    """Let the browser be somebody's."""
+    """Assign the browser to a user."""
     answer = PlainTextResponse(name)
     answer.set_cookie("provider", name)
     return answer

@@ -1,9 +1,10 @@
-"""The app of these tests: it asks everywhere, and shows what it was told."""
+"""The app of these tests: it gets the user in many places, and shows the results."""
 
 import asyncio
 import json
 import threading
 
+import keeping
 import meeting
 import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx
@@ -21,12 +22,12 @@ identity_from_cookie("numerous_user_info", username="user_id", name="user_full_n
 
 
 def say(**said):
-    """Show what is known, for the test to read."""
+    """Show the observations, for the test to read."""
     st.text(json.dumps(said))
 
 
 def in_thread(target, attach=lambda thread: thread):
-    """Ask in a thread."""
+    """Get the user in a thread."""
     said = []
     thread = attach(threading.Thread(target=lambda: said.append(target())))
     thread.start()
@@ -35,18 +36,18 @@ def in_thread(target, attach=lambda thread: thread):
 
 
 async def coroutine():
-    """Ask in a loop of one's own."""
+    """Get the user in a separate loop."""
     await asyncio.sleep(0.01)
     return who()
 
 
 def what_streamlit_says():
-    """Return what an app would take for an anonymous visitor."""
+    """Return the values that an app would take for an anonymous visitor."""
     return [st.user.to_dict(), st.context.cookies.to_dict()]
 
 
 def clicked():
-    """Note who clicked."""
+    """Note the user of the click."""
     st.session_state["callback"] = who()
 
 
@@ -54,6 +55,9 @@ if "login" in st.query_params:
     st.login()
 if "meet" in st.query_params:
     meeting.MEETING.wait(60)
+if "cache" in st.query_params:
+    say(cache=keeping.said())
+    st.stop()
 if "late" in st.query_params:
     meeting.BEGUN.set()
     meeting.RELEASED.wait(60)
@@ -87,7 +91,7 @@ st.button("press", on_click=clicked)
 
 @st.fragment
 def part():
-    """Run by itself when its own button is pressed."""
+    """Run by the fragment's own button."""
     say(fragment=who(), fragment_runs=st.session_state.setdefault("runs", 0))
     st.session_state["runs"] += 1
     st.button("inside", on_click=clicked)

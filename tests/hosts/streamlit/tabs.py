@@ -1,4 +1,4 @@
-"""A person in front of a Streamlit app, as far as its protocol goes."""
+"""A user with a Streamlit app, limited to Streamlit's protocol."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from typing import Any
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
-__all__ = ["Tab", "tabs_of"]
+__all__ = ["ScriptError", "Tab", "tabs_of"]
 
 PATIENCE_S = 60.0
+
+
+class ScriptError(AssertionError):
+    """The page shows an exception of the script."""
 
 
 class Tab:
     """One open tab.
 
     Attributes:
-        said: What the app has shown so far.
-        cookie: What the browser sends.
-        redirect: Where the app has sent the browser, to log in or out.
+        said: The output of the app so far.
+        cookie: The browser's cookie.
+        redirect: The address to which the app has redirected the browser, to log in or out.
     """
 
     def __init__(self, host: str, cookie: str = "", **headers: str) -> None:
@@ -34,6 +38,7 @@ class Tab:
         self._buttons: dict[str, tuple[str, str]] = {}
         self._session = ""
         self._socket: Any = None
+        self._exception: Any = None
 
     async def open(self, query: str = "") -> Tab:
         """Connect, and wait until the script has run."""
@@ -41,7 +46,7 @@ class Tab:
         return await self.run(query)
 
     async def connect(self) -> None:
-        """Connect, to the session that this tab had before, as Streamlit's front end does."""
+        """Reconnect to this tab's previous session, as Streamlit's front end does."""
         cookie = await self._with_xsrf()
         token = cookie.partition("_streamlit_xsrf=")[2].partition(";")[0]
         headers = {"Cookie": cookie, "Origin": f"http://{self._host}", **self._headers}
@@ -56,13 +61,17 @@ class Tab:
         return "; ".join(filter(None, [self.cookie, *found]))
 
     async def run(self, query: str = "", button: str = "") -> Tab:
-        """Have the script run, by a button if one is named, and wait until it has."""
+        """Run the script, by a button if one is named, and wait until it has finished.
+
+        Raises:
+            ScriptError: If the page shows an exception.
+        """
         await self.start(query, button)
         await asyncio.wait_for(self._read(), PATIENCE_S)
         return self
 
     async def start(self, query: str = "", button: str = "") -> None:
-        """Have the script run, and do not wait."""
+        """Run the script without waiting."""
         from streamlit.proto.BackMsg_pb2 import BackMsg
 
         message = BackMsg()
@@ -87,13 +96,17 @@ class Tab:
             elif kind == "delta":
                 self._take(message.delta)
             elif kind == "script_finished":
+                shown, self._exception = self._exception, None
+                if shown:
+                    raise ScriptError(shown)
                 return
         raise AssertionError((self._socket.close_code, self._socket.close_reason))
 
     def _take(self, delta: Any) -> None:
         element = delta.new_element
-        assert element.WhichOneof("type") != "exception", element.exception
-        if element.WhichOneof("type") == "text":
+        if element.WhichOneof("type") == "exception":
+            self._exception = element.exception
+        elif element.WhichOneof("type") == "text":
             self.said.update(json.loads(element.text.body))
         elif element.WhichOneof("type") == "button":
             self._buttons[element.button.label] = (element.button.id, delta.fragment_id)

@@ -23,6 +23,7 @@ FILES = {
     "app.py": (HERE / "streamlit_app.py").read_text(encoding="utf-8"),
     "meeting.py": "import threading\nMEETING, NOTES = threading.Barrier(2), []\n"
     "BEGUN, RELEASED = threading.Event(), threading.Event()\n",
+    "keeping.py": (HERE / "keeping.py").read_text(encoding="utf-8"),
     "who.py": WHO,
 }
 COMMAND = (
@@ -90,23 +91,23 @@ def login_server(streamlit_installed, provider, need) -> Iterator[AppServer]:
 
 
 def expected(who: str) -> dict[str, str]:
-    """Return what a tab shows for somebody."""
+    """Return the expected output of a tab for a user."""
     right = ("main", "asyncio", "attached_thread", "bound_thread", "fragment")
     return {**dict.fromkeys(right, who), "bare_thread": NOBODY}
 
 
 def shown(tab: Tab) -> dict[str, str]:
-    """Return what the app has shown, of what is the same for each tab."""
+    """Return the part of the app's output that is the same for each tab."""
     return {key: tab.said[key] for key in expected("")}
 
 
 def cookies(*names: str) -> list[str]:
-    """Return what browsers of these people send: the platform's cookie, and one more."""
+    """Return the cookies of these users' browsers: the platform's cookie, and one more."""
     return [f"{platform_cookie(name)}; theme={name}" for name in names]
 
 
 async def test_two_visitors(server):
-    """The script, callbacks, fragments and threads are the visitor's, also side by side."""
+    """The script, callbacks, fragments and threads have the visitor, also at the same time."""
     async with tabs_of(server.host, *cookies("ann", "ben")) as (ann, ben):
         await asyncio.gather(ann.open("meet=1"), ben.open("meet=1"))
         for tab, name in ((ann, "ann"), (ben, "ben")):
@@ -119,8 +120,17 @@ async def test_two_visitors(server):
         assert ann.said["fragment_runs"] == ben.said["fragment_runs"] == 2
 
 
+async def test_asking_in_a_cache_warns(server):
+    """A result kept for all visitors causes one warning; none if the user is in the key."""
+    async with tabs_of(server.host, *cookies("ann", "ben")) as (ann, ben):
+        await ann.open("cache=1")
+        await ben.open("cache=1")
+    kept = {"data": 1, "once": 0, "resource": 1, "lru_cache": 1}  # ben gets ann's result
+    assert ann.said["cache"] == ben.said["cache"] == {**kept, "told": 0, "outside": 0}
+
+
 async def test_streamlits_empty_thread(server):
-    """Where Streamlit says nothing, which looks like an anonymous visitor, we raise."""
+    """If Streamlit's values are empty, as for an anonymous visitor, the package raises."""
     async with tabs_of(server.host, *cookies("ann")) as (ann,):
         await ann.open()
         assert ann.said["streamlit_in_bare_thread"] == [{}, {}]
@@ -128,7 +138,7 @@ async def test_streamlits_empty_thread(server):
 
 
 async def test_reload_as_the_other_person(server):
-    """A tab whose browser has become somebody else's is that person's, in the same session too."""
+    """After another user's login, the tab has that user, in the same session too."""
     async with tabs_of(server.host, *cookies("ann")) as (tab,):
         await tab.open()
         await tab.close()
@@ -140,7 +150,7 @@ async def test_reload_as_the_other_person(server):
 
 
 async def test_a_run_whose_connection_is_taken_over(server):
-    """Somebody logs in while ann's run is busy: it is not theirs, though Streamlit says so."""
+    """A login during ann's busy run does not take over the run, although Streamlit says so."""
     async with tabs_of(server.host, *cookies("ann", "zoe")) as (tab, other):
         await tab.open()
         await tab.start("late=1")
@@ -152,14 +162,14 @@ async def test_a_run_whose_connection_is_taken_over(server):
 
 
 async def notes_of(tab: Tab) -> list[str]:
-    """Let the busy run go on, and return what it has noted."""
+    """Let the busy run continue, and return its notes."""
     while not (await tab.run("release=1")).said["notes"]:
         await asyncio.sleep(0.05)
     return tab.said["notes"]
 
 
 async def test_the_seeds_visitor(server):
-    """The platform's own example gives Jane Doe."""
+    """The platform's own example names Jane Doe."""
     async with tabs_of(server.host, f"numerous_user_info={JANE}") as (tab,):
         await tab.open()
         assert shown(tab) == expected("abcdefghij1234567890 unverified by streamlit")
@@ -167,7 +177,7 @@ async def test_the_seeds_visitor(server):
 
 
 async def test_an_ambiguous_cookie_names_nobody(server):
-    """Of two cookies of one name Streamlit takes the last; which is meant is not known."""
+    """Of two cookies with one name, Streamlit takes the last; the right one is unknown."""
     both = "; ".join(platform_cookie(name) for name in ("ann", "ben"))
     async with tabs_of(server.host, both) as (tab,):
         await tab.open()
@@ -175,7 +185,7 @@ async def test_an_ambiguous_cookie_names_nobody(server):
 
 
 def log_in(server: AppServer, provider: AppServer, name: str) -> str:
-    """Go through Streamlit's login in a browser of somebody's, and return its cookies."""
+    """Go through Streamlit's login in a user's browser, and return its cookies."""
     jar = CookieJar()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
     browser.open(f"http://{provider.host}/sign-in/{name}", timeout=60).close()
@@ -192,12 +202,12 @@ def log_in(server: AppServer, provider: AppServer, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def logins(login_server, provider) -> dict[str, str]:
-    """Return the cookies of people who have logged in."""
+    """Return the cookies of logged-in users."""
     return {name: log_in(login_server, provider, name) for name in ("alice", "bob", "carol")}
 
 
 async def test_login_two_visitors(login_server, logins):
-    """After st.login, everybody is verified under the provider's address."""
+    """After st.login, each user is verified under the provider's address."""
     async with tabs_of(login_server.host, logins["alice"], logins["bob"], "") as tabs:
         await asyncio.gather(*(tab.open() for tab in tabs))
         alice, bob, stranger = tabs
@@ -211,7 +221,7 @@ async def test_login_two_visitors(login_server, logins):
 
 
 async def test_login_and_reload_as_the_other_person(login_server, logins):
-    """Another login in the same tab is another person, whatever session the tab asks for."""
+    """Another login in the same tab is another user, with any session id of the tab."""
     async with tabs_of(login_server.host, logins["alice"]) as (tab,):
         await tab.open()
         await tab.close()
@@ -221,14 +231,14 @@ async def test_login_and_reload_as_the_other_person(login_server, logins):
 
 
 async def test_an_address_that_the_provider_did_not_check(login_server, logins):
-    """Somebody who merely says that an address is hers does not become its owner."""
+    """A user that only claims an address is not the owner of the address."""
     async with tabs_of(login_server.host, logins["carol"]) as (tab,):
         await tab.open()
         assert tab.said["main"] == "id-of-carol verified by streamlit"
 
 
 async def test_a_forged_login(login_server, logins):
-    """A cookie that Streamlit has not signed, and a platform's cookie, do not make a login."""
+    """A cookie that Streamlit has not signed, or a platform's cookie, is not a login."""
     forged = logins["alice"].replace("_streamlit_user=", "_streamlit_user=x", 1)
     async with tabs_of(login_server.host, forged, f"{forged}; {cookies('ann')[0]}") as tabs:
         await asyncio.gather(*(tab.open() for tab in tabs))
@@ -236,20 +246,20 @@ async def test_a_forged_login(login_server, logins):
 
 
 async def test_logout(login_server, logins):
-    """After st.logout the rest of the run is of a session that is over, and nothing else is."""
+    """After st.logout the rest of the run has an ended session; other runs are not affected."""
     async with tabs_of(login_server.host, *[logins["alice"]] * 3) as (tab, beside, later):
         await asyncio.gather(tab.open(), beside.open())
         await tab.run("logout=1")
         assert tab.said["before"] == "alice@example.com verified by streamlit"
         assert tab.said["after"] == "nobody: session_revoked"
-        assert tab.said["state"] == "ended"
+        assert tab.said["state"] == "signed_out"
         # Other tabs, and a later login, are sessions of their own.
         await asyncio.gather(beside.run(), later.open())
         assert shown(beside) == shown(later) == expected("alice@example.com verified by streamlit")
 
 
 async def test_headers(header_server):
-    """A header that the settings call trusted names people; it does not verify them."""
+    """A header that the settings trust names the user; it does not verify the user."""
     tabs = [
         Tab(header_server.host, **{"X-Forwarded-User": n, "X-Forwarded-Name": n.title()})
         for n in ("ann", "ben")
@@ -274,7 +284,7 @@ except IdentityUnavailable as error:
 """
 GONE = "del private.get_script_run_ctx"
 SERVING = "runtime.exists = lambda: True"
-#: A run as Streamlit describes it, but for the one thing.
+#: A run as Streamlit describes it, except for one detail.
 STATELESS = """
 class Run:
     user_info, session_id, script_requests = {}, "s", object()
@@ -283,7 +293,7 @@ private.get_script_run_ctx = lambda suppress_warning=False: Run
 
 
 def told(change: str) -> str:
-    """Return what a script is told in which Streamlit is not as we know it."""
+    """Return the error of a script with a changed Streamlit."""
     run = [sys.executable, "-W", "ignore", "-c", MOVED.format(change=change)]
     return subprocess.run(
         run, check=True, capture_output=True, text=True, cwd=HERE.parents[2]
@@ -291,7 +301,7 @@ def told(change: str) -> str:
 
 
 def test_private_names(streamlit_installed):
-    """What we look at is where we look."""
+    """The private names are at their known places."""
     from streamlit.runtime.scriptrunner_utils import script_requests, script_run_context
 
     assert script_run_context.get_script_run_ctx(suppress_warning=True) is None
@@ -315,5 +325,5 @@ def test_a_private_name_that_moved(streamlit_installed, change):
 
 @pytest.mark.parametrize("change", ["", GONE])
 def test_merely_imported(streamlit_installed, change):
-    """A process that imports Streamlit serves nobody."""
+    """A process that only imports Streamlit serves no visitor."""
     assert told(change).startswith("not_in_kernel")

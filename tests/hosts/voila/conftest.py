@@ -1,4 +1,4 @@
-"""One Chromium per file of tests, and the parts that drive it."""
+"""One Chromium per file of tests, and the functions that drive it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The obvious implementation, next to ours: whoever ``CallContext`` names, as kernels see it.
+"""The obvious implementation, next to ours: the user of ``CallContext``, as kernels see it.
 
-The kernel gets the name at its start, in its environment, and with each message of a
-server-side client, in the metadata.
+The kernel gets the name at its start, in its environment, and with each message of a server-side
+client, in the metadata.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_server.base.call_context import CallContext
 from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
 
-from jupyter_session_user.server.runners.voila import SessionUserKernelManager
+from jupyter_session_user.server.voila import SessionUserKernelManager
 
 
 def _obvious_user() -> str:
@@ -21,7 +21,7 @@ def _obvious_user() -> str:
 
 
 class ObviousKernelManager(SessionUserKernelManager):
-    """Ours, with the obvious name in each kernel's environment."""
+    """Our kernel manager, with the obvious name in each kernel's environment."""
 
     async def _async_start_kernel(self, **kwargs: Any) -> str:
         kwargs["env"] = {**(kwargs.get("env") or {}), "OBVIOUS_USER": _obvious_user()}
@@ -31,10 +31,10 @@ class ObviousKernelManager(SessionUserKernelManager):
 
 
 class ObviousClients(ServerKernelManager):
-    """Voila's own, with the obvious name in each message of its clients."""
+    """Voila's own manager, with the obvious name in each message of its clients."""
 
     def client(self, **kwargs: Any) -> Any:
-        """Return a client that names whoever ``CallContext`` names when it sends."""
+        """Return a client that names the user of ``CallContext`` at the time of sending."""
         client = super().client(**kwargs)
         build = client.session.msg
 

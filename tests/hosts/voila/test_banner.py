@@ -1,4 +1,4 @@
-"""The banner on Voila's pages, without a word about it in the notebook: both ways to run Voila."""
+"""The banner on Voila's pages, without any code in the notebook: both ways to run Voila."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.browser
 
 PAGE = "voila/render/page.ipynb"
 FILES = {"page.ipynb": TOLERANT}
-#: Whatever happens without notice is noticed at the next look, every ten seconds.
+#: The next poll, every ten seconds, detects events without a notice.
 RELOAD = "Reload the page"
 NEAR_END = (
     "--JupyterSessionUser.resolvers=custom",
@@ -55,6 +55,13 @@ END_LOGIN = """async id => {
 }"""
 
 
+#: Voila sends the page in pieces: its configuration may have arrived only in part.
+HAS_ANOTHER_KERNEL = """id => {
+    const text = document.getElementById('jupyter-config-data')?.textContent ?? '';
+    const kernelId = /"kernelId":\\s*"([^"]+)"/.exec(text)?.[1];
+    return kernelId !== undefined && kernelId !== id;
+}"""
+
 KERNEL_ANSWERS = "async id => (await fetch(`/api/kernels/${id}`)).status"
 
 
@@ -65,7 +72,7 @@ def _extension(need):
 
 @pytest.fixture
 def expect():
-    """Return Playwright's ``expect``, which waits for what is said of the page."""
+    """Return Playwright's ``expect``, which waits until an assertion about the page holds."""
     from playwright.sync_api import expect
 
     return expect
@@ -82,9 +89,23 @@ def with_people(*arguments, **options):
     )
 
 
+@pytest.fixture(scope="module")
+def server():
+    """Run such a server for the tests that leave it up: each of them begins with new logins."""
+    with with_people() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def standalone():
+    """Run Voila alone, for the tests that leave it up."""
+    with voila(*HEADER, files=FILES) as running:
+        yield running
+
+
 @contextlib.contextmanager
 def pages(browser, server, *names):
-    """Open the page for each of these people, each in a browser of their own."""
+    """Open the page for each of these users, each in a separate browser."""
     with contextlib.ExitStack() as stack:
         visitors = []
         for name in names:
@@ -97,18 +118,18 @@ def pages(browser, server, *names):
 
 
 def clicks(visit, expect, count):
-    """Click the page's button, and wait until the kernel has counted so many clicks."""
+    """Click the page's button, and wait until the kernel has counted this many clicks."""
     visit.page.get_by_role("button", name="Who am I?").click()
     expect(visit.page.locator("body")).to_contain_text(f'"clicks": {count}')
 
 
-def test_signed_out_in_another_tab_and_in_again(chromium, expect):
-    """Alice's page says so, bob's does not; once she is back, hers works on with its kernel."""
-    with with_people() as server, pages(chromium, server, "alice", "bob") as (alice, bob):
+def test_signed_out_in_another_tab_and_in_again(chromium, server, expect):
+    """Alice's page reports the end, bob's does not; after her login, hers keeps its kernel."""
+    with pages(chromium, server, "alice", "bob") as (alice, bob):
         clicks(alice, expect, 1)
         sign_out(alice.context, server)
-        expect(banner(alice.page, "ended")).to_contain_text("You are signed out.")
-        expect(banner(alice.page, "ended").get_by_role("button")).to_have_text([RELOAD])
+        expect(banner(alice.page, "signed_out")).to_contain_text("You are signed out.")
+        expect(banner(alice.page, "signed_out").get_by_role("button")).to_have_text([RELOAD])
         clicks(bob, expect, 1)
         expect(quiet(bob.page)).to_have_count(1)
         sign_in(alice.context, server, "alice")
@@ -116,21 +137,23 @@ def test_signed_out_in_another_tab_and_in_again(chromium, expect):
         clicks(alice, expect, 2)
 
 
-def test_somebody_else_signs_in(chromium, expect):
-    """Bob signs in in alice's browser: her page says whose it is; reloaded, it is his."""
-    with with_people() as server, pages(chromium, server, "alice") as (visit,):
+def test_somebody_else_signs_in(chromium, server, expect):
+    """Bob signs in in alice's browser: her page names its user; after a reload, it is bob's."""
+    with pages(chromium, server, "alice") as (visit,):
         sign_out(visit.context, server)
-        banner(visit.page, "ended").wait_for()
+        banner(visit.page, "signed_out").wait_for()
         sign_in(visit.context, server, "bob")
-        expect(banner(visit.page, "stranger")).to_contain_text("This page belongs to Alice Adams.")
-        banner(visit.page, "stranger").get_by_role("button", name=RELOAD).click()
+        expect(banner(visit.page, "user_changed")).to_contain_text(
+            "This page belongs to Alice Adams."
+        )
+        banner(visit.page, "user_changed").get_by_role("button", name=RELOAD).click()
         quiet(visit.page).wait_for(state="attached")
         visit.page.get_by_role("button", name="Who am I?").click()
         assert visit.told("click")["who"]["here"] == "bob"
 
 
 def test_warning(chromium, expect):
-    """Before an exact end the page says how long there is, and can be told not to."""
+    """Before an exact end the page shows the remaining time, and the visitor can hide it."""
     with (
         with_people(*NEAR_END) as server,
         pages(chromium, server, "alice", "bob") as (visit, bob),
@@ -146,9 +169,9 @@ def test_warning(chromium, expect):
 
 
 def test_exact_end(chromium, expect):
-    """When the time is over the page says so by itself; reload asks for the login."""
+    """At the timeout the page reports the end by itself; a reload asks for the login."""
     with (
-        with_people("--JupyterSessionUser.absolute_timeout=15") as server,
+        with_people("--JupyterSessionUser.absolute_timeout=40") as server,
         pages(chromium, server, "alice") as (visit,),
     ):
         over = banner(visit.page, "expired")
@@ -158,7 +181,7 @@ def test_exact_end(chromium, expect):
 
 
 def test_signing_in_before_the_end(chromium, expect):
-    """A window of its own signs alice in again and goes; her page works on past the old end."""
+    """A separate window signs alice in again and closes; her page works past the old end."""
     with (
         with_people(*NEAR_END) as server,
         pages(chromium, server, "alice") as (visit,),
@@ -177,9 +200,9 @@ def test_signing_in_before_the_end(chromium, expect):
         clicks(visit, expect, 2)
 
 
-def test_login_cookie_removed(chromium, expect):
-    """The page says that the login is over; bob's stays quiet; reload leads to the form."""
-    with with_people() as server, pages(chromium, server, "alice", "bob") as (alice, bob):
+def test_login_cookie_removed(chromium, server, expect):
+    """The page reports the end of the login; bob's does not; a reload leads to the form."""
+    with pages(chromium, server, "alice", "bob") as (alice, bob):
         alice.context.clear_cookies(name=re.compile("^username-"))
         alice.page.locator("body").click(position={"x": 600, "y": 600})
         over = banner(alice.page, "expired")
@@ -189,35 +212,38 @@ def test_login_cookie_removed(chromium, expect):
         expect(alice.page.get_by_label("Who are you?")).to_be_visible()
 
 
-def test_standalone_signed_out(chromium, expect):
-    """Where the kernel's address is all there is to ask: signed out, and back again."""
-    with (
-        voila(*HEADER, files=FILES) as server,
-        visits(chromium, server.url, "alice", "bob") as (alice, bob),
-    ):
+def test_standalone_signed_out(chromium, standalone, expect):
+    """The kernel's address alone is available to poll: signed out, and signed in again."""
+    with visits(chromium, standalone.url, "alice", "bob") as (alice, bob):
         for visit in (alice, bob):
             visit.open()
             quiet(visit.page).wait_for(state="attached")
         alice.become(None)
-        expect(banner(alice.page, "ended")).to_contain_text("You are signed out.")
+        expect(banner(alice.page, "signed_out")).to_contain_text("You are signed out.")
         expect(quiet(bob.page)).to_have_count(1)
         alice.become("alice")
         expect(quiet(alice.page)).to_have_count(1)
 
 
 @contextlib.contextmanager
-def one_page(browser, kind, config=None):
-    """Open a page of alice's, on a server of this kind."""
+def page_on(browser, kind, server):
+    """Open a page of alice on a server of this kind."""
     if kind == "extension":
-        with with_people() as server, pages(browser, server, "alice") as (visit,):
-            yield server, visit
+        with pages(browser, server, "alice") as (visit,):
+            yield visit
         return
-    with (
-        voila(*HEADER, files=FILES, config=config) as server,
-        visits(browser, server.url, "alice") as (visit,),
-    ):
+    with visits(browser, server.url, "alice") as (visit,):
         visit.open()
         quiet(visit.page).wait_for(state="attached")
+        yield visit
+
+
+@contextlib.contextmanager
+def one_page(browser, kind, config=None):
+    """Open a page of alice on a separate server of this kind."""
+    extension = kind == "extension"
+    running = with_people() if extension else voila(*HEADER, files=FILES, config=config)
+    with running as server, page_on(browser, kind, server) as visit:
         yield server, visit
 
 
@@ -235,7 +261,7 @@ CULL = {
 
 @KINDS
 def test_kernel_ended(chromium, expect, kind):
-    """A kernel that is culled or shut down is no secret any more; reload starts another one."""
+    """The page reports a culled or shut-down kernel; a reload starts another one."""
     with one_page(chromium, kind, CULL) as (_, visit):
         before = visit.kernel()
         if kind == "extension":
@@ -243,19 +269,15 @@ def test_kernel_ended(chromium, expect, kind):
         ended = banner(visit.page, "kernel_ended")
         expect(ended).to_contain_text("This app has ended.")
         ended.get_by_role("button", name=RELOAD).click()
-        visit.page.wait_for_function(
-            "id => { const node = document.getElementById('jupyter-config-data');"
-            " return node && JSON.parse(node.textContent).kernelId !== id; }",
-            arg=before,
-        )
+        visit.page.wait_for_function(HAS_ANOTHER_KERNEL, arg=before)
         expect(quiet(visit.page)).to_have_count(1)
 
 
-def test_websocket_dead_for_good(chromium, expect):
-    """When JupyterLab's code gives the kernel's websocket up, the page says that it has ended.
+def test_websocket_dead_for_good(chromium, standalone, expect):
+    """When JupyterLab's code gives up the kernel's websocket, the page says that it has ended.
 
-    The server answers all the while, and the kernel lives. The page's clock is wound forward:
-    it tries for minutes.
+    The server answers meanwhile, and the kernel lives. The page's clock is wound forward: the code
+    retries for minutes.
     """
     sockets, cut = [], []
 
@@ -266,10 +288,7 @@ def test_websocket_dead_for_good(chromium, expect):
             socket.connect_to_server()
             sockets.append(socket)
 
-    with (
-        voila(*HEADER, files=FILES) as server,
-        visits(chromium, server.url, "alice", "bob") as (alice, bob),
-    ):
+    with visits(chromium, standalone.url, "alice", "bob") as (alice, bob):
         alice.page.route_web_socket(re.compile(r"/channels"), between)
         alice.page.clock.install()
         for visit in (alice, bob):
@@ -291,9 +310,10 @@ def test_websocket_dead_for_good(chromium, expect):
 
 
 @KINDS
-def test_server_stopped_and_back(chromium, expect, kind):
-    """A server that does not answer cannot be reached; as soon as it does, the page works on."""
-    with one_page(chromium, kind) as (server, visit):
+def test_server_stopped_and_back(chromium, expect, kind, request):
+    """A server that does not answer cannot be reached; once it answers, the page continues."""
+    server = request.getfixturevalue("server" if kind == "extension" else kind)
+    with page_on(chromium, kind, server) as visit:
         clicks(visit, expect, 1)
         os.kill(server.process.pid, signal.SIGSTOP)
         try:
@@ -307,7 +327,7 @@ def test_server_stopped_and_back(chromium, expect, kind):
 
 @KINDS
 def test_server_gone(chromium, expect, kind):
-    """A server that has ended is noticed, in both themes readable, and by keyboard."""
+    """The page detects an ended server, readable in both themes, and usable by keyboard."""
     with one_page(chromium, kind) as (server, visit):
         server.process.terminate()
         away = banner(visit.page, "unreachable")
@@ -324,7 +344,7 @@ def test_server_gone(chromium, expect, kind):
 
 @KINDS
 def test_switched_off(chromium, expect, kind):
-    """With ``voila_banner`` off there is none, whatever happens."""
+    """With ``voila_banner`` off, no banner appears in any case."""
     off = "--JupyterSessionUser.voila_banner=False"
     with contextlib.ExitStack() as stack:
         if kind == "extension":
@@ -389,7 +409,7 @@ def test_words_of_ones_own(chromium, expect):
 
 
 def test_accessible(chromium, expect, need):
-    """Axe-core finds nothing wrong with it, in a wide and in a narrow window."""
+    """Axe-core finds no error in it, in a wide and in a narrow window."""
     need(AXE.exists(), f"axe-core is missing: {AXE}")
     with one_page(chromium, "standalone") as (server, visit):
         server.process.terminate()

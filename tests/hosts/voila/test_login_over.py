@@ -1,4 +1,4 @@
-"""Standalone Voila when a visitor's login is over: no server extension, refused all the same."""
+"""Standalone Voila after the end of a visitor's login: refused even without a server extension."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voila_pages import notebook, voila
 
 from jupyter_session_user.testing.people import KernelSocket, Person
 
-#: Voila lets no browser execute code; a comm is what its widgets use.
+#: Voila lets no browser execute code; its widgets use a comm.
 PAGE = notebook(
     """
 from jupyter_session_user import get_current_user
@@ -28,14 +28,14 @@ _KERNEL = re.compile(r'"kernelId": "([\w-]+)"')
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """Return the directory through which the test speaks to the provider."""
+    """Return the directory through which the test controls the provider."""
     monkeypatch.setenv("FICKLE", str(tmp_path))
     return tmp_path
 
 
 @pytest.fixture
 def server(_voila, folder):
-    """Run Voila with a provider that changes its mind."""
+    """Run Voila with a provider that can change its answer."""
     arguments = (
         "--Voila.identity_provider_class=fickle_identity.FickleIdentityProvider",
         "--JupyterSessionUser.revalidate_interval=0.5",
@@ -54,7 +54,7 @@ async def kernel_of_page(person: Person) -> str:
 
 
 async def test_who_is_removed_at_the_provider_is_out_of_her_page(server, folder):
-    """Her callbacks are refused within the interval, his are not; then she may come back."""
+    """Her callbacks are refused within the interval, bob's are not; later she may return."""
     alice, bob = (Person(server.url, {"X-User": name}) for name in ("alice", "bob"))
     kernels = [await kernel_of_page(person) for person in (alice, bob)]
     async with opened(alice, kernels[0]) as hers, opened(bob, kernels[1]) as his:
@@ -71,7 +71,7 @@ async def test_who_is_removed_at_the_provider_is_out_of_her_page(server, folder)
 
 
 async def who(socket: KernelSocket) -> str:
-    """Return whom a callback in the page's kernel sees."""
+    """Return the user that a callback in the page's kernel sees."""
     content = {"comm_id": uuid.uuid4().hex, "target_name": "who", "data": {}}
     sent = await socket.send(socket.message("comm_open", content))
     while True:
@@ -82,6 +82,6 @@ async def who(socket: KernelSocket) -> str:
 
 
 async def refused(socket: KernelSocket) -> bool:
-    """Tell whether a message over this socket is refused."""
+    """Return whether a message over this socket is refused."""
     sent = await socket.send(socket.message("comm_info_request", {}))
     return (await socket.finish(sent)).reply.get("ename") == "SessionExpired"

@@ -1,6 +1,6 @@
-"""Where nobody has a name: no authentication, a token in the address, no cookies; and without us.
+"""Voila without names: no authentication, a token in the address, no cookies; and without us.
 
-Every page here has to work as it does on a Voila that knows nothing of us.
+Every page here has to work as on a Voila without the package.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 _TOKEN = "a-token-of-the-test"
 
-#: Lets other sites show the page, as whoever embeds Voila has to.
+#: Lets other sites embed the page, as a site that embeds Voila has to.
 _EMBEDDED = "--Voila.tornado_settings={'headers': {'Content-Security-Policy': 'frame-ancestors *'}}"
 
 _KINDS = {"open": (), "token": (f"--token={_TOKEN}",)}
@@ -23,7 +23,7 @@ _KINDS = {"open": (), "token": (f"--token={_TOKEN}",)}
 
 @pytest.fixture(scope="module")
 def start(_voila):
-    """Return a function that starts Voila once per kind, with us or without."""
+    """Return a function that starts Voila once per kind, with the package or without."""
     running = {}
     with ExitStack() as stack:
 
@@ -38,7 +38,7 @@ def start(_voila):
 
 
 def test_without_authentication(chromium, start):
-    """Visitors are users that Jupyter made up, each another one, and nobody has checked them.
+    """Visitors are distinct users that Jupyter made up, and they are not verified.
 
     Callbacks have the same user as their page.
     """
@@ -54,7 +54,7 @@ def test_without_authentication(chromium, start):
 
 
 def test_a_token_in_the_address(chromium, start):
-    """With ``voila --token`` visitors are made up as well, and their token has been checked."""
+    """With ``voila --token`` visitors are also made up, and their token has been checked."""
     with visits(chromium, start("token"), None, None) as people:
         for visit in people:
             visit.open(f"?token={_TOKEN}")
@@ -67,7 +67,7 @@ def test_a_token_in_the_address(chromium, start):
 
 @pytest.mark.parametrize("kind", _KINDS)
 def test_a_frame_without_cookies(chromium, start, kind):
-    """In another site's frame, without cookies, pages work as far as on a server without us."""
+    """In another site's frame, without cookies, pages work as on a server without us."""
     fared = []
     for ours in (True, False):
         names = (None, None) if ours else (None,)
@@ -83,7 +83,7 @@ def test_a_frame_without_cookies(chromium, start, kind):
 
 
 def _fares(visit, frame):
-    """Return what works of a page in a frame."""
+    """Return the features that work in a framed page."""
     visit.told("page", frame)
     channel = f"/api/kernels/{visit.kernel(frame)}/channels"
     result = {"websocket": visit.websocket(channel, frame)}
@@ -102,7 +102,7 @@ def test_not_enabled(chromium, start):
 
 
 def test_kernels_that_are_not_exclusive(chromium):
-    """``exclusive_kernels=False`` admits others' websockets; each page still sees its visitor."""
+    """``exclusive_kernels=False`` admits others' websockets; each page still has its visitor."""
     with (
         servers.own_server(
             *servers.identity("HeaderIdentityProvider"),

@@ -1,4 +1,4 @@
-"""Voila's preheated kernels: started for nobody, in the request of the visitor before."""
+"""Voila's preheated kernels: started without a visitor, in the previous visitor's request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _POLL_MS, _POLLS = 50, 1200
 def server(_voila):
     """Run Voila with one kernel in its pool, refilled at once, and the obvious names in each.
 
-    For each test anew: what its kernels leave in the directory is counted.
+    Each test gets a new server: it counts the files that its kernels leave in the directory.
     """
     config = {
         "VoilaConfiguration": {"multi_kernel_manager_class": "obvious.ObviousKernelManager"},
@@ -41,18 +41,18 @@ def _until(page, condition):
 
 
 def test_the_visitor_before(chromium, server):
-    """Trap: Voila refills its pool inside the request of the visitor before.
+    """Trap: Voila refills its pool inside the request of the previous visitor.
 
-    The obvious implementation (``CallContext``, at the kernel's start or when something is
-    sent) names her. Bob gets a kernel that was started in alice's request, while her page is
-    still loading. Code that ran before he came has nobody; the cell that waited for him, and
-    all after it, have him.
+    The obvious implementation (``CallContext``, at the kernel's start or when a message is sent)
+    names alice. Bob gets a kernel that was started in alice's request, while her page is still
+    loading. Code that ran before his request has no user. The cell that waited for him, and all
+    later code, have bob.
     """
     work = server.home / "work"
     early = work / "early"
     with visits(chromium, server.url, "alice", "bob") as (alice, bob):
         _until(alice.page, lambda: early.is_dir() and len(list(early.iterdir())) == 1)
-        alice.open("?meet=here&people=2")  # her page goes on only when bob's is there, too
+        alice.open("?meet=here&people=2")  # her page continues only when bob's is there, too
         meeting = work / "meetings" / "here" / "page"
         _until(alice.page, lambda: meeting.is_dir() and len(list(early.iterdir())) == 2)
         assert len(list(meeting.iterdir())) == 1, "her page is not loading any more"
@@ -63,7 +63,7 @@ def test_the_visitor_before(chromium, server):
         trapped = {"here": "unknown_at_server", "start": "alice", "send": "alice"}
         assert bob.told("early") == trapped
         blocked = {name: visit.told("blocked") for name, visit in _named(alice, bob)}
-        # Hers is no trap, whether Voila sent the cell before she came or after.
+        # Her kernel is no trap, whether Voila sent the cell before her request or after
         obvious = {name: facts.pop("send") for name, facts in blocked.items()}
         assert obvious["bob"] == "alice"
         assert blocked == {name: seen_by(name) for name in ("alice", "bob")}
@@ -73,7 +73,7 @@ def test_the_visitor_before(chromium, server):
 def test_two_visitors(chromium, server):
     """Page, threads, cookies and callbacks have their visitor, as in Voila's other kernels.
 
-    So they have after a reload as the other person; another user's websocket is refused.
+    The same holds after a reload as the other user; another user's websocket is refused.
     """
     with visits(chromium, server.url, "alice", "bob") as (alice, bob):
         for visit in (alice, bob):

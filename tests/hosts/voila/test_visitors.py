@@ -1,4 +1,4 @@
-"""Voila's pages see their visitor, in all the ways that Voila makes them."""
+"""Voila's pages know their visitor, in each way that Voila makes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _extension():
     )
 
 
-#: How to start each kind of server, and where its page is.
+#: The command for each kind of server, and the path of its page.
 KINDS = {
     "extension": (_extension, f"voila/render/{_PAGE}"),
     "standalone": (lambda: voila(*HEADER, files={_PAGE: NOTEBOOK}), ""),
@@ -39,7 +39,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def start(_voila):
-    """Return a function that starts a server of each kind once, and gives its page's address."""
+    """Return a function that starts a server of each kind once, and returns its page's address."""
     running = {}
     with ExitStack() as stack:
 
@@ -59,9 +59,9 @@ def url(request, start):
 
 
 def test_two_visitors(chromium, url):
-    """Each sees herself: in the page's cells, threads, cookies, and in callbacks.
+    """Each visitor has their own user: in the page's cells, threads, cookies, and in callbacks.
 
-    So it is when both reload the page and each is the other then.
+    The same holds when both reload the page and each is then the other user.
     """
     with visits(chromium, url, "alice", "bob") as (alice, bob):
         together((alice, bob))
@@ -76,7 +76,7 @@ def test_two_visitors(chromium, url):
 
 @pytest.mark.parametrize("kind", ["extension", "standalone"])
 def test_another_users_websocket_is_refused(chromium, start, kind):
-    """Trap: whoever knows the id of a visitor's kernel can speak to it.
+    """Trap: any client with the id of a visitor's kernel can send messages to it.
 
     Each visitor's own websocket works, and the other's is refused.
     """
@@ -97,12 +97,12 @@ def _is_refusal(message):
 
 
 def test_progressive_rendering_for_somebody_else(chromium, start):
-    """Trap: the page's cells run for whoever opens Voila's websocket first, kernel id in hand.
+    """Trap: the page's cells run for the first client of Voila's websocket with the kernel id.
 
-    When bob does that with alice's kernel, they run neither as alice nor as bob.
+    If bob opens it with alice's kernel, the cells run neither as alice nor as bob.
     """
     with visits(chromium, start("progressive"), "alice", "bob") as (alice, bob):
-        # Her browser never asks for the cells: the page stays as it came.
+        # Her browser never requests the cells: the page stays unchanged.
         alice.page.add_init_script("window.WebSocket = class { close() {} send() {} }")
         for visit in (alice, bob):
             visit.open()
@@ -110,11 +110,11 @@ def test_progressive_rendering_for_somebody_else(chromium, start):
         alice.page.wait_for_selector("#jupyter-config-data", state="attached")
         said = bob.page.evaluate(_EXECUTE, alice.kernel())
         assert "IdentityUnavailable" in said
-        assert "sent for somebody who is not this kernel's visitor" in said
+        assert "sent for a user other than this kernel's visitor" in said
         assert "<page" not in said
 
 
-#: What Voila's own front end does, with somebody else's kernel.
+#: The steps of Voila's own front end, with another user's kernel.
 _EXECUTE = """kernel_id => new Promise((done, fail) => {
     const root = location.origin.replace('http', 'ws');
     const socket = new WebSocket(`${root}/voila/execution/${kernel_id}`);

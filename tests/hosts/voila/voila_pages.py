@@ -1,4 +1,4 @@
-"""Standalone Voila as a process of its own, notebooks as its pages, and people who open them."""
+"""Standalone Voila as a separate process, notebooks as its pages, and users that open them."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ HERE = Path(__file__).parent
 
 HEADER = ("--Voila.identity_provider_class=header_identity.HeaderIdentityProvider",)
 
-PATIENCE_MS = 45_000
+PATIENCE_MS = 90_000
 
-#: What all pages can say of themselves. ``seen()`` looks in this very code, and in threads.
+#: The report of each page. ``seen()`` looks in this same code, and in threads.
 _SEEN = """
 import json, os, threading, time
 from pathlib import Path
@@ -125,7 +125,7 @@ tell("blocked", blocked)
 
 
 def seen_by(name: str, browser: str | None = None) -> dict[str, Any]:
-    """Return what a page has to say of a named visitor, in whoever's browser, when all is right."""
+    """Return the expected report of a page for a named visitor, in a given browser."""
     return {
         "here": name,
         "bound": name,
@@ -169,7 +169,7 @@ def _(_):
     said.value = f"<click {json.dumps({'clicks': len(clicks), 'who': facts})} click>"
 widgets.VBox([button, said])
 """
-#: For servers on which nobody can say who it is, too.
+#: Also for servers on which all visitors are unknown.
 TOLERANT = notebook(_SEEN, _PAGE_OR_WHY_NOT, _COUNTER)
 NOTEBOOK = notebook(_SEEN, _PAGE, _BUTTON)
 #: Its first cells run before there is a visitor; the third one waits for the visitor.
@@ -189,7 +189,7 @@ def voila(
         arguments: Command line.
         files: Notebooks.
         ours: Whether ``voila.json`` is as ``jupyter session-user enable voila`` makes it.
-        config: What else stands in ``voila.json``; wins.
+        config: Further settings of ``voila.json``; they take precedence.
     """
     with tempfile.TemporaryDirectory(prefix="jupyter-session-user-") as folder:
         home, port = Path(folder), local._free_port()
@@ -230,16 +230,16 @@ def _configure(path: Path, config: Mapping[str, Mapping[str, Any]], *, ours: boo
 
 @dataclass
 class Visit:
-    """A person with a browser window of their own, and a page of Voila in it."""
+    """A user with a separate browser window, and a page of Voila in it."""
 
     page: Page
     url: str
 
     @classmethod
     def of(cls, browser: Browser, url: str, name: str | None = None) -> Visit:
-        """Open a window for somebody whom the proxy's header names; None is nobody.
+        """Open a window for the user that the proxy's header names; None is anonymous.
 
-        The cookie ``locale`` says whose browser it is.
+        The cookie ``locale`` identifies the browser.
         """
         context = browser.new_context()
         host = {"domain": "127.0.0.1", "path": "/"}
@@ -251,31 +251,31 @@ class Visit:
 
     @property
     def context(self) -> BrowserContext:
-        """Return the browser, as far as cookies and headers go."""
+        """Return the browser, reduced to cookies and headers."""
         return self.page.context
 
     def become(self, name: str | None) -> None:
-        """Be somebody else from now on."""
+        """Act as another user from now on."""
         self.context.set_extra_http_headers({"X-User": name} if name else {})
 
     def reload_as(self, name: str) -> None:
-        """Reload the page as somebody else, and do not wait for its cells."""
+        """Reload the page as another user, and do not wait for its cells."""
         self.become(name)
         self.page.reload(wait_until="commit")
 
     def open(self, query: str = "") -> None:
-        """Ask for the page, and do not wait for it."""
+        """Request the page, and do not wait for it."""
         self.page.evaluate("url => { setTimeout(() => { location = url; }) }", self.url + query)
 
     def told(self, what: str, frame: Frame | None = None) -> dict[str, Any]:
-        """Return what the page says, as soon as it does."""
+        """Return the page's report, as soon as it is there."""
         body = (frame or self.page).locator("body")
         body.get_by_text(f"{what}>").first.wait_for()
         text = body.inner_text()
         return json.loads(text[text.index(f"<{what} ") + len(what) + 2 : text.index(f" {what}>")])
 
     def click(self, frame: Frame | None = None) -> dict[str, Any]:
-        """Click the page's button, and return what its callback says."""
+        """Click the page's button, and return its callback's answer."""
         (frame or self.page).get_by_role("button", name="Who am I?").click()
         return self.told("click", frame)
 
@@ -287,7 +287,7 @@ class Visit:
         return kernel_id
 
     def websocket(self, path: str, frame: Frame | None = None) -> str:
-        """Return how a websocket from this page fares: 'open', or 'refused'."""
+        """Return the result of a websocket from this page: 'open', or 'refused'."""
         result: str = (frame or self.page).evaluate(
             """path => new Promise(done => {
                 const socket = new WebSocket(location.origin.replace('http', 'ws') + path);
@@ -299,11 +299,11 @@ class Visit:
         return result
 
     def embed(self, path: str = "") -> Frame:
-        """Open the page in a frame of another site's page, to which it gives no cookies.
+        """Open the page in a frame of another site's page, which sends it no cookies.
 
-        Jupyter's cookies have no ``SameSite``: browsers keep them out of such frames.
+        Jupyter's cookies have no ``SameSite``: browsers omit them in such frames.
         """
-        # Another site by its name; really local, else Chromium asks before it lets the frame in.
+        # Another site by its name, but really local; else Chromium asks before it loads the frame.
         self.page.goto(self.url.replace("127.0.0.1", "localhost") + "voila/static/voila.js")
         self.page.evaluate(
             "src => document.body.append(Object.assign(document.createElement('iframe'), {src}))",
@@ -320,7 +320,7 @@ class Visit:
 
 
 def together(visits: Sequence[Visit]) -> None:
-    """Let all open the page so that their cells run at the same time."""
+    """Let all users open the page so that their cells run at the same time."""
     meeting = f"?meet={uuid.uuid4().hex}&people={len(visits)}"
     for visit in visits:
         visit.open(meeting)
@@ -328,7 +328,7 @@ def together(visits: Sequence[Visit]) -> None:
 
 @contextmanager
 def visits(browser: Browser, url: str, *names: str | None) -> Iterator[list[Visit]]:
-    """Open a window for each of these people, for the block."""
+    """Open a window for each of these users, for the block."""
     with contextlib.ExitStack() as stack:
         people = [Visit.of(browser, url, name) for name in names]
         for person in people:

@@ -36,7 +36,7 @@ def server(need) -> Iterator[AppServer]:
 
 @pytest.fixture(scope="module")
 def one_thread(need) -> Iterator[AppServer]:
-    """Run the app on one thread, which serves everybody in turn."""
+    """Run the app on one thread, which serves all visitors in turn."""
     yield from running(need)
 
 
@@ -57,7 +57,7 @@ def log_in(server, login: str) -> str:
 
 
 def both(server, path, bob: str | None = None):
-    """Return what two visitors get who ask at the same time."""
+    """Return the responses to two visitors at the same time."""
     cookies = [log_in(server, login) for login in ("a", "b")]
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(server.get, path, cookie=cookies[0])
@@ -66,18 +66,33 @@ def both(server, path, bob: str | None = None):
 
 
 def test_two_visitors_inside_one_another(server):
-    """Both are in the view when each asks."""
+    """Both requests are in the view at the same time."""
     assert both(server, "/both/alice", "/both/bob") == (IS_ALICE, IS_BOB)
 
 
 @pytest.mark.parametrize("path", ["/stream", "/stream-without-flask"])
 def test_streamed_answers(server, path):
-    """What makes the body after the view has returned belongs to the visitor, too."""
+    """A body that is made after the view has returned runs as the visitor."""
     assert both(server, path) == ([IS_ALICE], [IS_BOB])
 
 
+def test_a_strangers_stream(server):
+    """An anonymous visitor of the view stays anonymous in the body; a first call there raises."""
+    (said,) = server.get("/stream-without-flask")
+    assert said.startswith("anonymous")
+    assert server.get("/stream-asked-late") == ["nobody: no_context"]
+
+
+def test_require_user_answers_with_a_status(server):
+    """Bob gets 403, an anonymous visitor 401."""
+    alice, bob = (log_in(server, login) for login in ("a", "b"))
+    assert server.status("/staff", cookie=alice) == (200, IS_ALICE)
+    assert server.status("/staff", cookie=bob) == (403, "'bob' is not permitted to do this")
+    assert server.status("/staff")[0] == 401
+
+
 def test_threads(server):
-    """A bare thread belongs to nobody, also after the request; a bound one to the visitor."""
+    """A bare thread has no user, also after the request; a bound thread has the visitor."""
     nobody = "nobody: no_context"
     assert both(server, "/thread") == ([nobody, IS_ALICE], [nobody, IS_BOB])
     notes = eventually(lambda: len(found := server.get("/notes")) >= 2 and found)
@@ -85,7 +100,7 @@ def test_threads(server):
 
 
 def test_an_answer_that_is_given_up(server):
-    """Closing a stream that nobody wants any more still belongs to who asked for it."""
+    """The close of an abandoned stream still runs as the user of the request."""
     host, port = server.host.split(":")
     with socket.create_connection((host, int(port)), timeout=60) as raw:
         cookie = log_in(server, "a")
@@ -96,9 +111,9 @@ def test_an_answer_that_is_given_up(server):
 
 @pytest.mark.parametrize("path", ["/who", "/stream", "/fails", "/leaves-a-binding-open"])
 def test_a_contextvar_does_not_leak_into_the_next_request_on_the_thread(one_thread, path):
-    """Whatever alice's request does, the next one on the thread is its own visitor's or nobody's.
+    """The next request on alice's thread has its own visitor, or no user.
 
-    A middleware that sets a ContextVar and leaves it at that names alice in all of them.
+    A middleware that sets a ContextVar and never resets it names alice in all of them.
     """
     alice = log_in(one_thread, "a")
     with one_thread.connect() as connection:
@@ -116,7 +131,7 @@ def test_reload_as_the_other_person(one_thread):
 
 
 def test_platform_cookie(server):
-    """The seed's visitor is Jane Doe, unverified; two visitors are two people."""
+    """The platform's cookie names Jane Doe, unverified; two visitors are two users."""
     jane = server.get("/cookies", cookie=f"numerous_user_info={JANE}; theme=dark")
     assert jane == ["abcdefghij1234567890 unverified by wsgi", "Jane Doe", "dark"]
     with ThreadPoolExecutor(2) as pool:
@@ -128,7 +143,7 @@ def test_platform_cookie(server):
 
 
 def test_a_header_counts_only_where_it_is_trusted(server):
-    """A header names somebody if the app says so, and if it comes from the proxy, once."""
+    """A header names the user if the app is configured for it, and it comes once from the proxy."""
     header = {"x_forwarded_user": "carol"}
     assert server.get("/who", **header) == "anonymous"
     assert server.get("/proxied/who", **header) == "carol verified by wsgi"
@@ -143,7 +158,7 @@ def test_a_header_counts_only_where_it_is_trusted(server):
 
 
 def test_dash_callbacks(dash_server):
-    """A click on a Dash page runs as whoever clicked."""
+    """A click on a Dash page runs as the user of the click."""
     click = {
         "output": "said.children",
         "outputs": {"id": "said", "property": "children"},

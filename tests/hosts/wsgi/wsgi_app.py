@@ -1,4 +1,4 @@
-"""The app of these tests: each path asks in another place. Runs in the server's process."""
+"""The app of these tests: each path returns the user of another place. Runs in the server."""
 
 import logging
 import sys
@@ -15,6 +15,7 @@ from jupyter_session_user import (
     get_cookies,
     get_current_user,
     identity_from_cookie,
+    require_user,
 )
 
 LOGINS = {"a": "alice", "b": "bob"}
@@ -40,7 +41,7 @@ def view():
 
 @app.get("/both/<name>")
 def both(name):
-    """Wait until the other visitor is in here as well, then ask."""
+    """Wait until the other visitor's request is here as well; then return the user."""
     with inside:
         ARRIVED.add(name)
         inside.notify_all()
@@ -50,7 +51,7 @@ def both(name):
 
 @app.get("/stream")
 def stream():
-    """Answer in pieces; Flask's own session is there in them only with its context."""
+    """Stream the body; Flask's own session is available there only with its context."""
 
     def lines():
         yield '["'
@@ -60,16 +61,35 @@ def stream():
     return flask.Response(flask.stream_with_context(lines()), mimetype="application/json")
 
 
+def said_late():
+    """Make the body after the view has returned."""
+    yield '["'
+    yield who()
+    yield '"]'
+
+
 @app.get("/stream-without-flask")
 def stream_without_flask():
-    """Answer in pieces that are made when Flask's context is gone; the view has asked before."""
+    """Stream the body after the end of Flask's context; the view has asked before."""
     get_current_user()
-    return flask.Response((part for part in ('["', who(), '"]')), mimetype="application/json")
+    return flask.Response(said_late(), mimetype="application/json")
+
+
+@app.get("/stream-asked-late")
+def stream_asked_late():
+    """Ask in the stream alone, after the end of Flask's context."""
+    return flask.Response(said_late(), mimetype="application/json")
+
+
+@app.get("/staff")
+@require_user(usernames=["alice"])
+def staff():
+    return flask.jsonify(who())
 
 
 @app.get("/abandoned")
 def abandoned():
-    """Keep a generator that is closed in the middle of its work, and see who it was then."""
+    """Keep a generator that is closed in the middle of its work, and record its user then."""
 
     get_current_user()
 
@@ -85,7 +105,7 @@ def abandoned():
 
 @app.get("/thread")
 def threads():
-    """Ask in a bare thread, in one that was handed the identity, and in one that outlives us."""
+    """Get the user in a bare thread, in a bound one, and in one that outlives the request."""
     name, said = get_current_user().username, []
     for target in (who, bind_current_user(who)):
         thread = threading.Thread(target=lambda t=target: said.append(t()))
@@ -117,7 +137,7 @@ def notes():
 
 
 def in_dash():
-    """Return a Dash app on a Flask of its own, whose callback says who it runs for."""
+    """Return a Dash app on a separate Flask; its callback returns its user."""
     import dash
 
     page = dash.Dash(__name__, requests_pathname_prefix="/dash/")
@@ -136,7 +156,7 @@ def in_dash():
 
 
 def from_flask(_environ):
-    """Return what Flask's signed session says; only a request context has one."""
+    """Return the user in Flask's signed session; only a request context has one."""
     return flask.session.get("user")
 
 
@@ -162,7 +182,7 @@ if "dash" in sys.argv:
 
 
 def application(environ, start_response):
-    """Hand each path to its app."""
+    """Route each path to its app."""
     prefix, _, rest = environ["PATH_INFO"].removeprefix("/").partition("/")
     if prefix in APPS:
         environ["PATH_INFO"] = f"/{rest}"

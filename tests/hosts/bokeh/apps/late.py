@@ -1,4 +1,4 @@
-"""An app that imports us in a callback, when its page has long been made."""
+"""An app that imports us in a callback, long after its page was made."""
 
 import json
 import os

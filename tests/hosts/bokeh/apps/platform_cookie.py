@@ -1,4 +1,4 @@
-"""An app behind a platform's cookie, as in the seed."""
+"""An app behind a platform's cookie, as in the platform's documentation."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What an app of Bokeh's server knows of its visitor, and where: the page, callbacks, threads."""
+"""Records the visitor in each place of a Bokeh app: the page, callbacks, threads."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ def who():
     try:
         session = get_session()
     except IdentityUnavailable as error:
-        return {"error": error.reason}
+        return {"error": error.reason, "text": str(error)}
     return {
         "user": "-" if session.user.is_anonymous else session.user.username,
         "source": session.source,
@@ -35,6 +35,9 @@ def who():
         "name": session.user.name,
         "pid": os.getpid(),
     }
+
+
+ORPHANS = []
 
 
 def say(where, **more):
@@ -54,7 +57,6 @@ def clicked():
         pool.submit(bind_current_user(say), "bound executor").result()
     doc.add_timeout_callback(lambda: say("timeout"), 20)
     doc.add_next_tick_callback(later)
-    asyncio.get_running_loop().create_task(orphan())
 
 
 async def later():
@@ -63,6 +65,7 @@ async def later():
     say("async later")
     await asyncio.to_thread(say, "to_thread")
     await asyncio.create_task(task())
+    ORPHANS.append(asyncio.create_task(orphan()))  # not in clicked(): Bokeh 3.10 has no loop there
 
 
 async def task():
@@ -76,12 +79,12 @@ async def orphan():
 
 def broadcast():
     for tag, other in list(DOCUMENTS.items()):
-        with contextlib.suppress(AttributeError):  # the document of somebody who has left
+        with contextlib.suppress(AttributeError):  # the document of a visitor that has left
             other.add_next_tick_callback(lambda tag=tag: say("broadcast", on=tag))
 
 
 async def forever():
-    """One task for the process, as a feed of data would have."""
+    """One task for the process, like a data feed."""
     while True:
         await asyncio.sleep(0.1)
         say("process-wide")

@@ -1,4 +1,4 @@
-"""An app that knows nothing of us; only what looks whether somebody else brought us does."""
+"""An app that does not use the package; one check tells whether the server has loaded it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Bokeh's login example, with a signed cookie: whoever says a name gets it."""
+"""Bokeh's login example, with a signed cookie: any name is accepted."""
 
 from tornado.web import RequestHandler
 

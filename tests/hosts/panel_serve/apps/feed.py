@@ -1,4 +1,4 @@
-"""A task of the process: Panel takes none from the app's own file."""
+"""A task of the process: Panel does not accept one from the app's own file."""
 
 say = None
 

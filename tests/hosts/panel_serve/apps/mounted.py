@@ -1,4 +1,4 @@
-"""Panel apps inside FastAPI, which says who is there.
+"""Panel apps inside FastAPI, which names the user.
 
 python mounted.py PORT APP [no-middleware] [threads] [bokeh-first]
 """
@@ -9,12 +9,12 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-if "bokeh-first" in sys.argv:  # so that Panel replaces what we have wrapped
+if "bokeh-first" in sys.argv:  # Panel then replaces functions that we have wrapped
     import bokeh_fastapi  # noqa: F401
 
 from jupyter_session_user import SessionUserMiddleware, get_current_user
 
-import panel as pn  # isort: skip  # after us: nobody has to know which comes first
+import panel as pn  # isort: skip  # after us: the order of the imports must not matter
 from panel.io.fastapi import add_applications  # isort: skip
 
 if "threads" in sys.argv:
@@ -22,7 +22,7 @@ if "threads" in sys.argv:
 
 
 def named(scope):
-    """Return whom a proxy names."""
+    """Return the user that a proxy names."""
     return dict(scope["headers"]).get(b"x-forwarded-user", b"").decode()
 
 

@@ -16,7 +16,7 @@ from jupyter_session_user import SessionUserMiddleware
 
 
 def named(scope):
-    """Return whom a proxy names."""
+    """Return the user that a proxy names."""
     return dict(scope["headers"]).get(b"x-forwarded-user", b"").decode()
 
 

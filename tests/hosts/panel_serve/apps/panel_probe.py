@@ -1,4 +1,4 @@
-"""What a Panel app knows of its visitor, and where; and what the obvious ways would say."""
+"""Records the visitor in each place of a Panel app, and the answers of the obvious solutions."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ def clicked(event):
     line = say("click")
     said.object = f"clicked by {line.get('user') or line['error']}"
     say("cache", cached=pn.state.cache["user"])
-    # What pn.state.curdoc would answer in such a thread: whoever the loop is busy with.
+    # The answer of pn.state.curdoc in such a thread: the document that the loop is handling.
     threading.Thread(target=say, args=("thread",)).start()
     threading.Thread(target=bind_current_user(say), args=("bound thread",)).start()
     pn.state.execute(later)
@@ -80,7 +80,7 @@ async def orphan():
 
 def broadcast(event):
     for tag, other in list(DOCUMENTS.items()):
-        with contextlib.suppress(AttributeError):  # the document of somebody who has left
+        with contextlib.suppress(Exception):  # the document of a visitor that has left
             other.add_next_tick_callback(lambda tag=tag: say("broadcast", on=tag))
 
 
@@ -98,7 +98,7 @@ async def stream(clicks):
 
 
 async def forever():
-    """One task for the process, as a feed of data would have."""
+    """One task for the process, like a data feed."""
     while True:
         await asyncio.sleep(0.1)
         say("process-wide")
@@ -110,7 +110,7 @@ if "forever" in TAG and not vars(asyncio).get("_probe_task"):
     pn.state.schedule_task("probe", feed.scheduled, period="1s")
 
 first = say("page")
-pn.state.cache["user"] = TAG  # what the obvious app does; the last visitor wins
+pn.state.cache["user"] = TAG  # the obvious solution; the last visitor wins
 button = pn.widgets.Button(name="Click", on_click=clicked)
 everybody = pn.widgets.Button(name="Everybody", on_click=broadcast)
 said = pn.pane.Markdown(f"page of {first.get('user') or first['error']}")

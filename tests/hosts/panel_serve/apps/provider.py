@@ -1,4 +1,4 @@
-"""A provider of OAuth for the tests: whoever says a name gets a token with it.
+"""An OAuth provider for the tests: any name gets a token.
 
 python provider.py PORT
 """
@@ -21,7 +21,7 @@ def part(value):
 
 
 class Authorize(RequestHandler):
-    """Where the browser is sent to log in; ``login`` stands for what a person would type."""
+    """The login page; ``login`` replaces the typed name."""
 
     def get(self):
         name = self.get_cookie("login") or self.get_argument("login", "alice")
@@ -30,7 +30,7 @@ class Authorize(RequestHandler):
 
 
 class Token(RequestHandler):
-    """Where the app's server exchanges the code."""
+    """The endpoint at which the app's server exchanges the code."""
 
     def post(self):
         name = self.get_argument("code")
@@ -45,7 +45,7 @@ class Token(RequestHandler):
 
 
 class User(RequestHandler):
-    """Who the bearer of a token is."""
+    """The endpoint with the user of a token."""
 
     def get(self):
         payload = self.request.headers["Authorization"].split(".")[1]

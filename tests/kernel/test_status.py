@@ -1,4 +1,4 @@
-"""What a session is worth now, by two clocks that jump; and that no object says otherwise."""
+"""The current state of a session, by two clocks that jump."""
 
 from __future__ import annotations
 
@@ -11,68 +11,22 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from logins import login_of
+from logins import ending, login_of
 
 from jupyter_session_user.core.session import MOVING, OVER, STATES
 from jupyter_session_user.errors import SessionExpired, SessionRevoked
-from jupyter_session_user.kernel import standing
 from jupyter_session_user.kernel.current import LiveSession
-from jupyter_session_user.kernel.standing import MAX_SESSIONS, Standing, Standings, refusal
-
-EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
-
-
-class Clocks:
-    """Two clocks in the place of the module ``time``."""
-
-    def __init__(self) -> None:
-        self.wall = EPOCH.timestamp()
-        self.mono = 1000.0
-
-    def time(self) -> float:
-        """Return what the clock on the wall shows."""
-        return self.wall
-
-    def monotonic(self) -> float:
-        """Return the time that only goes on."""
-        return self.mono
-
-    def go(self, seconds: float) -> None:
-        """Let time pass."""
-        self.wall += seconds
-        self.mono += seconds
-
-
-@pytest.fixture
-def clocks(monkeypatch) -> Clocks:
-    """Stop the clocks at ``EPOCH``."""
-    stopped = Clocks()
-    monkeypatch.setattr(standing, "time", stopped)
-    return stopped
-
-
-@pytest.fixture
-def known(monkeypatch) -> Standings:
-    """A collection of its own, that live sessions read from."""
-    fresh = Standings()
-    monkeypatch.setattr("jupyter_session_user.kernel.current.standings", fresh)
-    return fresh
-
-
-def ending(name: str = "alice", seconds: float = 60, source: str = "jwt", **fields):
-    """Return a session that ends some seconds after ``EPOCH``."""
-    expires_at = EPOCH + timedelta(seconds=seconds)
-    return login_of(name, expires_at=expires_at, expiry_source=source, **fields)
+from jupyter_session_user.kernel.status import MAX_SESSIONS, SessionStatus, SessionStatuses, refusal
 
 
 @pytest.mark.parametrize("jump", [0, -7200, -30, 30])
 def test_a_clock_jump_prolongs_nothing(clocks, jump):
-    """However the wall clock is set, the session is over after its time, and stays so."""
-    known = Standings()
+    """However the wall clock is set, the session is over after its time, and stays over."""
+    known = SessionStatuses()
     known.learn(ending())
     clocks.go(20)
     clocks.wall += jump
-    known.learn(ending(revision=1))  # the next message says the same end
+    known.learn(ending(revision=1))  # the next message states the same end
     seen = known.of(ending())
     assert seen.seconds_left <= 40
     assert not seen.is_over() or jump > 0
@@ -83,16 +37,16 @@ def test_a_clock_jump_prolongs_nothing(clocks, jump):
 
 
 def test_a_machine_that_slept(clocks):
-    """The other clock may stand still; then the wall's counts."""
-    known = Standings()
+    """The monotonic clock may stand still; then the wall clock counts."""
+    known = SessionStatuses()
     known.learn(ending())
     clocks.wall += 61
     assert known.of(ending()).is_over()
 
 
 def test_a_later_end_is_later(clocks):
-    """A renewal starts from the clock as it is."""
-    known = Standings()
+    """A renewal starts at the current time of the clock."""
+    known = SessionStatuses()
     known.learn(ending())
     clocks.go(61)
     known.learn(ending(seconds=120, revision=1))
@@ -107,10 +61,10 @@ def test_a_later_end_is_later(clocks):
 )
 @settings(max_examples=100, deadline=None)
 def test_only_an_exact_end_or_the_server_s_word_ends_a_session(state, source, seconds):
-    """A guess ends nothing, nor does idleness; time left is never below 0, None if unknown."""
+    """An estimate or idleness ends nothing; the time left is never negative, None if unknown."""
     now = datetime.now(timezone.utc)
     expires_at = None if seconds is None else now + timedelta(seconds=seconds)
-    seen = Standing(login_of("a", state=state, expires_at=expires_at, expiry_source=source))
+    seen = SessionStatus(login_of("a", state=state, expires_at=expires_at, expiry_source=source))
     left = seen.seconds_left
     exact = source not in MOVING
     past = left == 0.0 and expires_at is not None
@@ -123,10 +77,10 @@ def test_only_an_exact_end_or_the_server_s_word_ends_a_session(state, source, se
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(sorted(STATES)), st.booleans())))
 @settings(max_examples=100, deadline=None)
 def test_the_highest_revision_wins(steps):
-    """Against a plain model: a stamp needs a higher revision, the server's word an equal one."""
-    known, model = Standings(), None
+    """Compared with a model: a stamp needs a higher revision, an update at least an equal one."""
+    known, model = SessionStatuses(), None
     for revision, state, told in steps:
-        known.learn(login_of("alice", revision=revision, state=state), told=told)
+        known.learn(login_of("alice", revision=revision, state=state), from_server=told)
         if model is None or revision > model[0] or (told and revision == model[0]):
             model = (revision, state)
     if model is not None:
@@ -137,12 +91,12 @@ def test_the_highest_revision_wins(steps):
 
 
 def test_sessions_are_bounded():
-    """A kernel that sees login after login forgets the oldest, unless code still holds it."""
-    known = Standings()
+    """A kernel that gets many logins forgets the oldest, unless code still holds it."""
+    known = SessionStatuses()
     held = known.place(login_of("alice", id="s3"))
     for number in range(MAX_SESSIONS + 5):
-        known.learn(login_of("alice", id=f"s{number}", state="ended"))
-    assert len(known.of_person("alice")) == MAX_SESSIONS
+        known.learn(login_of("alice", id=f"s{number}", state="signed_out"))
+    assert len(known.of_principal(held)) == MAX_SESSIONS + 1  # also the session that code holds
     gc.collect()
     assert not known.is_known(login_of("alice", id="s4"))
     assert known.place(login_of("alice", id="s3")) is held
@@ -150,27 +104,27 @@ def test_sessions_are_bounded():
 
 
 def test_a_live_session_follows(known):
-    """What it says of its end is what is known last; the rest is its own."""
+    """Its end is the latest known one; its other fields do not change."""
     alice, bob = LiveSession.of(login_of("alice")), LiveSession.of(login_of("bob"))
     known.learn(alice)
     known.learn(bob)
     before = hash(alice)
     assert (alice.state, alice.seconds_left, alice.degraded) == ("active", None, False)
     later = login_of("alice", state="revoked", revision=3, degraded=True)
-    known.learn(later, told=True)
+    known.learn(later, from_server=True)
     assert (alice.state, alice.seconds_left, alice.degraded) == ("revoked", 0.0, True)
     assert (alice.revision, alice.user.username) == (0, "alice")
     assert (bob.state, bob.degraded) == ("active", False)
-    assert hash(alice) == before  # it may be a key, also of what goes on meanwhile
+    assert hash(alice) == before  # it may be a key, even if its state changes meanwhile
 
 
 def test_a_live_session_is_a_session(clocks, known):
-    """It is frozen, equal to its copies, and survives pickle, as it is then."""
+    """A live session is frozen, equals its copies, and can be pickled with its current state."""
     alice = LiveSession.of(ending(state="expiring"))
     with pytest.raises(FrozenInstanceError):
         alice.state = "active"
     assert copy(alice) == alice == pickle.loads(pickle.dumps(alice))  # noqa: S301 - our own
-    assert alice == LiveSession.of(ending(state="active"))  # one session, one standing
+    assert alice == LiveSession.of(ending(state="active"))  # one session, one state
     assert alice != LiveSession.of(ending("bob", state="expiring"))
     assert replace(alice, source="x").state == alice.state
     assert alice.to_wire()["expiry_source"] == "jwt"
@@ -178,7 +132,7 @@ def test_a_live_session_is_a_session(clocks, known):
 
 @pytest.mark.parametrize("state", sorted(OVER))
 def test_the_error_names_the_state_and_what_to_do(state):
-    """No name, no id: a sentence for the person at the screen."""
+    """The text is one sentence for the user, without a name or an id."""
     error = refusal(state)
     assert isinstance(error, SessionExpired)
     assert isinstance(error, SessionRevoked) == (state != "expired")

@@ -1,4 +1,4 @@
-"""News of a session, from the server into a kernel in which a cell is running."""
+"""Session updates, from the server into a kernel in which a cell is running."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from servers import eventually, kernel_of, opened
 
 from jupyter_session_user.testing.people import Person
 
-#: Says when it runs, works until a file is there, and tells what it has heard meanwhile.
+#: Prints when it runs, works until a file exists, and prints the updates of that time.
 LISTEN = """
 import json, time
 from pathlib import Path
@@ -36,22 +36,22 @@ print("done")
 
 
 def told_in(files: dict[str, Path]) -> list[Any]:
-    """Return what a cell has told at its end."""
+    """Return the updates that a cell printed at its end."""
     told: list[Any] = json.loads(files["told"].read_text())
     return told
 
 
 async def second_browser(person: Person) -> Person:
-    """Return another browser of the same person."""
+    """Return another browser of the same user."""
     other = Person(person.url)
     await other.log_in("alice's password", "alice")
     return other
 
 
 async def test_a_running_cell_hears_of_its_own_session_and_of_nobody_elses(alice, bob, tmp_path):
-    """Alice revokes her login in another browser; both people's cells are running meanwhile.
+    """Alice revokes her login in another browser, while the cells of both users run.
 
-    Hers hears it while it runs, and it is not got out of it; his hears nothing.
+    Her cell gets the update while it runs and is not interrupted; Bob's cell gets none.
     """
     home = await second_browser(alice)
     async with (
@@ -78,8 +78,8 @@ async def test_a_running_cell_hears_of_its_own_session_and_of_nobody_elses(alice
         assert (await his.finish(cells["bob"][1])).text.strip() == "done"
         name, state, left, heard = told_in(cells["bob"][2])
         assert (name, state, heard) == ("bob", "active", [])
-        assert left > 86_400  # the estimate of a cookie's month
-        files = cells["alice"][2]  # her output is not hers to see any more; her cell went on
+        assert left > 86_400  # an estimate: the cookie is valid for a month
+        files = cells["alice"][2]  # alice no longer gets the output; her cell has continued
         await eventually(lambda: files["told"].exists() and files["told"].read_text())
         assert told_in(files) == ["SessionRevoked alice", "revoked", 0.0, [["alice", "revoked"]]]
 

@@ -1,4 +1,4 @@
-"""The server's bridge and the kernel's helper, joined: who asked is told, and nobody else.
+"""The server's bridge and the kernel's helper, joined: only the subscribed session is updated.
 
 A real kernel, and the bridge in the test's own event loop; no web server.
 """
@@ -16,7 +16,7 @@ from jupyter_session_user.core.cookies import CookieJar
 from jupyter_session_user.core.policy import CookiePolicy
 from jupyter_session_user.core.protocol import Request
 from jupyter_session_user.core.stamp import session_stamp
-from jupyter_session_user.server.bridge import Answers, Bridge
+from jupyter_session_user.server.messages.bridge import Answers, Bridge
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.store.memory import MemoryStore
 
@@ -51,7 +51,7 @@ class Joined:
         self.store.put(Record(session, name, f"user:{name}", session_stamp(session), CookieJar()))
 
     async def connect(self, *names: str) -> list:
-        """Let people in, and have the helper asked for them."""
+        """Connect the users, and load the package for them."""
         self.bridge.attach(self.kernel.manager)
         people = []
         for name in names:
@@ -65,13 +65,13 @@ class Joined:
         return (await asyncio.to_thread(person.run, code)).value
 
     async def until_answered(self, person) -> None:
-        """Wait until the helper knows that the server sends news."""
+        """Wait until the helper knows that the server sends updates."""
         code = (
-            "from jupyter_session_user.kernel.state import helper\n"
+            "from jupyter_session_user.kernel.ipykernel import helper\n"
             "for _ in range(50):\n"
-            "    helper().news.ask(); sleep(0.05)\n"
-            "    if helper().news._acknowledged: break\n"
-            "helper().news._acknowledged"
+            "    helper().updates.ask(); sleep(0.05)\n"
+            "    if helper().updates._acknowledged: break\n"
+            "helper().updates._acknowledged"
         )
         assert await self.run(person, code)
 
@@ -84,35 +84,35 @@ def joined(new_kernel):
     both.bridge.close()
 
 
-async def test_news_reach_a_kernel_that_asked(joined):
-    """Alice's cell sees it while it runs; Bob's session is as it was."""
+async def test_updates_reach_a_kernel_that_asked(joined):
+    """Alice's running cell gets the update; Bob's session does not change."""
     alice, bob = await joined.connect("alice", "bob")
     await joined.until_answered(alice)
     cell = asyncio.create_task(joined.run(alice, SEE))
     await asyncio.sleep(0.3)
-    joined.bridge.news("k1", "revoked", login_of("alice", state="revoked", revision=1))
+    joined.bridge.send_update("k1", "revoked", login_of("alice", state="revoked", revision=1))
     assert await cell == "revoked"
     assert await joined.run(bob, SEE) == "active"
 
 
 async def test_a_kernel_that_did_not_ask_is_told_nothing(joined, capfd):
-    """It would log a message type that it does not know; so would a kernel after a restart."""
+    """A kernel without the package gets no update: it would log the unknown message type."""
     alice = await asyncio.to_thread(joined.kernel.person, "alice")
     joined.bridge.attach(joined.kernel.manager)
-    joined.bridge.news("k1", "revoked", login_of("alice", state="revoked", revision=1))
-    joined.bridge.news("no such kernel", "revoked", login_of("alice"))
+    joined.bridge.send_update("k1", "revoked", login_of("alice", state="revoked", revision=1))
+    joined.bridge.send_update("no such kernel", "revoked", login_of("alice"))
     (hers,) = await joined.connect("alice")
     await joined.until_answered(hers)
     assert await joined.run(hers, SEE) == "active"
     await asyncio.to_thread(joined.kernel.restart)
     alice = await asyncio.to_thread(joined.kernel.person, "alice")
-    joined.bridge.news("k1", "revoked", login_of("alice", state="revoked", revision=1))
+    joined.bridge.send_update("k1", "revoked", login_of("alice", state="revoked", revision=1))
     assert await joined.run(alice, "1") == 1
     assert "UNKNOWN" not in capfd.readouterr().err
 
 
 async def test_after_a_restart_it_asks_anew(joined):
-    """The link may be the same, or a new one: the helper's question makes it whole."""
+    """After a restart of the kernel, its new process gets updates again."""
     (alice,) = await joined.connect("alice")
     await joined.until_answered(alice)
     await asyncio.to_thread(joined.kernel.restart)
@@ -120,12 +120,12 @@ async def test_after_a_restart_it_asks_anew(joined):
     await joined.until_answered(alice)
     cell = asyncio.create_task(joined.run(alice, SEE))
     await asyncio.sleep(0.3)
-    joined.bridge.news("k1", "ended", login_of("alice", state="ended", revision=1))
-    assert await cell == "ended"
+    joined.bridge.send_update("k1", "signed_out", login_of("alice", state="signed_out", revision=1))
+    assert await cell == "signed_out"
 
 
 async def test_what_was_over_before_is_in_the_answer(joined):
-    """The state at the time of the question is learnt from its answer."""
+    """The answer to the request for updates has the current state."""
     joined.put(login_of("alice", state="revoked", revision=1))
     alice, bob = await joined.connect("alice", "bob")
     await joined.until_answered(alice)
@@ -134,7 +134,7 @@ async def test_what_was_over_before_is_in_the_answer(joined):
 
 
 async def test_cookies_of_a_login_that_is_over_are_not_given(joined):
-    """The server refuses before the kernel has heard; what goes on is told its state."""
+    """If the server refuses before the kernel has the update, running code learns the state."""
     joined.put(login_of("alice", state="expired", revision=1))
     (bob,) = await joined.connect("bob")
     session = login_of("alice", kernel_id="k1")
@@ -150,7 +150,7 @@ async def test_cookies_of_a_login_that_is_over_are_not_given(joined):
 
 
 def test_only_this_kernel_s_sessions_are_told():
-    """The answer to ``watch`` holds what is not plainly active, on this very kernel."""
+    """The answer to ``watch`` has this kernel's sessions that are not plainly active."""
     store = MemoryStore(10)
     for kernel in ("k1", "k2"):
         for name, state in (("alice", "revoked"), ("bob", "active"), ("carol", "expiring")):

@@ -1,4 +1,4 @@
-"""The kernel asks for news without waiting, not too often, and until it is answered."""
+"""The kernel requests updates without waiting, with pauses, until the server answers."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ import json
 import pytest
 from logins import login_of
 
-from jupyter_session_user.core.protocol import News, Reply, Request
+from jupyter_session_user.core.protocol import Reply, Request, Update
 from jupyter_session_user.core.stamp import KEY, SERVER_STAMP
-from jupyter_session_user.kernel import news
-from jupyter_session_user.kernel.comm import CommClient
-from jupyter_session_user.kernel.news import NewsDesk
-from jupyter_session_user.kernel.standing import Standings
+from jupyter_session_user.kernel import comm
+from jupyter_session_user.kernel.comm import CommClient, UpdateReceiver
+from jupyter_session_user.kernel.status import SessionStatuses
 
 BY_SERVER = {KEY: json.loads(SERVER_STAMP)}
 
 
 class Wire:
-    """A desk, a clock that the test moves, and what the desk published."""
+    """The kernel's end of the comm, a clock that the test sets, and the published messages."""
 
     def __init__(self) -> None:
         self.now = 100.0
         self.sent: list[tuple[str, Request]] = []
         self.broken = False
         self.comm = CommClient(self._publish)
-        self.desk = NewsDesk(self.comm)
-        self.told: list[News] = []
-        self.desk.on_news = self.told.append
+        self.desk = UpdateReceiver(self.comm)
+        self.told: list[Update] = []
+        self.desk.on_update = self.told.append
 
     def monotonic(self) -> float:
-        """Stand in for ``time``."""
+        """Replaces the module ``time``."""
         return self.now
 
     def _publish(self, content, topic) -> None:
@@ -46,23 +45,23 @@ class Wire:
         content = {"comm_id": comm_id, "data": reply.to_wire()}
         self.comm.deliver({"metadata": BY_SERVER, "content": content})
 
-    def news(self, event, session, stamp=BY_SERVER) -> None:
-        """Deliver news."""
-        self.desk.deliver({"metadata": stamp, "content": News(event, session).to_wire()})
+    def update(self, event, session, stamp=BY_SERVER) -> None:
+        """Deliver an update."""
+        self.desk.deliver({"metadata": stamp, "content": Update(event, session).to_wire()})
 
 
 @pytest.fixture
 def wire(monkeypatch) -> Wire:
-    """Join a desk to the test."""
+    """Connect a ``Desk`` to the test."""
     joined = Wire()
-    joined.known = Standings()
-    monkeypatch.setattr(news, "time", joined)
-    monkeypatch.setattr(news, "standings", joined.known)
+    joined.known = SessionStatuses()
+    monkeypatch.setattr(comm, "time", joined)
+    monkeypatch.setattr(comm, "statuses", joined.known)
     return joined
 
 
 def test_asked_until_answered(wire):
-    """With growing pauses: nobody answers behind a gateway, and each question is a message."""
+    """The pauses grow: behind a gateway no answer comes, and each request is a message."""
     for _ in range(3000):
         wire.desk.saw(login_of("alice"))
         wire.now += 0.1
@@ -78,7 +77,7 @@ def test_asked_until_answered(wire):
 
 
 def test_a_new_session_makes_it_ask_again(wire):
-    """A server that was started anew has forgotten us, and its sessions are new."""
+    """A restarted server does not know this kernel, and its sessions are new."""
     wire.desk.saw(login_of("alice"))
     wire.answer()
     wire.desk.saw(login_of("bob"))
@@ -87,7 +86,7 @@ def test_a_new_session_makes_it_ask_again(wire):
 
 
 def test_the_answer_is_learnt(wire):
-    """Alice's session was revoked before anybody asked; Bob's was not."""
+    """Alice's session was revoked before any request; Bob's was not."""
     for name in ("alice", "bob"):
         wire.desk.saw(login_of(name))
     wire.answer(login_of("alice", state="revoked", revision=1))
@@ -106,7 +105,7 @@ def test_an_error_is_no_answer(wire, error):
 
 
 def test_a_closed_socket_costs_nothing(wire):
-    """Who asks for a name gets it, although nothing can be published."""
+    """``get_current_user`` returns the name, although nothing can be published."""
     wire.broken = True
     wire.desk.saw(login_of("alice"))
     wire.broken = False
@@ -115,20 +114,22 @@ def test_a_closed_socket_costs_nothing(wire):
     assert len(wire.sent) == 1
 
 
-def test_news_are_passed_on(wire):
-    """News reach the standings and whoever listens; what is older or forged does not."""
-    wire.news("revoked", login_of("alice", state="revoked", revision=2))
-    wire.news("renewed", login_of("alice", revision=1))
-    wire.news("revoked", login_of("bob", state="revoked", revision=2), stamp={})
-    wire.news("revoked", login_of("bob", state="revoked", revision=2), stamp={KEY: {"version": 1}})
+def test_updates_are_passed_on(wire):
+    """An update reaches the session states and the listeners; an older or forged one does not."""
+    wire.update("revoked", login_of("alice", state="revoked", revision=2))
+    wire.update("renewed", login_of("alice", revision=1))
+    wire.update("revoked", login_of("bob", state="revoked", revision=2), stamp={})
+    wire.update(
+        "revoked", login_of("bob", state="revoked", revision=2), stamp={KEY: {"version": 1}}
+    )
     assert [told.session.user.username for told in wire.told] == ["alice"]
     assert wire.known.of(login_of("alice")).state == "revoked"
     assert wire.known.of(login_of("bob")).state == "active"
 
 
 @pytest.mark.parametrize("content", [{}, {"version": 1}, {"version": 1, "event": "revoked"}, []])
-def test_malformed_news(wire, content, caplog):
-    """What cannot be read is logged, and nothing else happens."""
+def test_malformed_updates(wire, content, caplog):
+    """An unreadable update is logged, and nothing else happens."""
     wire.desk.deliver({"metadata": BY_SERVER, "content": content})
     assert wire.told == []
     assert "cannot be read" in caplog.text
