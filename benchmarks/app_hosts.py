@@ -1,4 +1,4 @@
-"""What a call costs in Streamlit, marimo, FastAPI and Flask, against the host's own call.
+"""The cost of a call in each host of apps without a kernel, against the host's own call.
 
     python benchmarks/app_hosts.py
 
@@ -19,6 +19,7 @@ TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS / part) for part in ("support", "hosts/streamlit", "hosts/marimo")]
 
 from app_servers import app_server, platform_cookie  # noqa: E402 - after sys.path
+from gradio_pages import GradioPage  # noqa: E402
 from marimo_pages import Page  # noqa: E402
 from support import report  # noqa: E402
 from tabs import Tab  # noqa: E402
@@ -93,6 +94,54 @@ def root():
 app.wsgi_app = SessionUserWSGIMiddleware(app.wsgi_app)
 app.run(port=int(sys.argv[1]))
 """
+DJANGO = """
+import sys
+from django.conf import settings
+settings.configure(SECRET_KEY="x", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], MIDDLEWARE=[
+    "app.log_in", "jupyter_session_user.hosts.django.SessionUserMiddleware"],
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"])
+import django
+django.setup()
+from django.contrib.auth.models import User
+from django.core.wsgi import get_wsgi_application
+from django.http import JsonResponse
+from django.urls import path
+from django.utils.functional import SimpleLazyObject
+from measuring import keep, measure
+
+def log_in(get_response):
+    def serve(request):
+        request.user = SimpleLazyObject(lambda: User(username="ann", first_name="Ann"))
+        return get_response(request)
+    return serve
+
+def root(request):
+    keep(request_user_get_username=measure(lambda: request.user.get_username()),
+         request_user_name=measure(
+            lambda: request.user.is_authenticated and (
+                request.user.get_username(), request.user.get_full_name())))
+    return JsonResponse({})
+
+urlpatterns = [path("", root)]
+application = get_wsgi_application()
+"""
+GRADIO = """
+import gradio as gr
+from fastapi import FastAPI
+from measuring import keep, measure
+from jupyter_session_user import SessionUserMiddleware
+
+def load(request: gr.Request):
+    keep(request_username=measure(lambda: request.username),
+         request_cookies=measure(lambda: dict(request.cookies)))
+
+with gr.Blocks() as demo:
+    demo.load(load, api_name="load", queue=False)
+
+app = FastAPI()
+gr.mount_gradio_app(app, demo, path="/gradio")
+app.add_middleware(SessionUserMiddleware)
+"""
 LOCAL = ("--headless", "--no-token", "--host", "127.0.0.1", "--port", "{port}")
 HOSTS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "streamlit": (
@@ -102,6 +151,12 @@ HOSTS: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
     "marimo": (MARIMO, ("-m", "marimo", "run", "app.py", *LOCAL), "/health"),
     "fastapi": (FASTAPI, ("-m", "uvicorn", "app:app", "--port", "{port}"), "/docs"),
+    "django": (
+        DJANGO,
+        ("-m", "waitress", "--listen=127.0.0.1:{port}", "app:application"),
+        "/none",
+    ),
+    "gradio": (GRADIO, ("-m", "uvicorn", "app:app", "--port", "{port}"), "/docs"),
     "flask": (FLASK, ("app.py", "{port}"), "/static/none"),
 }
 
@@ -114,12 +169,15 @@ async def visit(name: str, host: str) -> None:
 
 
 def measured(name: str) -> dict[str, Any]:
-    """Run one host, and return what it measured."""
+    """Run one host, and return its measurements."""
     app, command, ready = HOSTS[name]
     files = {"app.py": app, "measuring.py": MEASURE}
     with app_server(sys.executable, *command, files=files, ready=ready) as server:
         if name in ("streamlit", "marimo"):
             asyncio.run(visit(name, server.host))
+        elif name == "gradio":
+            page = GradioPage(server.host, prefix="/gradio", cookie=platform_cookie("ann"))
+            page.call("load")
         else:
             server.get("/", cookie=platform_cookie("ann"))
         result: dict[str, Any] = json.loads((server.log.parent / "result.json").read_text())

@@ -2,9 +2,9 @@
 
     python benchmarks/banner.py [--quick] [--json FILE]
 
-Times are in ms. ``exact_end``: from the moment that the server names as the end of the login,
-nothing being done, to the painted banner, on a page of Voila and of a Panel preview. ``click``:
-from a click into the page of somebody who has signed out elsewhere, which the page cannot know.
+Times are in ms. ``exact_end``: from the login's end as named by the server, without any user
+action, to the painted banner, on a page of Voila and of a Panel preview. ``click``: from a click
+into a page, after the user signed out elsewhere, which the page cannot know.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ PAINTED = """() => new Promise(done => {
             const inner = node.shadowRoot && found(node.shadowRoot);
             if (inner) return inner;
         }
-        return root.querySelector('.jsu-banner:is([data-state=expired], [data-state=ended])');
+        return root.querySelector('.jsu-banner:is([data-state=expired], [data-state=signed_out])');
     };
     const look = () => found(document) ? done(Date.now()) : requestAnimationFrame(look);
     look();

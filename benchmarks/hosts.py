@@ -1,4 +1,4 @@
-"""What we cost in Voila: page loads with and without us, and calls in cells and callbacks.
+"""The package's cost in Voila: page loads with and without us, and calls in cells and callbacks.
 
     python benchmarks/hosts.py [--quick]
 
@@ -28,7 +28,7 @@ from jupyter_session_user.testing.local_server import LocalServer, local_server
 
 PAGE = "voila/render/page.ipynb"
 
-#: What most dashboards begin with, and nothing of ours: both servers do the same work.
+#: The first lines of most dashboards, and nothing of ours: both servers do the same work.
 PLAIN = ("import json, os", "print('<<' + json.dumps({'here': os.getpid()}) + '>>')")
 
 MEASURE = """
@@ -86,7 +86,7 @@ def voila(*, ours: bool) -> Iterator[LocalServer]:
 
 
 async def load(running: LocalServer, path: str = PAGE) -> tuple[Any, str, Any]:
-    """Load a page with all its cells; return what it says, its kernel, and whose browser it is."""
+    """Load a page with all its cells; return its text, its kernel, and its browser."""
     visitor = person(running, "alice")
     visitor.headers["Accept"] = "text/html"
     response = await visitor.fetch(path)

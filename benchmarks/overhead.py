@@ -1,4 +1,4 @@
-"""What we cost: per message, per call, per import, per session.
+"""The package's cost: per message, per call, per import, per session.
 
     python benchmarks/overhead.py [--quick]
 
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import statistics
 import subprocess
 import sys
@@ -26,16 +27,19 @@ from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_
 from support import person, report, server, summary
 
 from jupyter_session_user.core.cookies import CookieJar
-from jupyter_session_user.core.frames import stamp_v1
+from jupyter_session_user.core.frames import V1
 from jupyter_session_user.core.lifecycle import Limits, Moment
+from jupyter_session_user.core.login import Login
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User
-from jupyter_session_user.server.capture import Login
+from jupyter_session_user.server.auth.ended_logins import EndedLogins
+from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.context import ServerContext
-from jupyter_session_user.server.logins import Logins
-from jupyter_session_user.server.websocket import StampedConnection
+from jupyter_session_user.server.messages.stdin import Questions
+from jupyter_session_user.server.messages.websocket import StampedConnection
 from jupyter_session_user.store.base import Record
+from jupyter_session_user.store.ended import MemoryEnded
 from jupyter_session_user.store.memory import MemoryStore
 
 BLOCK = 25  # cells in a row on one server
@@ -54,7 +58,7 @@ def record(number: int, kernel_id: str | None) -> Record:
 
 
 class Nothing:
-    """A connection class that does nothing: what is left is the mixin."""
+    """A connection class that does nothing: the rest is the cost of the mixin."""
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
         """Do nothing."""
@@ -67,22 +71,29 @@ class Mixed(StampedConnection, Nothing):
     """The mixin over it, wired as after a handshake."""
 
     def __init__(self, store: MemoryStore, mine: Record) -> None:
-        logins = Logins(store, _both_clocks, Limits(), logging.getLogger(__name__))
-        logins.saw(Login(mine.key, mine.person, mine.session.user, verified=True, expiry=None))
+        ended = EndedLogins(MemoryEnded(), _both_clocks)
+        log = logging.getLogger(__name__)
+        logins = Logins(store, ended, _both_clocks, Limits(), log)
+        logins.saw(Login(mine.key, mine.principal, mine.session.user, verified=True, expiry=None))
         # A message needs no more of it.
         unused: Any = [None] * 4
+        kernel: Any = Nothing()
+        self.kernel_manager, self.session = kernel, kernel
+        kernel.session = ""
         self._context = ServerContext(
             store,
             unused[0],
             logins,
             *unused,
+            Questions(),
+            unused[0],
             session_policy="quarantine",
             max_connection_age=None,
             websocket_nodelay=True,
             close=lambda: None,
         )
         self._record = mine
-        self._stamp_frame = stamp_v1
+        self._format = V1
 
 
 def _both_clocks() -> Moment:
@@ -113,6 +124,7 @@ def per_message() -> dict[str, Any]:
         "to_kernel_us": round((incoming[1] - incoming[0]) * 1e6, 2),
         "to_browser_us": round((outgoing[1] - outgoing[0]) * 1e6, 2),
         "goal_to_kernel_us": 5,
+        "os_environ_us": round(best(partial(os.environ.get, "HOME")) * 1e6, 2),
     }
 
 
@@ -122,7 +134,7 @@ def best(call: Any, number: int = 20_000) -> float:
 
 
 def memory(count: int = 5000) -> dict[str, Any]:
-    """Measure what a session costs in the store: its record, and its share of the login's."""
+    """Measure the memory of a session in the store: its record, and its share of the login's."""
     tracemalloc.start()
     store = MemoryStore(10 * count)
     before = tracemalloc.get_traced_memory()[0]
@@ -134,7 +146,7 @@ def memory(count: int = 5000) -> dict[str, Any]:
 
 
 def imports() -> dict[str, Any]:
-    """Measure the import in a new process, less what Python itself takes."""
+    """Measure the import in a new process, less Python's own share."""
     code = (
         "import time; started = time.perf_counter(); import jupyter_session_user;"
         "print(time.perf_counter() - started)"
@@ -227,8 +239,8 @@ async def round_trips(servers: dict[str, Any], count: int) -> dict[str, Any]:
 async def block(socket: Any) -> list[float]:
     """Return the times of some cells in a row, in ms.
 
-    In a row: a connection that rested for a while gets its acknowledgements at once, and then
-    does not show what Nagle's algorithm costs somebody at work.
+    In a row: a connection that was idle for a while gets its acknowledgements at once, and then
+    does not show the cost of Nagle's algorithm for an active user.
     """
     times = []
     for _ in range(BLOCK):
@@ -252,7 +264,7 @@ def compare(times: dict[str, list[float]]) -> dict[str, Any]:
 
 
 async def with_servers(servers: dict[str, Any], rounds: int) -> dict[str, Any]:
-    """Run what needs servers."""
+    """Run the measurements that need servers."""
     return {
         "import_in_kernel_ms": {**await kernel_imports(servers["ours"]), "goal": 10},
         "in_kernel": await in_kernel(servers["ours"], max(5, rounds // 10)),

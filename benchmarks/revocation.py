@@ -1,12 +1,11 @@
-"""How long it takes until somebody whose login is over is refused.
+"""How long it takes until a user with an ended login is refused.
 
     python benchmarks/revocation.py [--quick] [--json FILE]
 
-Somebody keeps sending cells over an open websocket, while one of that person's cells runs, and
-a second person looks into the kernel. Times are in ms, from the moment when the server can
-know (its answer to a logout or revocation, the time that a ticket names, the removal at the
-provider) to the first refusal. Prints JSON; ends with status 1 if any later request reached
-the kernel.
+A user keeps sending cells over an open websocket, while one of that user's cells runs, and a second
+user watches the kernel. Times are in ms, from the moment when the server can know (its answer to a
+logout or revocation, the time that a ticket names, the removal at the provider) to the first
+refusal. Prints JSON; ends with status 1 if any later request reached the kernel.
 """
 
 from __future__ import annotations
@@ -52,11 +51,11 @@ HEADER_SERVER = (
     "--JupyterSessionUser.jwt_header=X-Ticket",
     "--JupyterSessionUser.revalidate_interval=1",
 )
-#: Its logout is known to nobody but the proxy, which lets no new connection through.
+#: Only the proxy knows of its logout, and lets no new connection through.
 PROXY_SERVER = (*HEADER_SERVER, "--JupyterSessionUser.max_connection_age=2")
 
 REVALIDATE_S, MAX_AGE_S = 1.0, 2.0
-PAUSE_S = 0.005  # between two cells of the person who is thrown out
+PAUSE_S = 0.005  # between two cells of the user that is refused
 CERTAIN_S = 0.15  # how long cells are sent after the first refusal
 PATIENCE_S = 15.0
 
@@ -69,7 +68,7 @@ class RemovableIdentity(HeaderIdentity):
     """Believes the header, unless the file ``removed`` in the server's home names the person."""
 
     def get_user(self, handler: Any) -> User | None:
-        """Return the user whom the header names."""
+        """Return the user that the header names."""
         user = super().get_user(handler)
         removed = Path.home() / "removed"
         if user is not None and removed.exists() and removed.read_text() == user.username:
@@ -79,7 +78,7 @@ class RemovableIdentity(HeaderIdentity):
 
 @dataclass
 class Course:
-    """What came of the cells of one person.
+    """The outcome of the cells of one user.
 
     Attributes:
         sent: When each was sent, on the wall clock, by its number.
@@ -107,7 +106,7 @@ class Case:
         enter: Makes a person in a browser of its own.
         throw_out: Ends the login of the first person, perhaps from the person's other browser;
             returns the moment from which it is over, on the wall clock.
-        goal_ms: What the 99th percentile may be.
+        goal_ms: The limit for the 99th percentile.
         at_once: Whether the server can know at that very moment.
     """
 
@@ -119,16 +118,16 @@ class Case:
 
     @property
     def removed(self) -> Path:
-        """The file that names who is removed at the provider."""
+        """The file that names the users removed at the provider."""
         return self.running.home / "removed"
 
 
 @dataclass
 class Scene:
-    """Who is there besides the person that is thrown out, and sees how it goes.
+    """All parties besides the user that is refused, to observe the effect.
 
     Attributes:
-        bob: Somebody else, whose kernel it is.
+        bob: Another user, the owner of the kernel.
         kernel: The kernel.
         elsewhere: The person in another browser.
     """
@@ -138,7 +137,7 @@ class Scene:
     elsewhere: Person
 
     async def run(self, code: str) -> str:
-        """Run a cell as the other, and return what it prints."""
+        """Run a cell as the other user, and return its output."""
         socket = await self.bob.connect(self.kernel)  # a fresh one: some servers close old ones
         text = (await socket.execute(code)).text
         await socket.close()
@@ -149,7 +148,7 @@ class Scene:
 
 
 async def by_password(running: LocalServer, name: str) -> Person:
-    """Return a person who has logged in with the form, with a cookie of that moment."""
+    """Return a user that has logged in with the form, with a cookie of that moment."""
     await asyncio.sleep(1.01 - time.time() % 1.0)  # signed cookies hold the second alone
     person = Person(running.url)
     await person.log_in(PASSWORDS[name], name)
@@ -157,13 +156,13 @@ async def by_password(running: LocalServer, name: str) -> Person:
 
 
 async def by_header(running: LocalServer, name: str) -> Person:
-    """Return a person whom a proxy names, with a ticket for this login."""
+    """Return a user that a proxy names, with a ticket for this login."""
     login = uuid.uuid4().hex
     return Person(running.url, {"X-User": name, "X-Ticket": ticket(login), "X-Login": login})
 
 
 async def by_header_alone(running: LocalServer, name: str) -> Person:
-    """Return a person whom a proxy names, and nothing else."""
+    """Return a user that a proxy names, and nothing else."""
     return Person(running.url, {"X-User": name})
 
 
@@ -208,7 +207,7 @@ async def run_out(_case: Case, person: Person, _: Person) -> float:
 
 
 async def remove(case: Case, person: Person, _: Person) -> float:
-    """Throw the person out at the provider."""
+    """Remove the user at the provider."""
     case.removed.write_text(person.headers["X-User"])
     return time.time()
 
@@ -223,7 +222,7 @@ async def leave_proxy(_case: Case, person: Person, _: Person) -> float:
 
 
 async def send_cells(socket: KernelSocket, course: Course, stop: asyncio.Event) -> None:
-    """Send a cell every now and then, without waiting for what comes of it."""
+    """Send a cell at intervals, without waiting for its result."""
     number = 0
     while not stop.is_set() and not socket.closed.is_set():
         number += 1
@@ -256,7 +255,7 @@ async def watch(socket: KernelSocket, course: Course, stop: asyncio.Event) -> No
 
 @asynccontextmanager
 async def scene(case: Case) -> AsyncIterator[Scene]:
-    """Have everybody there for the block."""
+    """Start all parties for the block."""
     bob = await case.enter(case.running, "bob")
     kernel = await bob.start_kernel()
     yield Scene(bob, kernel, await case.enter(case.running, "alice"))
@@ -264,7 +263,7 @@ async def scene(case: Case) -> AsyncIterator[Scene]:
 
 
 async def one_round(case: Case, stage: Scene, protocol: str | None) -> tuple[float, int]:
-    """Throw somebody out once; return ms to the refusal, and how much passed too late."""
+    """End a user's login once; return ms to the refusal, and how much passed too late."""
     alice = await case.enter(case.running, "alice")
     await stage.run(SETUP)
     hers = await alice.connect(stage.kernel, protocol=protocol)
@@ -295,7 +294,7 @@ async def until_refused(course: Course) -> None:
 
 
 async def comes_back(person: Person, kernel: str) -> bool:
-    """Tell whether a new websocket opens with what that browser shows now."""
+    """Tell whether a new websocket opens with the present cookies and headers of that browser."""
     try:
         await (await person.connect(kernel)).close()
     except HTTPClientError:
@@ -362,7 +361,7 @@ async def measure_all(ways: dict[str, Case], rounds: int) -> dict[str, Any]:
 
 
 def verdict(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the result with what it comes to."""
+    """Return the result with its verdict."""
     parts = [part for case in result.values() for part in case.values()]
     return {
         "goals_met": all(part["goal_met"] for part in parts),

@@ -1,4 +1,4 @@
-"""What a call costs under ``panel serve`` and ``bokeh serve``, against the host's own call.
+"""The cost of a call under ``panel serve`` and ``bokeh serve``, against the host's own call.
 
     python benchmarks/served_hosts.py
 
@@ -70,7 +70,7 @@ async def _visit(server: serving.Server) -> dict[str, Any]:
 
 
 def measured(tool: str) -> dict[str, Any]:
-    """Run one server, and return what its page and its callback measured."""
+    """Run one server, and return the measurements of its page and its callback."""
     with tempfile.TemporaryDirectory() as folder:
         app = Path(folder) / "app.py"
         app.write_text(APP.format(secret=serving.SECRET, tool=tool))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: an identity by header, and a server to measure.
+"""Shared by the benchmarks: an identity by header, and a server to measure.
 
 The server runs in a process of its own, with this directory on its path.
 """
@@ -20,11 +20,16 @@ from jupyter_session_user.testing.local_server import LocalServer, local_server
 from jupyter_session_user.testing.people import Person
 
 HERE = Path(__file__).resolve().parent
+#: Extensions that may be installed here, and do not belong to the measurement.
+_OTHERS = (
+    *("jupyter_lsp", "jupyterlab", "jupyter_server_nbmodel", "jupyter_server_terminals"),
+    *("notebook", "notebook_shim", "voila.server_extension"),
+)
 _SETTING = "kernel_websocket_connection_class"
 
 
 class HeaderIdentity(IdentityProvider):
-    """The user is whom the header ``X-User`` names, as behind a proxy."""
+    """The user is named by the header ``X-User``, as behind a proxy."""
 
     def get_user(self, handler: Any) -> User | None:
         """Return that user."""
@@ -37,7 +42,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(app: Any) -> None:
-    """Set TCP_NODELAY and nothing else: what we do, without us."""
+    """Set TCP_NODELAY and nothing else: our setting, without the package."""
 
     class NoDelay(app.web_app.settings[_SETTING]):  # type: ignore[misc]
         def connect(self) -> Any:
@@ -50,7 +55,11 @@ def _load_jupyter_server_extension(app: Any) -> None:
 @contextmanager
 def server(*, ours: bool, nodelay: bool) -> Iterator[LocalServer]:
     """Run a server with or without us, with or without TCP_NODELAY on its websockets."""
-    extensions = {"jupyter_session_user": ours, "support": nodelay and not ours}
+    extensions = {
+        **dict.fromkeys(_OTHERS, False),
+        "jupyter_session_user": ours,
+        "support": nodelay and not ours,
+    }
     arguments = (
         "--ServerApp.identity_provider_class=support.HeaderIdentity",
         f"--ServerApp.jpserver_extensions={extensions}",

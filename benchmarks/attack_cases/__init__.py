@@ -1,0 +1,1 @@
+"""The attacks that ``attacks.py`` runs, a module for each kind."""
