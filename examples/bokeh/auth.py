@@ -1,4 +1,4 @@
-"""A login form for the example: any of two names, with the passwords a and b."""
+"""A login form for the example, with two users: alice (password a) and bob (password b)."""
 
 from tornado.web import RequestHandler
 

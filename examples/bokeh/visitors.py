@@ -1,4 +1,4 @@
-"""A Bokeh app that knows its visitors: docs/hosts/bokeh.md says how to start it."""
+"""A Bokeh app that greets its visitor by name. To start it, see docs/hosts/bokeh.md."""
 
 from bokeh.io import curdoc
 from bokeh.models import Button, Column, ColumnDataSource, DataTable, Div, TableColumn
@@ -13,11 +13,11 @@ TITLES = ("When", "What", "How long")
 
 
 def click():
-    # Asked here again: what a callback does, it does for whoever clicked.
+    # Call it again here: in a callback, the current user is the user of the click.
     clicked.text = f"{get_current_user().display_name} clicked."
 
 
-# The script runs for each visitor who opens the page.
+# The script runs once per page view, as the visitor of that page.
 visitor = get_current_user()
 rows = BOOKINGS.get(visitor.username, [])
 source = ColumnDataSource({title: [row[n] for row in rows] for n, title in enumerate(TITLES)})

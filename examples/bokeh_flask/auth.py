@@ -1,4 +1,4 @@
-"""Bokeh's side of the login: it believes the cookie that Flask has signed."""
+"""Bokeh's side of the login: it accepts the cookie that Flask has signed."""
 
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface

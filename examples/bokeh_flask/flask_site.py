@@ -1,4 +1,4 @@
-"""A Flask site with a login of its own, and a Bokeh app in its page: docs/hosts/flask.md."""
+"""A Flask site with its own login and a Bokeh app in its page: see docs/hosts/flask.md."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def login():
 def home():
     if "user" not in session:
         return redirect(url_for("login"))
-    # Without credentials the browser asks Bokeh for the app without its cookies.
+    # Without credentials, the browser requests the app from Bokeh without cookies.
     app = server_document("http://localhost:5006/visitors", with_credentials=True)
     return page(f"<p>Flask says: {escape(session['user'])}</p>{app}")
 

@@ -1,4 +1,4 @@
-"""A FastAPI app that knows its visitor: docs/hosts/asgi.md says how to start it."""
+"""A FastAPI app that greets its visitor by name. To start it, see docs/hosts/asgi.md."""
 
 import secrets
 from html import escape
@@ -13,7 +13,7 @@ BOOKINGS = {
     "bob": [("Tue 10:00", "Microscope", "1 h"), ("Thu 09:00", "Spectrometer", "3 h")],
 }
 PEOPLE = {"alice": User("alice", "Alice Adams"), "bob": User("bob", "Bob Brown")}
-LOGINS = {}  # what the browser shows, and who that is; a database, elsewhere
+LOGINS = {}  # from the value of the login cookie to the user; a real app uses a database
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -67,7 +67,7 @@ async def click() -> PlainTextResponse:
 
 @app.get("/as/{name}")
 def log_in(name: str) -> RedirectResponse:
-    """Believe everybody: a page to try things out on."""
+    """Log in without a password: this page is for a demo only."""
     login = secrets.token_urlsafe()
     LOGINS[login] = PEOPLE[name]
     answer = RedirectResponse("/")

@@ -1,4 +1,4 @@
-"""A marimo notebook that knows its visitor: docs/hosts/marimo.md says how to start it."""
+"""A marimo notebook that greets its visitor by name. To start it, see docs/hosts/marimo.md."""
 
 import marimo
 
@@ -14,7 +14,7 @@ def _():
 
     from jupyter_session_user import get_current_user, identity_from_cookie
 
-    # marimo authenticates nobody by name; the platform's cookie does. Anybody can write one.
+    # marimo has no named users, so the platform's cookie names them. Any client can write one.
     identity_from_cookie("numerous_user_info", username="user_id", name="user_full_name")
 
     bookings = {
@@ -28,7 +28,7 @@ def _():
 @app.cell
 def _(people, base64, json, mo):
     def sign_in(username):
-        """Return what plays the platform: it leaves its cookie, and loads the page again."""
+        """Return a frame that acts as the platform: it sets the cookie and reloads the page."""
         said = json.dumps({"user_id": username, "user_full_name": people[username]})
         value = base64.b64encode(said.encode()).decode()
         cookie = f"numerous_user_info={value}; path=/; SameSite=Lax"
@@ -62,7 +62,7 @@ def _(get_current_user, mo):
     get_clicked, set_clicked = mo.state("Nobody has clicked yet.")
 
     def click(_value):
-        # Asked here again: what a callback does, it does for whoever clicked.
+        # Call it again here: in a callback, the current user is the user of the click.
         user = get_current_user()
         set_clicked(f"{user.display_name} ({user.username}) clicked.")
 

@@ -1,4 +1,4 @@
-"""A Panel app that knows its visitor: docs/hosts/panel.md says how to start it."""
+"""A Panel app that greets its visitor by name. To start it, see docs/hosts/panel.md."""
 
 from html import escape
 
@@ -11,7 +11,7 @@ BOOKINGS = {
     "bob": [("Tue 10:00", "Microscope", "1 h"), ("Thu 09:00", "Spectrometer", "3 h")],
 }
 
-# The colours that the visitor's system has chosen, light or dark.
+# Use the colour scheme of the visitor's system, light or dark.
 PAGE = """
 :root { color-scheme: light dark }
 body { background: Canvas; color: CanvasText; font: 16px/1.5 system-ui, sans-serif;
@@ -33,12 +33,12 @@ def text(markdown):
 
 
 def click(_event):
-    # Asked here again: what a callback does, it does for whoever clicked.
+    # Call it again here: in a callback, the current user is the user of the click.
     user = get_current_user()
     clicked.object = f"{escape(user.display_name)} ({escape(user.username)}) clicked."
 
 
-# A preview is made for one visitor: this code runs for whoever opened the page.
+# Panel starts a kernel for each page view, so this code runs as the visitor of the page.
 visitor = get_current_user()
 rows = [
     f"| {when} | {what} | {how_long} |"

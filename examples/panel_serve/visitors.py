@@ -1,4 +1,4 @@
-"""A Panel app that knows its visitors: docs/hosts/panel-serve.md says how to start it."""
+"""A Panel app that greets its visitor by name. To start it, see docs/hosts/panel-serve.md."""
 
 from html import escape
 
@@ -15,12 +15,12 @@ pn.extension()
 
 
 def click(_event):
-    # Asked here again: what a callback does, it does for whoever clicked.
+    # Call it again here: in a callback, the current user is the user of the click.
     user = get_current_user()
     clicked.object = f"{escape(user.display_name)} clicked."
 
 
-# The script runs for each visitor who opens the page.
+# The script runs once per page view, as the visitor of that page.
 visitor = get_current_user()
 rows = [f"| {when} | {what} | {long} |" for when, what, long in BOOKINGS.get(visitor.username, [])]
 table = "\n".join(["| When | What | How long |", "|---|---|---|", *rows])

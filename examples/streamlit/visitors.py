@@ -1,4 +1,4 @@
-"""A Streamlit app that knows its visitor: docs/hosts/streamlit.md says how to start it."""
+"""A Streamlit app that greets its visitor by name. To start it, see docs/hosts/streamlit.md."""
 
 import base64
 import json
@@ -13,14 +13,14 @@ BOOKINGS = {
 }
 PEOPLE = {"alice": "Alice Adams", "bob": "Bob Brown"}
 
-# Whom st.login does not name, the platform's cookie does. Anybody can write one.
+# Without st.login, the platform's cookie names the user. Any client can write such a cookie.
 identity_from_cookie("numerous_user_info", username="user_id", name="user_full_name")
 
 st.set_page_config(page_title="Visitors")
 
 
 def sign_in(username):
-    """Play the platform: leave its cookie in the browser, and load the page again."""
+    """Act as the platform: set its cookie in the browser, and reload the page."""
     said = json.dumps({"user_id": username, "user_full_name": PEOPLE[username]})
     cookie = f"numerous_user_info={base64.b64encode(said.encode()).decode()}; path=/; SameSite=Lax"
     script = f"parent.document.cookie = {json.dumps(cookie)}; parent.location.reload()"
@@ -28,7 +28,7 @@ def sign_in(username):
 
 
 def click():
-    # Asked here again: what a callback does, it does for whoever clicked.
+    # Call it again here: in a callback, the current user is the user of the click.
     user = get_current_user()
     st.session_state["clicked"] = f"{user.display_name} ({user.username}) clicked."
 
