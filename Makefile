@@ -16,7 +16,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 	2>/dev/null && echo yes),$(name))))
 OLDEST_PYTHON ?= $(or $(shell for name in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python; do \
 	"$$name" -c 'import venv, ensurepip' 2>/dev/null && echo "$$name" && break; done),$(PYTHON))
-# Arguments of pytest. With any, only part of the tests may run, so coverage is not judged.
+# Arguments of pytest. With any, only part of the tests may run: then coverage is not measured.
 PYTEST_ARGS ?=
 # Arguments of the demonstration, for example --check.
 ARGS ?=
@@ -81,12 +81,13 @@ WORKERS ?= 2
 test: test-python test-front ## Run all tests, in random order
 
 .PHONY: test-python
-test-python: $(VENV)/.extra-dev ## Run the Python tests; core/ must be covered
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-		--cov --cov-report= $(PYTEST_ARGS)
+test-python: $(VENV)/.extra-dev ## Run the Python tests; core/ must be covered by its own
 ifeq ($(strip $(PYTEST_ARGS)),)
-	$(BIN)/python -m coverage report --include='$(PACKAGE)/core/*' --fail-under=95
+	$(BIN)/python -m pytest -n $(WORKERS) --cov=$(PACKAGE).core --cov-report=term \
+		--cov-fail-under=95 tests/core
 endif
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		$(or $(PYTEST_ARGS),--ignore=tests/core)
 
 # No server, no browser and no kernel: the loop while editing.
 FAST := tests/architecture tests/core tests/server tests/store

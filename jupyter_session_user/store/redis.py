@@ -63,15 +63,19 @@ class RedisJournal:
         try:
             self._rows = self._all()
         except JournalError as error:
-            problem = str(error)
+            problem = f"does not answer ({error}). Start it, or correct store_url"
         if self._foreign:
-            problem = f"{self._foreign} rows of {_ROWS} are not ours"
+            problem = (
+                f"has {self._foreign} rows in {_ROWS} that this release cannot read. Install the "
+                f"release that wrote them. To forget the ended logins, delete the keys {_ROWS}, "
+                f"{_UNTIL} and {_CHANGES}"
+            )
         if problem:
+            self._reader.close()
             self.close()
             raise ConfigurationError(
-                f"store_url: the Redis server at {urlsplit(url).hostname or 'the socket'} cannot "
-                f"be used ({problem}). Start it, or correct store_url; a server that does not know "
-                "the ended logins would accept them"
+                f"store_url: the Redis server at {urlsplit(url).hostname or 'the socket'} "
+                f"{problem}. A server that does not know the ended logins would accept them"
             )
 
     def load(self) -> list[Change]:
@@ -98,11 +102,23 @@ class RedisJournal:
                 self._forget(forget)
 
     def _forget(self, now: float) -> None:
-        while names := self._redis.zrange(_UNTIL, "-inf", now, byscore=True, offset=0, num=_BATCH):
-            pipeline = self._redis.pipeline(transaction=True)
-            pipeline.hdel(_ROWS, *names)
-            pipeline.zrem(_UNTIL, *names)
-            pipeline.execute()
+        """Remove what is out of date; if another server writes meanwhile, at the next time."""
+        from redis import WatchError  # noqa: PLC0415 - an extra
+
+        with contextlib.suppress(WatchError), self._redis.pipeline(transaction=True) as pipeline:
+            while True:
+                # https://redis.io/docs/latest/develop/using-commands/transactions/: a row that
+                # another server renews between the two commands must stay.
+                pipeline.watch(_UNTIL)  # type: ignore[no-untyped-call]
+                names: Any = pipeline.zrange(
+                    _UNTIL, "-inf", now, byscore=True, offset=0, num=_BATCH
+                )
+                if not names:
+                    return
+                pipeline.multi()
+                pipeline.hdel(_ROWS, *names)
+                pipeline.zrem(_UNTIL, *names)
+                pipeline.execute()
 
     def follow(
         self,

@@ -110,7 +110,8 @@ class SqliteJournal:
         stop: threading.Event,
     ) -> None:
         """Pass on changes; https://www.sqlite.org/pragma.html#pragma_data_version tells of them."""
-        with contextlib.closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as connection:
+        uri = f"{self._path.absolute().as_uri()}?mode=rw"  # never makes an empty file
+        with contextlib.closing(sqlite3.connect(uri, timeout=_BUSY_S, uri=True)) as connection:
             version = None
             while not stop.wait(_POLL_S):
                 # A file that is locked or damaged is the writing thread's to report.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
 
 from jupyter_session_user.errors import ConfigurationError, StoreUnavailable
 from jupyter_session_user.store.base import MAX_RENEWALS, Ended
+from jupyter_session_user.store.journal import Change, JournalError
 from jupyter_session_user.store.redis import RedisJournal
 from jupyter_session_user.store.shared import SharedEnded
 from jupyter_session_user.store.sqlite import SqliteJournal
@@ -163,6 +165,35 @@ def test_no_name_is_in_the_journal(servers, journal):
     assert "key-a" not in repr(rows)
 
 
+def test_a_row_that_is_renewed_while_another_server_removes_it_stays(journal):
+    """One server removes what is out of date all the time, the other one writes the row anew."""
+    one, other, stop = journal(), journal(), threading.Event()
+
+    def commit(journal, changes, forget):
+        try:
+            journal.commit(changes, forget)
+        except JournalError:  # SQLite: the other one writes all the time
+            commit(journal, changes, forget)
+
+    def forget():
+        while not stop.is_set():
+            commit(other, [], 20.0)
+
+    thread = threading.Thread(target=forget)
+    thread.start()
+    try:
+        for number in range(200):
+            name = f"row {number}"
+            commit(one, [Change("ended", name, ("expired", 1.0, 10.0))], None)
+            commit(one, [Change("ended", name, ("revoked", 2.0, FAR))], None)
+    finally:
+        stop.set()
+        thread.join()
+    assert len([row for row in rows_of(journal) if row.values[0] == "revoked"]) == 200
+    one.close()
+    other.close()
+
+
 # ------------------------------------------------------------------------------ Redis alone
 
 
@@ -199,7 +230,7 @@ def test_a_row_that_is_not_ours_costs_itself_only(redis_server):
     eventually(lambda: one.store.ended("key-a", 6.0))
     client.hset("{jupyter-session-user}:rows", "x", "[]")
     client.close()
-    with pytest.raises(ConfigurationError, match="not ours"):
+    with pytest.raises(ConfigurationError, match="delete the keys"):
         RedisJournal(redis_server.url)
     for server in (one, other):
         server.store.close()

@@ -23,6 +23,7 @@ export async function showDetails(options: IDetailsOptions): Promise<void> {
     return;
   }
   const node = element('dl', 'jp-SessionUser-details');
+  node.tabIndex = 0; // with many kernels it scrolls: WCAG 2.1.1 wants that by keyboard, too
   const add = (term: string, description: string): HTMLElement => {
     const value = element('dd', 'jp-SessionUser-description', description);
     node.append(element('dt', 'jp-SessionUser-term', term), value);

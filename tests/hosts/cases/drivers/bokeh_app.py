@@ -41,7 +41,7 @@ def outliving():
 
 def put(where, documents):
     for tag, other in documents:
-        with contextlib.suppress(AttributeError):  # the document of a visitor that has left
+        with contextlib.suppress(Exception):  # the document of a visitor that has left
             other.add_next_tick_callback(lambda tag=tag: say(tag, where, TAG))
 
 

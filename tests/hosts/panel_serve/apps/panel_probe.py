@@ -63,7 +63,8 @@ def clicked(event):
     if pn.config.nthreads:
         pn.state.execute(lambda: say("on pool"), schedule="thread")
     else:
-        asyncio.get_running_loop().create_task(orphan())
+        with contextlib.suppress(RuntimeError):  # Bokeh 3.10 calls it in a thread without a loop
+            asyncio.get_running_loop().create_task(orphan())
 
 
 async def later():
