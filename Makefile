@@ -63,8 +63,13 @@ $(VENV)/.extra-%: .make/front $(BUILD_SOURCES) $(CONSTRAINTS) | $(BIN)/python
 	$(call PIP_INSTALL,--editable '.[$*]')
 	@touch $@
 
+# JupyterHub's proxy comes from npm. Without it, the tests of the Hub are skipped with the reason.
+$(VENV)/.proxy: | $(VENV)/.extra-dev
+	-export PATH="$(CURDIR)/$(BIN):$$PATH"; npm install --prefix $(VENV)/proxy --no-audit --no-fund \
+		--silent 'configurable-http-proxy@>=5' && touch $@
+
 .PHONY: venv
-venv: $(VENV)/.extra-dev ## Make .venv with everything for tests and checks
+venv: $(VENV)/.extra-dev $(VENV)/.proxy ## Make .venv with everything for tests and checks
 
 labextension/node_modules/.yarn-state.yml: labextension/package.json labextension/yarn.lock \
 		labextension/.yarnrc.yml | $(VENV)/.extra-dev
@@ -81,7 +86,7 @@ WORKERS ?= 2
 test: test-python test-front ## Run all tests, in random order
 
 .PHONY: test-python
-test-python: $(VENV)/.extra-dev ## Run the Python tests; core/ must be covered by its own
+test-python: $(VENV)/.extra-dev $(VENV)/.proxy ## Run the Python tests; core/ must be covered by its own
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m pytest -n $(WORKERS) --cov=$(PACKAGE).core --cov-report=term \
 		--cov-fail-under=95 tests/core

@@ -70,6 +70,8 @@ def load_json(text: str | bytes, what: str) -> Any:
 
 def session_stamp(session: Session) -> bytes:
     """Return the stamp that names ``session``, as JSON."""
+    # Only while it is so: each message carries it.
+    degraded = {"degraded": True} if session.degraded else {}
     return dump_json(
         {
             "version": VERSION,
@@ -82,6 +84,7 @@ def session_stamp(session: Session) -> bytes:
             "state": session.state,
             "revision": session.revision,
             "principal": session.principal,
+            **degraded,
         }
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -155,6 +156,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         platform=settings.platform_cookie(),
         proxies=settings.networks(),
         claims=frozenset(settings.claims),
+        owner=os.environ.get("JUPYTERHUB_USER", ""),  # only the Hub's own logins compare with it
     )
     utc_now = functools.partial(datetime.now, timezone.utc)
     capture = Capture(store, settings.policy(), admins, utc_now, logins, sources)

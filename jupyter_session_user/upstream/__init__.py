@@ -113,6 +113,12 @@ PRIVATE = (
         overrides=True,
     ),
     Private(
+        "jupyterhub",
+        "_cached_hub_user",
+        "jupyterhub.services.auth:HubAuth._get_user",
+        "upstream/jupyterhub.py",
+    ),
+    Private(
         "jupyter_server_nbmodel",
         "_execute_snippet",
         "jupyter_server_nbmodel.actions",

@@ -212,9 +212,12 @@ def told(folder: Path, name: str) -> Iterator[None]:
 
 
 async def refused(socket: KernelSocket) -> bool:
-    """Tell whether a cell over this socket is refused."""
-    errors = (await socket.execute("pass")).errors
-    return any(error.startswith("SessionExpired") for error in errors)
+    """Tell whether a cell over this socket is refused; False if its result does not arrive."""
+    try:
+        errors = (await socket.execute("pass", timeout=5)).errors
+    except asyncio.TimeoutError:  # the login was revoked while the cell was running
+        return False
+    return any(error.startswith(("SessionExpired", "SessionRevoked")) for error in errors)
 
 
 async def states(person: Person) -> dict[str, tuple[str, bool]]:

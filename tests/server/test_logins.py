@@ -194,9 +194,24 @@ def test_the_authorizers_no_is_not_undone_by_the_identity_provider(world):
     login = world.logins.get(ALICE.key)
     world.logins.refused(login, barred=True)
     assert world.comes(ALICE)
-    assert world.logins.over(ALICE.key) == "expired"
+    assert world.logins.over(ALICE.key) == "revoked"
+    before = world.store.find(ALICE.key, "k").session.id
     world.logins.accepted(login, authorized=True)
     assert world.logins.over(ALICE.key) is None
+    assert world.store.find(ALICE.key, "k").session.id != before  # in a kernel, ended stays ended
+
+
+def test_new_groups_are_in_the_next_stamp(world):
+    """The provider names alice's groups anew; bob's session does not change."""
+    old, bobs = (world.store.find(shown.key, "k") for shown in (ALICE, BOB))
+    world.logins.sessions.set_user(
+        ALICE.key, dataclasses.replace(old.session.user, groups=("team-x",))
+    )
+    new = world.store.find(ALICE.key, "k")
+    assert new.session.user.groups == ("team-x",)
+    assert new.session.revision == old.session.revision + 1
+    assert b"team-x" in new.stamp
+    assert world.store.find(BOB.key, "k") == bobs
 
 
 def test_what_cannot_be_decided_changes_nothing_but_a_word(world):

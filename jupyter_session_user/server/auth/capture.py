@@ -26,10 +26,11 @@ from jupyter_session_user.core.signed_time import signed_at
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User, trim_claims
 from jupyter_session_user.server.auth.known_login import new_session_id
-from jupyter_session_user.server.auth.request_snapshot import hub_session, snapshot_to_keep
+from jupyter_session_user.server.auth.request_snapshot import snapshot_to_keep
 from jupyter_session_user.server.auth.resolvers.base import resolve
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.upstream.jupyter_server import came_with_token
+from jupyter_session_user.upstream.jupyterhub import hub_model, hub_session
 from jupyter_session_user.upstream.tornado import cookies_being_set
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from jupyter_session_user.core.platform_cookie import PlatformCookie
     from jupyter_session_user.core.policy import CookiePolicy
+    from jupyter_session_user.server.auth.known_login import KnownLogin
     from jupyter_session_user.server.auth.logins import Logins
     from jupyter_session_user.server.auth.resolvers.base import Resolver
     from jupyter_session_user.store.base import SessionStore
@@ -65,12 +67,14 @@ class Sources:
         platform: How to read the user from a platform's cookie; None if there is none.
         proxies: Networks from which such a cookie is trusted.
         claims: Additional fields of the provider's user that a kernel may see.
+        owner: The user whom a Hub started this server for; empty without a Hub.
     """
 
     resolvers: Sequence[Resolver] = ()
     platform: PlatformCookie | None = None
     proxies: Sequence[Network] = ()
     claims: frozenset[str] = frozenset()
+    owner: str = ""
 
 
 class Capture:
@@ -103,6 +107,7 @@ class Capture:
         self._platform = sources.platform
         self._proxies = sources.proxies
         self._claims = sources.claims
+        self._owner = f"user:{sources.owner}" if sources.owner else None
         # Of this process: another run of the server may have another provider, with other users of
         # the same names.
         self._person_key = secrets.token_bytes(32)
@@ -155,6 +160,12 @@ class Capture:
         setattr(handler, _KEPT, (server_user, login))
         return login
 
+    def refresh_user(self, handler: JupyterHandler, login: KnownLogin) -> None:
+        """Take over what the provider says of a user now, for example the groups."""
+        user = self.login(handler).user
+        if not user.is_anonymous:  # each request would have another one
+            self._logins.sessions.set_user(login.key, user)
+
     def former(self, handler: JupyterHandler) -> Login | None:
         """Return the login of a request before it signs a user in; None if there was none."""
         login: Login | None = getattr(handler, _KEPT, (None, None))[1]
@@ -196,11 +207,19 @@ class Capture:
         return frozenset({login.principal} | alone)
 
     def may_see(self, handler: JupyterHandler, record: Record) -> bool:
-        """Tell whether the request's user may see a session: its own user, or an administrator."""
+        """Tell whether the request's user may see a session: it is theirs, or they manage all."""
         if handler.current_user is None:
             return False
         login = self.login(handler)
-        return login.user.admin or login.principal == record.principal
+        manages = login.user.admin or self._is_owner(login.principal, login.credential)
+        return manages or login.principal == record.principal
+
+    def manages_sessions(self, record: Record) -> bool:
+        """Tell whether a user may see and end all sessions: an administrator, a server's owner."""
+        return record.session.user.admin or self._is_owner(record.principal, record.credential)
+
+    def _is_owner(self, principal: str, credential: str) -> bool:
+        return credential == "hub" and principal == self._owner
 
     def latest(self, record: Record) -> Record:
         """Return the record's current version in the store; the given one if it was forgotten."""
@@ -258,12 +277,14 @@ class Capture:
 
     def _user_of(self, handler: JupyterHandler, user: ServerUser) -> User:
         extra = {k: v for k, v in vars(user).items() if k not in _STANDARD_FIELDS}
-        groups = extra.get("groups")
+        of_hub = hub_model(user)
+        groups = extra.get("groups", of_hub.get("groups"))
         listed = groups if isinstance(groups, list | tuple | set | frozenset) else ()
+        admin = extra.get("admin", of_hub.get("admin")) is True
         return User(
             **{name: getattr(user, name) for name in _STANDARD_FIELDS},
             groups=tuple(sorted(str(group) for group in listed)),
-            admin=extra.get("admin") is True or user.username in self._admins,
+            admin=admin or user.username in self._admins,
             is_anonymous=is_anonymous(handler.identity_provider, user),
             claims=trim_claims({k: v for k, v in extra.items() if k in self._claims}),
         )

@@ -129,7 +129,7 @@ class Gate:
             cookies_being_set(handler).pop(login_cookie_name(handler), None)
             if opens_page and KINDS[login.credential].own_form:
                 forget_login_cookie(handler)  # or the browser would send it again to the login form
-            elif opens_page:
+            elif opens_page or _would_loop(handler, login.credential):
                 refuse_with_page(handler, self._logins.end_of(login))
             elif isinstance(handler, APIHandler):
                 refuse_with_json(handler, self._logins.end_of(login))
@@ -263,6 +263,12 @@ class Gate:
             return clear_login_cookie(handler, *args, **kwargs)
 
         return clear_and_end
+
+
+def _would_loop(handler: Any, credential: str) -> bool:
+    """Tell whether a client that follows redirects would come back from the login page at once."""
+    redirects = not isinstance(handler, APIHandler | WebSocketHandler)
+    return redirects and not KINDS[credential].own_form
 
 
 def _is_asked_by_another_site(handler: Any) -> bool:

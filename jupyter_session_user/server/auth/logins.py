@@ -18,11 +18,11 @@ from jupyter_session_user.core import lifecycle
 from jupyter_session_user.core.lifecycle import EVENTS, Expiry, Limits, Moment
 from jupyter_session_user.core.login import KINDS, Login, begins_anew, blocks_the_next, is_refused
 from jupyter_session_user.core.socket_state import LOGIN_OVER
-from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.server.auth.ended_logins import COOKIE_LIMIT_S
-from jupyter_session_user.server.auth.known_login import KnownLogin, Socket, new_session_id
+from jupyter_session_user.server.auth.known_login import KnownLogin, Socket
 from jupyter_session_user.server.auth.known_logins import KnownLogins
 from jupyter_session_user.server.auth.listeners import Listeners
+from jupyter_session_user.server.auth.login_sessions import LoginSessions
 from jupyter_session_user.server.auth.refused import End
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Logins:
         limit: int = 10_000,
     ) -> None:
         self._store = store
+        self.sessions = LoginSessions(store)
         self.ended = ended
         self._clock = clock
         self._limits = limits
@@ -292,9 +293,14 @@ class Logins:
             login: The login.
             authorized: Whether the authorizer was asked, too.
         """
+        was_barred = login.barred
         login.barred = login.barred and not authorized
         self._set_degraded(login, degraded=False)
         now = self._clock()
+        if was_barred and not login.barred and login.status.state == "revoked":
+            if self.ended.state(login.key) is None:
+                self._start_anew(login, now)
+            return
         if login.status.state != "expired" or login.barred:
             return
         if self.ended.state(login.key) is not None:
@@ -304,11 +310,16 @@ class Logins:
             self._advance(login, now)
 
     def refused(self, login: KnownLogin, *, barred: bool = False) -> None:
-        """Record that the authority no longer accepts a login."""
+        """Record that the authority no longer accepts a login.
+
+        Args:
+            login: The login.
+            barred: Whether the user is known, and has lost access: nothing may pass any more.
+        """
         login.barred = login.barred or barred
         self._set_degraded(login, degraded=False)
         self._advance(login, self._clock())  # the authority cannot renew a login that timed out
-        self._trigger(login, "over")
+        self._trigger(login, "revoke" if barred else "over")
 
     def undecided(self, login: KnownLogin) -> None:
         """Record that the authority was unreachable: the login stays as it is."""
@@ -354,23 +365,23 @@ class Logins:
     def _come_back(self, login: KnownLogin, now: Moment) -> None:
         """Start a new login, if nothing distinguishes a user's next login from the last one."""
         limits = self._limits_of(login)
-        if KINDS[login.credential].distinct or (
-            login.status.state == "expired" and not lifecycle.timed_out(login.status, limits, now)
+        if (
+            login.barred
+            or KINDS[login.credential].distinct
+            or (
+                login.status.state == "expired"
+                and not lifecycle.timed_out(login.status, limits, now)
+            )
         ):
             return
+        self._start_anew(login, now)
+
+    def _start_anew(self, login: KnownLogin, now: Moment) -> None:
         login.status = dataclasses.replace(login.status, since=now, active_at=now)
         if login.status.state != "expired":
-            self._begin_sessions(login)
+            began = datetime.fromtimestamp(now.wall, timezone.utc)
+            self.sessions.begin_anew(login.key, began)
         self._trigger(login, "come_back")
-
-    def _begin_sessions(self, login: KnownLogin) -> None:
-        """Give a login new sessions: in the kernels, ended sessions stay ended."""
-        for record in self._store.of_login(login.key):
-            began = datetime.fromtimestamp(login.status.since.wall, timezone.utc)
-            session = dataclasses.replace(
-                record.session, id=new_session_id(), authenticated_at=began, revision=0
-            )
-            self._store.put(dataclasses.replace(record, session=session))
 
     def _limits_of(self, login: KnownLogin) -> Limits:
         """Return the limits; the server's own token is not a user's login, and has no timeouts."""
@@ -432,15 +443,9 @@ class Logins:
 
     def _tell(self, login: KnownLogin, event: str) -> None:
         """Update the sessions of a login, and call the listeners."""
-        fields = self.status_fields(login.key)
-        for record in self._store.of_login(login.key):
-            session = dataclasses.replace(
-                record.session, revision=record.session.revision + 1, **fields
-            )
-            fresh = dataclasses.replace(record, session=session, stamp=session_stamp(session))
-            self._store.put(fresh)
+        for record in self.sessions.update(login.key, self.status_fields(login.key)):
             if event:
-                self.announce(event, fresh)
+                self.announce(event, record)
 
     def announce(self, event: str, record: Record) -> None:
         """Call the listeners."""

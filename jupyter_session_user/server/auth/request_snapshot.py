@@ -11,10 +11,9 @@ from tornado.websocket import WebSocketHandler
 from jupyter_session_user.upstream.tornado import cookies_being_set
 
 if TYPE_CHECKING:
-    from jupyter_server.auth.identity import User as ServerUser
     from jupyter_server.base.handlers import JupyterHandler
 
-__all__ = ["RequestSnapshot", "hub_session", "snapshot_of", "snapshot_to_keep"]
+__all__ = ["RequestSnapshot", "snapshot_of", "snapshot_to_keep"]
 
 #: Browsers send less; Tornado accepts 64 KiB. In characters.
 _MAX_HEADERS = 16_384
@@ -83,15 +82,3 @@ def _with_new_cookies(headers: Any, morsels: Mapping[str, Any]) -> Any:
     renewed = headers.copy()
     renewed["Cookie"] = "; ".join([*kept, *new])
     return renewed
-
-
-def hub_session(user: ServerUser) -> str | None:
-    """Return JupyterHub's session id of this login: one per browser, for all its requests.
-
-    https://jupyterhub.readthedocs.io/en/stable/reference/rest-api.html ``GET /user``
-    """
-    model = getattr(user, "hub_user", None)
-    if not isinstance(model, dict):
-        return None
-    found = (model.get("session_id"), model.get("token_id"))
-    return next((one for one in found if isinstance(one, str) and one), None)

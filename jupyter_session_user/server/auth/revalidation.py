@@ -21,6 +21,7 @@ from tornado.web import HTTPError
 
 from jupyter_session_user.core.agenda import Agenda
 from jupyter_session_user.core.login import KINDS
+from jupyter_session_user.upstream.jupyterhub import forget_answer, has_lost_access
 
 if TYPE_CHECKING:
     from jupyter_server.auth.identity import User
@@ -82,22 +83,31 @@ class Authority:
         self._capture = capture
 
     async def verdict(self, login: KnownLogin) -> str | None:
-        """Return ``yes``, ``no``, ``stale``, ``denied`` (by the authorizer), or None: undecided."""
+        """Ask about a login.
+
+        Returns:
+            ``yes``, ``no``, ``stale``, ``denied`` (the user is known, and may not run code here),
+            or None: undecided.
+        """
         application = self._application()
         if application is None or login.snapshot is None:
             return None
         handler = _Shadow(application, _again(login.snapshot))
         if not handler.identity_provider.auth_enabled:
             return "yes"
+        forget_answer(handler)
         try:
             user = await self._user(handler, login)
             if user is None:
-                return self._no(login)
+                return "denied" if has_lost_access(handler) else self._no(login)
             handler.current_user = user
             allowed = handler.authorizer.is_authorized(handler, user, "execute", "kernels")
-            return "yes" if await ensure_async(allowed) else "denied"
+            if not await ensure_async(allowed):
+                return "denied"
         except HTTPError as error:
             return self._no(login) if error.status_code in _REFUSALS else None
+        self._capture.refresh_user(handler, login)
+        return "yes"
 
     def may_be_asserted(self, login: KnownLogin) -> bool:
         """Tell whether an assertion may name the user of a login."""

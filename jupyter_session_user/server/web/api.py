@@ -100,8 +100,12 @@ class SessionUserHandler(APIHandler):
         return record
 
     def may_touch(self, record: Record, mine: Record | None) -> bool:
-        """Tell whether a session is the caller's own, or the caller may see all sessions."""
-        return mine is None or mine.session.user.admin or record.principal == mine.principal
+        """Tell whether a session is the caller's own, or the caller manages all sessions."""
+        return self.manages(mine) or (mine is not None and record.principal == mine.principal)
+
+    def manages(self, mine: Record | None) -> bool:
+        """Tell whether the caller manages all sessions; the operator does."""
+        return mine is None or self.context.capture.manages_sessions(mine)
 
     def refuse_without_login(self) -> None:
         """Raise an error if this server has no logins that could be ended.
@@ -207,8 +211,8 @@ class LogoutEverywhereHandler(SessionUserHandler):
         Other users may not name one: the name alone may come from a cookie that a client wrote.
         """
         principals, name = _principals(self._meant(mine)), self._username()
-        may_name = mine is None or mine.session.user.admin
-        return principals | {f"user:{name}"} if may_name and name is not None else principals
+        named = self.manages(mine) and name is not None
+        return principals | {f"user:{name}"} if named else principals
 
     def returns_by_token(self, mine: Record) -> bool:
         """Tell whether the caller could log in again at once with the server's token."""
@@ -225,7 +229,7 @@ class LogoutEverywhereHandler(SessionUserHandler):
             return [mine]
         if name is None:
             raise web.HTTPError(400, _WHO)
-        if mine is not None and not mine.session.user.admin:
+        if not self.manages(mine):
             raise web.HTTPError(403, "only an administrator may revoke another user's logins")
         # Before a user opens a kernel or a page of JupyterLab, the login has no session.
         logins = [login for login in self.context.logins if login.principal == f"user:{name}"]

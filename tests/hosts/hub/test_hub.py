@@ -1,0 +1,203 @@
+"""A real JupyterHub: alice's server, and guests whom a role lets in."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import time
+
+import pytest
+from hub import HubPerson, hub_running, proxy_program
+
+WHO = """
+from jupyter_session_user import IdentityUnavailable, get_session
+try:
+    session = get_session()
+    user = session.user
+    print(user.username, ",".join(user.groups), user.admin, session.degraded)
+except IdentityUnavailable as error:
+    print(error.reason)
+"""
+#: Seconds between two questions about an open login; JupyterHub's own cache keeps 300.
+INTERVAL_S = 2.0
+#: For the answer itself, on a busy machine.
+SLACK_S = 15.0
+
+
+@pytest.fixture(scope="module")
+def run(need, tmp_path_factory):
+    """Return a function that runs a Hub with alice's server for a block."""
+    need(importlib.util.find_spec("jupyterhub"), "jupyterhub is missing")
+    need(proxy_program(), "configurable-http-proxy is missing: make .venv/.proxy")
+    interval = f"--JupyterSessionUser.revalidate_interval={INTERVAL_S}"
+    return lambda: hub_running(tmp_path_factory.mktemp("hub"), interval)
+
+
+@pytest.fixture(scope="module")
+def hub(run):
+    """Run a Hub for most tests."""
+    with run() as running:
+        yield running
+
+
+@pytest.fixture
+def enter(hub):
+    """Return a function that logs a person in, in a browser of its own."""
+    browsers = []
+
+    def person(name):
+        browsers.append(HubPerson(hub, name).enter())
+        return browsers[-1]
+
+    yield person
+    for each in browsers:
+        each.browser.close()
+
+
+async def says(socket, code=WHO):
+    """Return what a cell prints, or the name of its error."""
+    result = await socket.execute(code, timeout=20)
+    return result.text.strip() or result.errors[0].partition(":")[0]
+
+
+async def until_says(socket, text):
+    """Wait until a cell prints a text."""
+    end = time.monotonic() + INTERVAL_S + SLACK_S
+    while (answer := await says(socket)) != text:
+        assert time.monotonic() < end, answer
+        await asyncio.sleep(0.2)
+
+
+async def until_over(socket, seconds):
+    """Wait until cells are refused; return how long that took."""
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        try:
+            result = await socket.execute("pass", timeout=2)
+        except asyncio.TimeoutError:  # the login was revoked while the cell was running
+            continue
+        if any(error.startswith(("SessionExpired", "SessionRevoked")) for error in result.errors):
+            return time.monotonic() - start
+        await asyncio.sleep(0.2)
+    raise AssertionError("cells still run")
+
+
+async def test_a_guest_is_the_guest(enter):
+    """Alice and her guests on one kernel: names, groups and admin are those of each."""
+    alice, bob, root = enter("alice"), enter("bob"), enter("root")
+    kernel_id = await alice.start_kernel()
+    hers, his, roots = [await one.connect(kernel_id) for one in (alice, bob, root)]
+    answers = await asyncio.gather(*(says(socket) for socket in (hers, his, roots) for _ in "123"))
+    assert answers == [
+        *["alice team-x False False"] * 3,
+        *["bob guests,team-x False False"] * 3,
+        *["root  True False"] * 3,
+    ]
+    for socket in (hers, his, roots):
+        await socket.close()
+
+
+async def test_one_browser_is_one_login(enter):
+    """Page token and cookie are one login; to revoke one of bob's browsers leaves the other."""
+    alice, first, second = enter("alice"), enter("bob"), enter("bob")
+    kernel_id = await alice.start_kernel()
+    one, two = [await each.connect(kernel_id) for each in (first, second)]
+    assert [await says(one), await says(two)] == ["bob guests,team-x False False"] * 2
+    mine = (await first.json("api/session-user/me"))["id"]
+    token = first.page_token()
+    assert token
+    by_token = HubPerson(first.hub, "bob")
+    by_token.headers["Authorization"] = f"token {token}"
+    assert (await by_token.json("api/session-user/me"))["id"] == mine
+    assert (await first.fetch(f"api/session-user/sessions/{mine}", method="DELETE")).code == 204
+    assert (await says(one), await says(two)) == ("SessionRevoked", "bob guests,team-x False False")
+    page = first.open()
+    assert (page.status_code, len(page.history) <= 5) == (403, True)
+    first.log_out()
+    again = first.enter()
+    assert (await again.fetch("api/session-user/me")).code == 200
+    await one.close()
+    await two.close()
+
+
+async def test_the_owner_may_end_a_guests_login(enter):
+    """Alice owns the server; bob may not do the same to her or to carol."""
+    alice, bob, carol = enter("alice"), enter("bob"), enter("carol")
+    ids = {one.name: (await one.json("api/session-user/me"))["id"] for one in (alice, bob, carol)}
+    for name in ("alice", "carol"):
+        path = f"api/session-user/sessions/{ids[name]}"
+        assert (await bob.fetch(path, method="DELETE")).code == 404
+    path = f"api/session-user/sessions/{ids['carol']}"
+    assert (await alice.fetch(path, method="DELETE")).code == 204
+    assert (await carol.fetch("api/session-user/me")).code == 403
+    assert (await bob.fetch("api/session-user/me")).code == 200
+
+
+@pytest.mark.parametrize("way", ["logout", "token", "role", "user"])
+async def test_an_end_at_the_hub_is_one_here(hub, enter, way):
+    """Within the interval, past JupyterHub's cache of five minutes; alice goes on."""
+    alice, bob = enter("alice"), enter("bob")
+    kernel_id = await alice.start_kernel()
+    hers, his = [await one.connect(kernel_id) for one in (alice, bob)]
+    assert await says(his) == "bob guests,team-x False False"
+    try:
+        if way == "logout":
+            bob.log_out()
+        elif way == "token":
+            for token in hub.api("GET", "users/bob/tokens").json()["api_tokens"]:
+                hub.api("DELETE", f"users/bob/tokens/{token['id']}", check=False)
+        elif way == "role":
+            hub.unshare("bob")
+        else:
+            hub.api("DELETE", "users/bob")
+        assert await until_over(his, INTERVAL_S + SLACK_S) <= INTERVAL_S + SLACK_S
+        assert await says(hers) == "alice team-x False False"
+        states = [
+            each["state"]
+            for each in await alice.json("api/session-user/sessions")
+            if each["user"]["username"] == "bob" and each["kernel_id"] == kernel_id
+        ]
+        assert ("revoked" if way == "role" else "expired") in states
+    finally:
+        hub.restore()
+    await hers.close()
+    await his.close()
+
+
+async def test_new_groups_arrive_in_an_open_socket(hub, enter):
+    """Carol joins a group while her socket is open; bob's groups stay."""
+    alice, bob, carol = enter("alice"), enter("bob"), enter("carol")
+    kernel_id = await alice.start_kernel()
+    his, hers = [await one.connect(kernel_id) for one in (bob, carol)]
+    assert await says(hers) == "carol guests False False"
+    hub.api("POST", "groups/team-x/users", json={"users": ["carol"]})
+    try:
+        await until_says(hers, "carol guests,team-x False False")
+        assert await says(his) == "bob guests,team-x False False"
+    finally:
+        hub.api("DELETE", "groups/team-x/users", json={"users": ["carol"]})
+    await his.close()
+    await hers.close()
+
+
+async def test_a_hub_that_does_not_answer_ends_no_login(run):
+    """Cells go on and say that they are degraded; one line in the log; then as before."""
+    with run() as hub:
+        alice, bob = (HubPerson(hub, name).enter() for name in ("alice", "bob"))
+        kernel_id = await alice.start_kernel()
+        his = await bob.connect(kernel_id)
+        assert await says(his) == "bob guests,team-x False False"
+        hub.freeze()
+        try:
+            await until_says(his, "bob guests,team-x False True")
+            await asyncio.sleep(2 * INTERVAL_S)
+            assert await says(his) == "bob guests,team-x False True"
+            assert hub.log_text().count("cannot be validated again") == 1
+        finally:
+            hub.thaw()
+        await until_says(his, "bob guests,team-x False False")
+        bob.log_out()
+        assert await until_over(his, INTERVAL_S + SLACK_S)
+        await his.close()
+        for each in (alice, bob):
+            each.browser.close()
