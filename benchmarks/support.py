@@ -84,6 +84,17 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     }
 
 
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """Return median, 99th percentile and maximum, rounded to four digits."""
+    ordered = sorted(values)
+    found = {
+        "median": statistics.median(ordered),
+        "p99": ordered[int(len(ordered) * 0.99)],
+        "max": ordered[-1],
+    }
+    return {name: float(f"{value:.4g}") for name, value in found.items()}
+
+
 def report(result: dict[str, Any]) -> None:
     """Print the result as JSON."""
     json.dump(result, sys.stdout, indent=2)

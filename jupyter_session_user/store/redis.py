@@ -32,8 +32,8 @@ _ROWS, _UNTIL, _CHANGES = (_PREFIX + name for name in ("rows", "until", "changes
 
 #: Seconds for a connection and for an answer; the writing thread waits for nothing longer.
 _TIMEOUT_S = 1.0
-_BLOCK_MS = 1_500
-_RETRY_S = 1.0
+_BLOCK_MS = 1_000
+_RETRY_S = 0.5
 #: How long the stream keeps a change, in seconds: readers are behind by a moment.
 _STREAM_S = 3_600
 _BATCH = 1_000

@@ -14,7 +14,7 @@ from jupyter_session_user.store.journal import Change, Journal, JournalError
 
 __all__ = ["Writer"]
 
-_RETRY_S = 2.0
+_RETRY_S = 1.0
 _CLOSE_S = 10.0
 
 
