@@ -57,8 +57,8 @@ class Finding:
 
     Attributes:
         what: Its name.
-        verdict: ``ok``, ``absent`` (not installed, nothing to do) or ``mend``.
-        text: What was found; for ``mend`` it ends with the fix.
+        verdict: ``ok``, ``absent`` (not installed, nothing to do) or ``fix``.
+        text: What was found; for ``fix`` it ends with the fix.
     """
 
     what: str
@@ -106,8 +106,8 @@ def _project(name: str, find_trouble: Callable[[str], str], works: str) -> Findi
 
     Args:
         name: Its name.
-        find_trouble: Gets its version; returns what to mend, or an empty string.
-        works: Describes what works if there is nothing to mend.
+        find_trouble: Gets its version; returns what to fix, or an empty string.
+        works: Describes what works if there is nothing to fix.
     """
     try:
         version = metadata.version(name)
@@ -116,9 +116,9 @@ def _project(name: str, find_trouble: Callable[[str], str], works: str) -> Findi
     oldest = ".".join(map(str, OLDEST[name]))
     if Version(version).release < OLDEST[name]:
         fix = f"run 'pip install --upgrade \"{name}>={oldest}\"'"
-        return Finding(name, "mend", f"{version} is too old; {fix}")
+        return Finding(name, "fix", f"{version} is too old; {fix}")
     wrong = find_trouble(version)
-    return Finding(name, "mend", wrong) if wrong else Finding(name, "ok", f"{version}, {works}")
+    return Finding(name, "fix", wrong) if wrong else Finding(name, "ok", f"{version}, {works}")
 
 
 def _server_trouble(_version: str) -> str:
@@ -134,12 +134,12 @@ def _asked(server: sessions.Server) -> Iterator[Finding]:
     try:
         health = server.health()
     except SessionUserError as error:
-        yield Finding(what, "mend", str(error))
+        yield Finding(what, "fix", str(error))
         return
     failing = health["revalidation_failing"]
     if failing:
         text = f"open logins cannot be validated again ({failing}); look at the server's log"
-        yield Finding(what, "mend", text)
+        yield Finding(what, "fix", text)
     else:
         yield Finding(what, "ok", "open logins are validated again")
     # A server that runs an older release does not say it.
@@ -147,7 +147,7 @@ def _asked(server: sessions.Server) -> Iterator[Finding]:
         messages = sender["messages"]
         yield Finding(
             f"{sender['package']} on {what}",
-            "mend",
+            "fix",
             f"has run code in kernels {messages} time{'' if messages == 1 else 's'} outside any "
             "user's request, so that get_current_user() raises IdentityUnavailable "
             "(unknown_at_server) there; upgrade it, or have it run that code inside the request "
@@ -159,7 +159,7 @@ def _kernel(what: str, spec: dict[str, Any]) -> Finding:
     if spec.get("language", "").lower() != "python":
         return Finding(what, "absent", f"{spec.get('language')}: the package is for Python kernels")
     if not spec.get("argv"):
-        return Finding(what, "mend", "its argv is empty; fix or remove the kernelspec")
+        return Finding(what, "fix", "its argv is empty; fix or remove the kernelspec")
     # Jupyter starts a bare ``python`` as the one that runs the server.
     command: str = spec["argv"][0]
     python = sys.executable if re.fullmatch(r"python[\d.]*", command) else command
@@ -179,19 +179,19 @@ def _kernel(what: str, spec: dict[str, Any]) -> Finding:
         return _kernel_versions(what, python, versions)
     except (OSError, LookupError, TypeError, ValueError, subprocess.SubprocessError) as error:
         text = f"{python} does not run Python code ({type(error).__name__})"
-        return Finding(what, "mend", f"{text}; fix or remove the kernelspec")
+        return Finding(what, "fix", f"{text}; fix or remove the kernelspec")
 
 
 def _kernel_versions(what: str, python: str, versions: dict[str, str | None]) -> Finding:
     if versions["jupyter-session-user"] is None:
         fix = f"run '{python} -m pip install jupyter-session-user'"
-        return Finding(what, "mend", f"the package is not installed there; {fix}")
+        return Finding(what, "fix", f"the package is not installed there; {fix}")
     ipykernel = versions["ipykernel"] or "0"
     if Version(ipykernel).release < OLDEST["ipykernel"]:
         fix = f"run '{python} -m pip install --upgrade ipykernel'"
-        return Finding(what, "mend", f"ipykernel {ipykernel} is too old; {fix}")
+        return Finding(what, "fix", f"ipykernel {ipykernel} is too old; {fix}")
     if versions.get("trouble"):
-        return Finding(what, "mend", str(versions["trouble"]))
+        return Finding(what, "fix", str(versions["trouble"]))
     return Finding(what, "ok", f"ipykernel {ipykernel}")
 
 

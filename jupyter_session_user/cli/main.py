@@ -108,7 +108,7 @@ def _doctor(options: argparse.Namespace) -> int:
         print(json.dumps([finding.to_json() for finding in findings], indent=2))
     else:
         print("\n".join(finding.line() for finding in findings))
-    return int(any(finding.verdict == "mend" for finding in findings))
+    return int(any(finding.verdict == "fix" for finding in findings))
 
 
 def _sessions(options: argparse.Namespace) -> int:

@@ -25,6 +25,8 @@ STOP_TIMEOUT_S = 15.0
 _ATTEMPTS = 3
 #: The text that Jupyter Server prints when its port is taken.
 _TAKEN = "is already in use"
+#: The texts that Jupyter Server and Voila, or Kernel Gateway, print once they listen.
+_LISTENING = ("running at", "available at")
 
 
 @dataclass(frozen=True)
@@ -162,14 +164,21 @@ def _wait_until_up(server: LocalServer) -> None:
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise RuntimeError(f"the server ended at its start:\n{server.log_text()}")
-        try:
-            with urllib.request.urlopen(f"{server.url}login", timeout=1):  # noqa: S310 - our own
-                return
-        except urllib.error.HTTPError:
-            return  # an answer, too
-        except OSError:
-            time.sleep(0.05)
+        # Another process may have taken the port meanwhile, and would answer.
+        if any(text in server.log_text() for text in _LISTENING) and _answers(server):
+            return
+        time.sleep(0.05)
     raise RuntimeError(f"the server did not answer in time:\n{server.log_text()}")
+
+
+def _answers(server: LocalServer) -> bool:
+    try:
+        with urllib.request.urlopen(f"{server.url}login", timeout=1):  # noqa: S310 - our own
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

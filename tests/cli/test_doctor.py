@@ -42,7 +42,7 @@ def test_a_server_without_the_extension(machine):
     assert here.run("enable", "voila").returncode == 0
     findings, status = here.doctor()
     verdict, text = findings["jupyter_server"]
-    assert (verdict, status) == ("mend", 1)
+    assert (verdict, status) == ("fix", 1)
     assert text.endswith("; run 'jupyter server extension enable jupyter_session_user'")
 
 
@@ -65,7 +65,7 @@ def test_a_host_that_is_too_old(machine, fake_release, name, old, oldest):
     on(here)
     findings, status = here.doctor(PYTHONPATH=fake_release(name, old))
     fix = f"{old} is too old; run 'pip install --upgrade \"{name}>={oldest}\"'"
-    assert findings[name] == ("mend", fix)
+    assert findings[name] == ("fix", fix)
     assert status == 1
 
 
@@ -79,7 +79,7 @@ def test_a_release_without_a_private_name(machine, tmp_path):
     )
     findings, status = here.doctor(PYTHONPATH=str(tmp_path))
     verdict, text = findings["jupyter_server"]
-    assert verdict == "mend"
+    assert verdict == "fix"
     assert "auth.identity:IdentityProvider.is_token_authenticated (_token_authenticated)" in text
     assert "Install a release of jupyter-session-user that supports jupyter_server" in text
     assert status == 1
@@ -102,23 +102,23 @@ def test_each_kernel_is_asked_in_its_own_environment(machine, fake_release, bare
     here.add_kernel("nothing")
     findings, status = here.doctor()
     kernels = {k.removeprefix("kernel "): v for k, v in findings.items() if k.startswith("kernel")}
-    mend = "; fix or remove the kernelspec"
+    fix = "; fix or remove the kernelspec"
     assert kernels.pop("good")[0] == kernels.pop("python3")[0] == "ok"
     assert kernels == {
         "bare": (
-            "mend",
+            "fix",
             f"the package is not installed there; run '{bare} -m pip install jupyter-session-user'",
         ),
-        "failing": ("mend", f"/bin/false does not run Python code (CalledProcessError){mend}"),
-        "gone": ("mend", f"/no/such/python does not run Python code (FileNotFoundError){mend}"),
+        "failing": ("fix", f"/bin/false does not run Python code (CalledProcessError){fix}"),
+        "gone": ("fix", f"/no/such/python does not run Python code (FileNotFoundError){fix}"),
         "julia": ("absent", "julia: the package is for Python kernels"),
-        "list": ("mend", f"/bin/echo does not run Python code (JSONDecodeError){mend}"),
-        "nothing": ("mend", "its argv is empty; fix or remove the kernelspec"),
+        "list": ("fix", f"/bin/echo does not run Python code (JSONDecodeError){fix}"),
+        "nothing": ("fix", "its argv is empty; fix or remove the kernelspec"),
         "old": (
-            "mend",
+            "fix",
             f"ipykernel 6.28.0 is too old; run '{here.python} -m pip install --upgrade ipykernel'",
         ),
-        "silent": ("mend", f"/bin/true does not run Python code (IndexError){mend}"),
+        "silent": ("fix", f"/bin/true does not run Python code (IndexError){fix}"),
     }
     assert status == 1
 
@@ -145,7 +145,7 @@ def test_standalone_voila_that_would_not_work(machine, text, end):
     here.user_file.write_text(text)
     findings, status = here.doctor(JUPYTER_PREFER_ENV_PATH="0")
     verdict, said = findings["voila"]
-    assert (verdict, status) == ("mend", 1)
+    assert (verdict, status) == ("fix", 1)
     assert "works as a server extension; " in said
     assert said.endswith(end)
 

@@ -78,7 +78,7 @@ async def test_a_provider_that_breaks_is_red_until_it_works(tmp_path: Path):
             broken.touch()
             assert await eventually(failing) == "TypeError"
             verdict, text, status = doctor(server)
-            assert (verdict, status) == ("mend", 1)
+            assert (verdict, status) == ("fix", 1)
             assert "open logins cannot be validated again (TypeError)" in text
             assert [await username(socket) for socket in (hers, his)] == ["alice", "bob"]
             assert (await bob.fetch(HEALTH)).code == 403
@@ -114,7 +114,7 @@ async def test_a_package_that_runs_cells_for_no_user_is_named():
         done = run_doctor(server, "--server", server.url)
         (found,) = (f for f in json.loads(done.stdout) if f["what"].startswith("probe_extension"))
         assert found["what"] == f"probe_extension on server {server.url}"
-        assert found["verdict"] == "mend" and done.returncode == 1
+        assert found["verdict"] == "fix" and done.returncode == 1
         assert found["text"].startswith(
             "has run code in kernels 2 times outside any user's request"
         )

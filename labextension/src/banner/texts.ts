@@ -13,7 +13,7 @@ export const TEXTS = Object.freeze({
   signed_out_app: 'You are signed out. Reload the page to log in again.',
   revoked_app: 'Your login was revoked. Reload the page to log in again.',
   stale: 'You have logged in again. Reload this page to go on.',
-  user_changed: 'Somebody else has logged in. This page belongs to {name}.',
+  user_changed: 'A different user has logged in. This page belongs to {name}.',
   unreachable: 'The server cannot be reached. Trying again…',
   kernel_ended: 'The kernel has ended. Restart it to go on; its variables are lost.',
   kernel_ended_app: 'This app has ended. Reload the page to start it again.',

@@ -53,7 +53,7 @@ function localTime(instant: string): string {
 
 function endOf(session: ISessionInfo, trans: TranslationBundle): string {
   if (session.expiresAt === null) {
-    return trans.__('Nobody knows');
+    return trans.__('Unknown');
   }
   const time = localTime(session.expiresAt);
   return isEstimated(session) ? trans.__('About %1', time) : time;

@@ -48,7 +48,7 @@ test('a server that cannot be reached can be tried', () => {
 test('another user: the page names the user that it belongs to', () => {
   const { text, offers: all } = shown({ state: 'user_changed', name: 'Ada {n}' }, app);
   assert.deepEqual([text, all], [
-    'Somebody else has logged in. This page belongs to Ada {n}.',
+    'A different user has logged in. This page belongs to Ada {n}.',
     ['reload']
   ]);
 });

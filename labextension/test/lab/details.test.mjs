@@ -31,7 +31,7 @@ test('nobody is told that they are in no group by an empty line', () => {
 
 test('the end of the login is shown where it is known', () => {
   const expires_at = '2026-11-23T06:00:00Z';
-  assert.equal(rows()['Login ends'], 'Nobody knows');
+  assert.equal(rows()['Login ends'], 'Unknown');
   assert.match(rows({ expires_at, expiry_source: 'jwt' })['Login ends'], /^(?!About).*2026/);
   assert.match(rows({ expires_at, expiry_source: 'estimated' })['Login ends'], /^About .*2026/);
 });
