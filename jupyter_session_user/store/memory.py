@@ -10,11 +10,17 @@ from jupyter_session_user.store.base import Record
 __all__ = ["MemoryStore"]
 
 
+#: The part of the limit that one user's records may fill while others are dropped for them.
+_QUOTA = 1 / 10
+
+
 class MemoryStore:
     """Keeps the most recent records, up to a limit; each call is O(1).
 
     Args:
-        limit: Maximum number of records; beyond it, the record that was put longest ago is dropped.
+        limit: Maximum number of records. Beyond it, the record that was put longest ago is dropped:
+            the user's own one if the user has more than a tenth of the records, so that a script
+            cannot drop the records of others.
 
     Raises:
         ValueError: ``limit`` is below 1.
@@ -24,10 +30,14 @@ class MemoryStore:
         if limit < 1:
             raise ValueError("limit must be at least 1")
         self._limit = limit
+        self._quota = max(1, int(limit * _QUOTA))
         self._by_id: OrderedDict[str, Record] = OrderedDict()
         self._ids: dict[tuple[str, str | None], str] = {}
         self._by_kernel: dict[str, dict[str, None]] = {}
-        self._by_login: dict[str, dict[str, None]] = {}
+        # A login has few records, and a tuple takes a fifth of the memory of a dictionary.
+        self._by_login: dict[str, tuple[str, ...]] = {}
+        #: By user; the record that was put longest ago comes first.
+        self._by_principal: dict[str, dict[str, None]] = {}
 
     def get(self, session_id: str) -> Record | None:
         """Return the record with this session id, or None."""
@@ -47,11 +57,17 @@ class MemoryStore:
         self._by_id[session.id] = record
         self._by_id.move_to_end(session.id)
         self._ids[record.key, session.kernel_id] = session.id
-        self._by_login.setdefault(record.key, {})[session.id] = None
+        mine = self._by_login.get(record.key, ())
+        if session.id not in mine:
+            self._by_login[record.key] = (*mine, session.id)
+        users = self._by_principal.setdefault(record.principal, {})
+        users.pop(session.id, None)
+        users[session.id] = None
         if session.kernel_id is not None:
             self._by_kernel.setdefault(session.kernel_id, {})[session.id] = None
         if len(self._by_id) > self._limit:
-            self._remove(next(iter(self._by_id)))
+            crowded = users if len(users) > self._quota else self._by_id
+            self._remove(next(iter(crowded)))
 
     def of_login(self, key: str) -> list[Record]:
         """Return the records of one login, oldest first."""
@@ -78,7 +94,12 @@ class MemoryStore:
         record = self._by_id.pop(session_id)
         kernel_id = record.session.kernel_id
         del self._ids[record.key, kernel_id]
-        _discard(self._by_login, record.key, session_id)
+        left = tuple(one for one in self._by_login[record.key] if one != session_id)
+        if left:
+            self._by_login[record.key] = left
+        else:
+            del self._by_login[record.key]
+        _discard(self._by_principal, record.principal, session_id)
         if kernel_id is not None:
             _discard(self._by_kernel, kernel_id, session_id)
 

@@ -503,6 +503,24 @@ def test_a_tick_looks_only_at_logins_that_are_due():
     assert {logins.get(f"key {number}").status.state for number in range(1_000)} == {"expiring"}
 
 
+def test_many_logins_of_one_user_make_no_other_login_forgotten():
+    """Alice logs in a thousand times; bob's login stays known, and so do alice's open ones."""
+    clock = Clock()
+    ended = EndedLogins(MemoryEnded(), clock)
+    logins = Logins(MemoryStore(10), ended, clock, Limits(), logging.getLogger("test"), limit=100)
+    logins.saw(BOB)
+    sockets = []
+    for number in range(1_000):
+        logins.saw(Shown(f"key {number}", ALICE.principal))
+        if number < 20:
+            logins.attach(f"key {number}", socket := Socket())
+            sockets.append(socket)
+    assert logins.get(BOB.key) is not None
+    assert logins.get("key 999") is not None
+    assert all(logins.get(f"key {number}") for number in range(20))
+    assert len(list(logins)) <= 100 + len(sockets)
+
+
 def test_memory_is_bounded_and_open_sockets_are_not_forgotten():
     """A million requests with random logins leave only as many logins as the limit allows."""
     clock = Clock()

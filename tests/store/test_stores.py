@@ -105,6 +105,18 @@ def test_a_limit_below_one_is_refused(make, limit):
         make(limit)
 
 
+def test_many_records_of_one_user_drop_no_record_of_another(make):
+    """Alice's script opens ten thousand kernels; bob's only record stays, and her latest ones."""
+    store = make(100)
+    store.put(bobs := record("bob", "key-b", "kernel-1"))
+    for number in range(10_000):
+        store.put(record(f"alice {number}", "key-a", f"kernel {number}"))
+    assert store.get("bob") is bobs
+    assert len(store) == 100
+    assert store.get("alice 9999") is not None
+    assert store.get("alice 9000") is None
+
+
 def test_the_store_may_change_while_somebody_goes_through_it(make):
     """A loop over the sessions may change the store."""
     store = make(10)
@@ -185,8 +197,10 @@ class StoreMachine(RuleBasedStateMachine):
         if known is None:
             self.added[new.session.id] = self.count
         self.model[new.session.id] = new
-        while len(self.model) > self.limit:
-            del self.model[next(iter(self.model))]
+        users = [each.session.id for each in self.model.values() if each.principal == new.principal]
+        crowded = users if len(users) > max(1, self.limit // 10) else list(self.model)
+        if len(self.model) > self.limit:
+            del self.model[crowded[0]]
         self.store.put(new)
 
     @rule(key=st.sampled_from(KEYS), kernel_id=st.sampled_from(KERNELS))

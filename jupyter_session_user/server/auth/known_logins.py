@@ -19,11 +19,13 @@ class KnownLogins:
     """A bounded collection; every call costs the same, however many logins it holds.
 
     Args:
-        limit: How many logins without open websockets are remembered.
+        limit: How many logins without open websockets are remembered. Beyond it, those that were
+            seen longest ago are forgotten: the user's own ones if the user has more than a tenth.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._quota = max(1, limit // 10)
         self._logins: OrderedDict[str, KnownLogin] = OrderedDict()
         self._by_principal: dict[str, dict[str, None]] = {}
         self._followed: list[KnownLogin] = []
@@ -43,18 +45,21 @@ class KnownLogins:
         return self._logins.get(key)
 
     def of_principal(self, principal: str) -> list[KnownLogin]:
-        """Return the logins of a user, in the order in which they became known."""
+        """Return the logins of a user."""
         return [self._logins[key] for key in self._by_principal.get(principal, ())]
 
     def add(self, login: KnownLogin) -> None:
         """Add a login; the ones that were seen longest ago may be forgotten for it."""
         self._logins[login.key] = login
-        self._by_principal.setdefault(login.principal, {})[login.key] = None
+        own = self._by_principal.setdefault(login.principal, {})
+        own[login.key] = None
         surplus = max(0, len(self._logins) - self._limit)
-        for key in list(itertools.islice(self._logins, surplus)):
+        crowded = own if len(own) > self._quota else self._logins
+        for key in list(itertools.islice(crowded, surplus)):
             old = self._logins[key]
             if old.in_use:
                 self._logins.move_to_end(key)
+                own.update({key: own.pop(key)} if key in own else {})
             else:
                 self._forget(old)
         if self._has_open_expired(login.principal):
