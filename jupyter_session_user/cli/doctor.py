@@ -29,7 +29,10 @@ __all__ = ["Finding", "examine"]
 OLDEST = {"jupyter_server": (2, 16), "ipykernel": (6, 29), "voila": (0, 5), "panel": (1, 5)}
 
 #: What a server's process has, and what the package uses private names of.
-_BESIDE_SERVER = ("jupyter_server", "tornado", "jupyter_server_nbmodel", "jupyter_server_documents")
+_BESIDE_SERVER = (
+    *("jupyter_server", "tornado", "jupyterhub"),
+    *("jupyter_server_nbmodel", "jupyter_server_documents"),
+)
 
 KERNEL_TIMEOUT_S = 60
 

@@ -62,11 +62,14 @@ _only: Callable[[], HostSession | None] | None = None
 _scanned = 0
 
 
-def _no_notice(_session: HostSession) -> None:
+def _no_notice(session: HostSession) -> HostSession | None:
     """Replace the check of the caches: a kernel does not need it."""
+    return session
 
 
-_notice: Callable[[HostSession], None] = _no_notice
+#: Returns the session if its next calls need no check.
+_notice: Callable[[HostSession], HostSession | None] = _no_notice
+_checked: HostSession | None = None
 
 
 def find() -> HostSession | None:
@@ -75,21 +78,23 @@ def find() -> HostSession | None:
     Raises:
         IdentityUnavailable: Two hosts name different users.
     """
+    global _checked  # noqa: PLW0603 - of any thread: a lost value costs one check
     if len(_modules) != _scanned:
         _scan()
     if _only is not None:
         found = _only()
-        if found is not None:
-            _notice(found)
+        if found is not _checked and found is not None:
+            _checked = _notice(found)
         return found
     found = None
     for current in _currents:
         session = current()
-        if session is not None:
-            agreed = import_module(f"{__name__}.base").agreed
-            found = session if found is None else agreed(found, session)
-    if found is not None:
-        _notice(found)
+        if found is None:
+            found = session
+        elif session is not None:
+            found = import_module(f"{__name__}.base").agreed(found, session)
+    if found is not _checked and found is not None:
+        _checked = _notice(found)
     return found
 
 

@@ -36,17 +36,20 @@ _warned: set[tuple[str, int, str]] = set()
 _LRU_CACHE = type(functools.lru_cache(len))
 
 
-def notice(session: HostSession) -> None:
+def notice(session: HostSession) -> HostSession | None:
     """Warn if the caller fills a cache that all visitors share.
 
     Args:
         session: The session that the caller is about to get.
+
+    Returns:
+        The session once its calls are not checked any more, until another session's call.
     """
     global _asking, _in_a_row  # noqa: PLW0603 - threads may lose a count: it is an estimate
     if session.id is not _asking:
         _asking, _in_a_row = session.id, 0
     if _in_a_row >= _MANY:
-        return
+        return session
     _in_a_row += 1
     frame = sys._getframe(_DEPTH)  # noqa: SLF001 - the documented way to the stack
     back = frame.f_back
@@ -56,6 +59,7 @@ def notice(session: HostSession) -> None:
             _seen.clear()
         _seen[key] = frame.f_code, back and back.f_code
         _look(frame, session.user)
+    return None
 
 
 def _look(frame: FrameType | None, user: User) -> None:

@@ -55,16 +55,22 @@ class _Marimo:
         self._forked_by: Any = None
         #: Keyed by a request's identity: a new context in each task must not read it again.
         self._known: dict[int, tuple[ref[Any], Visitor]] = {}
+        #: The latest request and its visitor, for frequent calls.
+        self._latest: tuple[Any, Visitor | None] = (None, None)
 
     def current(self) -> HostSession | None:
         read = self._read
         request = read(None) if read is not None else self._first_read()
+        latest, visitor = self._latest
+        if request is latest and visitor is not None and self._forked_by is None:
+            return visitor.session()
         if request is None:
             return None  # only imported, a bare thread, or a command without a request
         if request is self._forked_by:
             raise unavailable("forked_process")
         known = self._known.get(id(request))
         visitor = known[1] if known and known[0]() is request else self._meet(request)
+        self._latest = request, visitor
         return visitor.session()
 
     def _meet(self, request: Any) -> Visitor:

@@ -147,7 +147,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         ConfigurationError: A setting is invalid.
     """
     separate_other_servers(host.log)
-    check("jupyter_server", "tornado", "asyncio")
+    check("jupyter_server", "jupyterhub", "tornado", "asyncio")
     store = MemoryStore(settings.max_sessions)
     logins = _logins(settings, store, host)
     admins = frozenset(settings.admin_users)
