@@ -18,6 +18,7 @@ PANEL_PROBE = APPS.parents[1] / "panel_serve" / "apps" / "panel_probe.py"
 LOGIN = ("--auth-module", str(APPS.parent / "auth" / "cookie_login.py"), "--cookie-secret", SECRET)
 #: Seconds: the lifetime of a token in the expiry tests, and the wait after it.
 LIFE_S, AFTER_S = 8, 9.5
+LOOKS = (("light", "light", 1000), ("dark", "dark", 1000), ("narrow", "light", 400))
 #: Collects a page's websockets, so that a test can cut them.
 SOCKETS = """
 window.sockets = [];
@@ -52,9 +53,14 @@ def banner(page, reason):
 
 
 def keep(page, name):
-    """Save a screenshot if ``SCREENSHOTS`` names a folder."""
-    if folder := serving.os.environ.get("SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/{name}.png")
+    """Save screenshots, light, dark and narrow, if ``SCREENSHOTS`` names a folder."""
+    folder, size = serving.os.environ.get("SCREENSHOTS"), page.viewport_size
+    for look, scheme, width in LOOKS if folder else ():
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 600})
+        page.screenshot(path=f"{folder}/{name}-{look}.png")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(size)
 
 
 def once(server, where, count=1, **wanted):
