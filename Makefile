@@ -161,6 +161,10 @@ format: $(VENV)/.extra-dev ## Format the code with ruff, and apply its automatic
 demo: $(VENV)/.extra-demo ## Start a server with several users; ARGS=--check checks it and exits
 	$(BIN)/python -m $(PACKAGE).testing.demo $(ARGS)
 
+.PHONY: demo-hub
+demo-hub: $(VENV)/.extra-dev $(VENV)/.proxy ## The same with JupyterHub: a guest on a server
+	$(BIN)/python tests/support/hub_demo.py $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.extra-dev ## Run the benchmarks
 	@set -e; for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -23,7 +23,7 @@ from pathlib import Path
 from jupyter_session_user.testing.local_server import LocalServer, local_server
 from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
-__all__ = ["main"]
+__all__ = ["SETUP", "Row", "interleave", "main", "table"]
 
 PEOPLE = ("alice", "bob")
 NOTEBOOK = "whoami.ipynb"
@@ -41,7 +41,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 _WHO = "get_current_user().username"
 _PRINT = f"print({_WHO})"
-_SETUP = "import asyncio, threading; from jupyter_session_user import *"
+SETUP = "import asyncio, threading; from jupyter_session_user import *"
 
 #: Title, and code that prints one name.
 CELLS = (
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         port=options.port,
     ) as server:
         rows = asyncio.run(_self_check(server, passwords))
-        print(_table(rows))
+        print(table(rows))
         right = all(row.right for row in rows)
         print("Every row is right.\n" if right else "NOT every row is right.\n", flush=True)
         if not options.check:
@@ -115,15 +115,15 @@ async def _self_check(server: LocalServer, passwords: dict[str, str]) -> list[Ro
             name: await person.connect(kernel_id, protocol=protocol)
             for name, person in people.items()
         }
-        await sockets["alice"].execute(_SETUP)
-        rows += await _interleave(sockets, "v1" if protocol else "legacy")
+        await sockets["alice"].execute(SETUP)
+        rows += await interleave(sockets, "v1" if protocol else "legacy")
         for socket in sockets.values():
             await socket.close()
     await people["alice"].fetch(f"api/kernels/{kernel_id}", method="DELETE")
     return rows
 
 
-async def _interleave(sockets: dict[str, KernelSocket], label: str) -> list[Row]:
+async def interleave(sockets: dict[str, KernelSocket], label: str) -> list[Row]:
     """Send every cell as every user, all at once: the kernel gets them in turns."""
     jobs = [(title, name, code) for title, code in CELLS for name in sockets]
     results = await asyncio.gather(*(sockets[name].execute(code) for _, name, code in jobs))
@@ -134,7 +134,8 @@ async def _interleave(sockets: dict[str, KernelSocket], label: str) -> list[Row]
     return rows
 
 
-def _table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as text."""
     width = max(len(row.title) for row in rows)
     lines = [f"{'what':{width}}  cell sent by  kernel saw"]
     lines += [

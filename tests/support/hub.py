@@ -20,41 +20,39 @@ import httpx
 
 from jupyter_session_user.testing.people import Person
 
-__all__ = ["ADMIN_TOKEN", "Hub", "HubPerson", "hub_running", "proxy_program"]
+__all__ = ["ADMIN_TOKEN", "PASSWORD", "Hub", "HubPerson", "hub_running", "proxy_program"]
 
 PASSWORD = "a password of the tests"
 #: The token of the service with which tests change users, groups and shares.
 ADMIN_TOKEN = "a-token-of-the-tests-long-enough"
 PATIENCE_S = 90.0
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "jupyterhub" / "jupyterhub_config.py"
+_PEOPLE = ("alice", "bob", "carol", "root")
+#: What a test changes of the example.
 _CONFIG = """
+c = get_config()
+load_subconfig({example!r})
 c.JupyterHub.bind_url = "http://127.0.0.1:{public}"
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub}"
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api}"
 c.ConfigurableHTTPProxy.command = [{proxy!r}]
-c.JupyterHub.authenticator_class = "dummy"
+c.ConfigurableHTTPProxy.pid_file = {home!r} + "/proxy.pid"
 c.DummyAuthenticator.password = {password!r}
-c.Authenticator.allowed_users = {{"alice", "bob", "carol", "root"}}
+c.Authenticator.allowed_users |= {{"root"}}
 c.Authenticator.admin_users = {{"root"}}
-c.JupyterHub.load_groups = {{
-    "team-x": {{"users": ["alice", "bob"]}}, "guests": {{"users": ["bob", "carol"]}}
-}}
 c.JupyterHub.services = [{{"name": "tests", "api_token": {token!r}}}]
-c.JupyterHub.load_roles = [
+c.JupyterHub.load_roles += [
     {{"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:groups", "tokens",
       "admin:servers", "access:servers"]}},
-    {{"name": "guests", "groups": ["guests"], "scopes": ["access:servers!user=alice"]}},
 ]
-c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = {home!r} + "/{{username}}"
-c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
-c.Spawner.args = {arguments!r}
+c.Spawner.args += {arguments!r}
 c.Spawner.environment = {environment!r}
 c.Spawner.http_timeout = c.Spawner.start_timeout = 90
 c.JupyterHub.db_url = "sqlite:///" + {home!r} + "/hub.sqlite"
 c.JupyterHub.cookie_secret_file = {home!r} + "/cookie_secret"
 c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 90}}
-{more}
 """
 
 
@@ -99,7 +97,7 @@ class Hub:
                 os.killpg(self.process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(20)
-        for name in ("alice", "bob", "carol", "root"):
+        for name in _PEOPLE:
             with contextlib.suppress(OSError, ValueError):
                 os.kill(int((self.home / name / "server.pid").read_text()), signal.SIGKILL)
 
@@ -202,20 +200,20 @@ def _scopes(page: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def hub_running(home: Path, *arguments: str, more: str = "") -> Iterator[Hub]:
+def hub_running(home: Path, *arguments: str) -> Iterator[Hub]:
     """Run a Hub for as long as the block lasts; alice's server is up.
 
     Args:
         home: An empty folder.
         arguments: Command line of each person's server.
-        more: Configuration of the Hub.
     """
     proxy = proxy_program()
     public, hub, api = _free_ports(3)
-    for name in ("alice", "bob", "carol", "root"):
+    for name in _PEOPLE:
         (home / name).mkdir()
     root = str(Path(__file__).parents[2])
     text = _CONFIG.format(
+        example=str(EXAMPLE),
         public=public,
         hub=hub,
         api=api,
@@ -224,12 +222,11 @@ def hub_running(home: Path, *arguments: str, more: str = "") -> Iterator[Hub]:
         token=ADMIN_TOKEN,
         home=str(home),
         python=sys.executable,
-        arguments=["--allow-root", *arguments],
+        arguments=list(arguments),
         environment={
             "PYTHONPATH": os.pathsep.join((root, f"{root}/tests/support")),
             "JUPYTER_PREFER_ENV_PATH": "1",
         },
-        more=more,
     )
     config = home / "jupyterhub_config.py"
     config.write_text(text)
