@@ -47,7 +47,7 @@ c.JupyterHub.load_roles += [
       "admin:servers", "access:servers"]}},
 ]
 c.SimpleLocalProcessSpawner.home_dir_template = {home!r} + "/{{username}}"
-c.Spawner.args += {arguments!r}
+c.Spawner.args = ["--allow-root", *{arguments!r}]
 c.Spawner.environment = {environment!r}
 c.Spawner.http_timeout = c.Spawner.start_timeout = 90
 c.JupyterHub.db_url = "sqlite:///" + {home!r} + "/hub.sqlite"
