@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import FrameType
 
 from jupyter_session_user.errors import IdentityUnavailable
 
@@ -77,13 +78,17 @@ _TEXTS = {
     ),
 }
 _NO_VISITOR = (
-    "This code of an app runs for no visitor in particular: in a thread, an executor, a task "
-    "that outlives the page load or callback that started it, or a page that the server makes "
-    "in advance (--warm, --dev). A guess could name the wrong "
+    "This code of an app runs for no visitor in particular: in a thread, an executor, or a task "
+    "that outlives the page load or callback that started it. A guess could name the wrong "
     "visitor. Hand the identity over where the work is started: "
     "Thread(target=bind_current_user(fn)), executor.submit(bind_current_user(fn)), "
     "create_task(bind_current_user(coroutine_function)()), or call user = get_current_user() "
     "before."
+)
+_IN_ADVANCE = (
+    "The server makes this page in advance, before any visitor asks for it (--warm, --dev). With "
+    "--reuse-sessions, visitors get a copy of this page. Call get_current_user() in a callback, or "
+    "start the server without these options."
 )
 
 
@@ -139,7 +144,19 @@ def unavailable(reason: str) -> IdentityUnavailable:
 
 def no_visitor() -> IdentityUnavailable:
     """Return the error for code of an app that runs for no visitor in particular."""
-    return IdentityUnavailable(_NO_VISITOR, reason="no_context")
+    text = _IN_ADVANCE if _makes_page() else _NO_VISITOR
+    return IdentityUnavailable(text, reason="no_context")
+
+
+def _makes_page() -> bool:
+    """Tell whether Bokeh's server is running an app's script; with a visitor, nobody asks."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to the stack
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if frame.f_code.co_name == "initialize_document" and module.startswith("bokeh."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def no_kernel() -> IdentityUnavailable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from jupyter_session_user.core.agenda import Agenda
@@ -29,6 +29,8 @@ class KnownLogins:
         self._logins: OrderedDict[str, KnownLogin] = OrderedDict()
         self._by_principal: dict[str, dict[str, None]] = {}
         self._followed: list[KnownLogin] = []
+        #: Called at once with a login that may be followed from now on.
+        self.on_follow: Callable[[KnownLogin], None] = lambda _: None
         #: When to look at a login, in monotonic seconds.
         self.agenda = Agenda()
 
@@ -82,6 +84,7 @@ class KnownLogins:
     def follow(self, login: KnownLogin) -> None:
         """Note that a login may be followed from now on."""
         self._followed.append(login)
+        self.on_follow(login)
 
     def expired_in_use(self, login: KnownLogin) -> None:
         """Note that an open login has expired: the user's other logins may continue its work."""

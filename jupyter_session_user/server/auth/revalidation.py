@@ -190,6 +190,7 @@ class Revalidation:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         #: Reasons why the authority cannot be asked about a login, by the login's key.
         self._failures: dict[str, str] = {}
+        logins.known.on_follow = self._begin
 
     @property
     def failing(self) -> str:
@@ -203,9 +204,7 @@ class Revalidation:
             return
         now = self._monotonic()
         for login in followed:
-            if login.due == math.inf:
-                self._ask_again(login, now)
-                self._start(login, self._learn)
+            self._begin(login)
         for key in self._agenda.take(now):
             known = self._logins.get(key)
             if known is None:
@@ -215,6 +214,12 @@ class Revalidation:
                 self.ask(known)
             else:
                 known.due = math.inf
+
+    def _begin(self, login: KnownLogin) -> None:
+        """Begin to ask about a login: at once, for the provider has just accepted its handshake."""
+        if self._interval is not None and login.due == math.inf:
+            self._ask_again(login, self._monotonic())
+            self._start(login, self._learn)
 
     def _ask_again(self, login: KnownLogin, now: float) -> None:
         if self._interval is not None:

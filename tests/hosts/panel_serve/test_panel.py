@@ -47,6 +47,14 @@ async def test_where_panel_runs_code(started):
         assert await server.user(tag=visit.tag, where="orphan") == "no_context"
 
 
+async def test_a_page_in_advance_names_its_own_fix(started):
+    """Nobody has asked for the page yet; the error says so, and not how to start a thread."""
+    server = started("panel", PROBE, *HEADER, "--warm", "--reuse-sessions")
+    line = (await server.wait(where="page"))[0]
+    assert (line["error"], "in advance" in line["text"]) == ("no_context", True)
+    assert "bind_current_user" not in line["text"]
+
+
 async def test_bare_thread(started):
     """A bare thread raises; ``pn.state`` would name the visitor that the loop is handling."""
     server = started("panel", PROBE, *HEADER)
