@@ -114,6 +114,12 @@ PRIVATE = (
     ),
     Private(
         "jupyterhub",
+        "_jupyterhub_user",
+        "jupyterhub.singleuser.extension:JupyterHubIdentityProvider.get_user",
+        "upstream/jupyterhub.py",
+    ),
+    Private(
+        "jupyterhub",
         "_cached_hub_user",
         "jupyterhub.services.auth:HubAuth._get_user",
         "upstream/jupyterhub.py",

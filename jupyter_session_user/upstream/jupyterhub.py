@@ -9,7 +9,14 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-__all__ = ["forget_answer", "has_lost_access", "hub_model", "hub_session"]
+__all__ = [
+    "ask_past_cache",
+    "has_lost_access",
+    "hub_model",
+    "hub_session",
+    "is_hub_admin",
+    "is_hub_service",
+]
 
 
 def hub_model(user: Any) -> dict[str, Any]:
@@ -25,21 +32,37 @@ def hub_session(user: Any) -> str | None:
     return next((one for one in found if isinstance(one, str) and one), None)
 
 
-def forget_answer(handler: Any) -> None:
-    """Make the provider ask the Hub again about a request, not its cache.
+def is_hub_service(user: Any) -> bool:
+    """Tell whether it is a service of the Hub; services and users may have the same names."""
+    return hub_model(user).get("kind") == "service"
+
+
+def is_hub_admin(user: Any) -> bool:
+    """Tell whether an administrator of the Hub has logged in; a token alone is none's browser."""
+    model = hub_model(user)
+    return model.get("admin") is True and bool(model.get("session_id")) and not is_hub_service(user)
+
+
+async def ask_past_cache(handler: Any) -> None:
+    """Ask the Hub about a request, and replace the answer in the provider's cache.
 
     The cache keeps an answer for five minutes (``HubAuth.cache_max_age``), also for a user who has
-    logged out meanwhile. The next answer replaces it for all requests of this login.
+    logged out meanwhile. If the Hub does not answer, the cache stays as it is.
+
+    Raises:
+        HTTPError: The Hub does not answer, or refuses this server.
     """
     hub_auth = getattr(handler.identity_provider, "hub_auth", None)
-    answers = getattr(getattr(hub_auth, "cache", None), "values", None)
-    if hub_auth is None or not isinstance(answers, dict):
+    token = hub_auth.get_token(handler) if hub_auth is not None else None
+    if hub_auth is None or not token:
         return
-    token = hub_auth.get_token(handler) or ""
+    session = hub_auth.get_session_id(handler)
+    answer = await hub_auth.user_for_token(token, use_cache=False, session_id=session, sync=False)
     digest = hashlib.sha256(token.encode("utf8", "replace")).hexdigest()
-    answers.pop(f"token:{hub_auth.get_session_id(handler)}:{digest}", None)
+    hub_auth.cache[f"token:{session}:{digest}"] = answer
 
 
 def has_lost_access(handler: Any) -> bool:
     """Tell whether the Hub knows the user of a refused request, who may not use this server."""
-    return bool(getattr(handler, "_cached_hub_user", None))
+    known = getattr(handler, "_cached_hub_user", None)
+    return bool(known) and getattr(handler, "_jupyterhub_user", None) is None

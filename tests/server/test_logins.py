@@ -201,6 +201,33 @@ def test_the_authorizers_no_is_not_undone_by_the_identity_provider(world):
     assert world.store.find(ALICE.key, "k").session.id != before  # in a kernel, ended stays ended
 
 
+def test_access_that_comes_back_prolongs_no_login():
+    """Alice is barred while her absolute timeout passes; bob is not affected."""
+    world = peopled(World(Limits(absolute=600.0)))
+    login = world.logins.get(ALICE.key)
+    world.clock.pass_(500)
+    world.logins.refused(login, barred=True)
+    world.clock.pass_(50)
+    world.logins.accepted(login, authorized=True)
+    assert world.logins.over(ALICE.key) is None
+    world.logins.refused(login, barred=True)
+    world.clock.pass_(60)
+    world.logins.accepted(login, authorized=True)
+    assert world.logins.over(ALICE.key) == "expired"
+    world.logins.accepted(login, authorized=True)
+    assert world.logins.over(ALICE.key) == "expired"
+
+
+def test_access_that_comes_back_undoes_no_revocation_on_another_server(world):
+    """Alice is barred here while "sign out everywhere" reaches this server from another one."""
+    login = world.logins.get(ALICE.key)
+    world.logins.refused(login, barred=True)
+    login.issued_at = int(START) - 10
+    world.logins.ended.end_principal(ALICE.principal)
+    world.logins.accepted(login, authorized=True)
+    assert world.logins.over(ALICE.key) == "revoked"
+
+
 def test_new_groups_are_in_the_next_stamp(world):
     """The provider names alice's groups anew; bob's session does not change."""
     old, bobs = (world.store.find(shown.key, "k") for shown in (ALICE, BOB))

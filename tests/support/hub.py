@@ -20,11 +20,21 @@ import httpx
 
 from jupyter_session_user.testing.people import Person
 
-__all__ = ["ADMIN_TOKEN", "PASSWORD", "Hub", "HubPerson", "hub_running", "proxy_program"]
+__all__ = [
+    "ADMIN_TOKEN",
+    "PASSWORD",
+    "ROBOT_TOKEN",
+    "Hub",
+    "HubPerson",
+    "hub_running",
+    "proxy_program",
+]
 
 PASSWORD = "a password of the tests"
 #: The token of the service with which tests change users, groups and shares.
 ADMIN_TOKEN = "a-token-of-the-tests-long-enough"
+#: The token of a service that has carol's name.
+ROBOT_TOKEN = "another-token-of-the-tests-long-enough"
 PATIENCE_S = 90.0
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "jupyterhub" / "jupyterhub_config.py"
@@ -41,10 +51,13 @@ c.ConfigurableHTTPProxy.pid_file = {home!r} + "/proxy.pid"
 c.DummyAuthenticator.password = {password!r}
 c.Authenticator.allowed_users |= {{"root"}}
 c.Authenticator.admin_users = {{"root"}}
-c.JupyterHub.services = [{{"name": "tests", "api_token": {token!r}}}]
+c.JupyterHub.services = [
+    {{"name": "tests", "api_token": {token!r}}}, {{"name": "carol", "api_token": {robot!r}}},
+]
 c.JupyterHub.load_roles += [
     {{"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:groups", "tokens",
       "admin:servers", "access:servers"]}},
+    {{"name": "robots", "services": ["carol"], "scopes": ["access:servers!user=alice"]}},
 ]
 c.SimpleLocalProcessSpawner.home_dir_template = {home!r} + "/{{username}}"
 c.Spawner.args = ["--allow-root", *{arguments!r}]
@@ -220,6 +233,7 @@ def hub_running(home: Path, *arguments: str) -> Iterator[Hub]:
         proxy=proxy,
         password=PASSWORD,
         token=ADMIN_TOKEN,
+        robot=ROBOT_TOKEN,
         home=str(home),
         python=sys.executable,
         arguments=list(arguments),

@@ -30,7 +30,12 @@ from jupyter_session_user.server.auth.request_snapshot import snapshot_to_keep
 from jupyter_session_user.server.auth.resolvers.base import resolve
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.upstream.jupyter_server import came_with_token
-from jupyter_session_user.upstream.jupyterhub import hub_model, hub_session
+from jupyter_session_user.upstream.jupyterhub import (
+    hub_model,
+    hub_session,
+    is_hub_admin,
+    is_hub_service,
+)
 from jupyter_session_user.upstream.tornado import cookies_being_set
 
 if TYPE_CHECKING:
@@ -146,6 +151,8 @@ class Capture:
         if kept is server_user:  # a login form changes the user of its request
             return cast("Login", login)
         login = _login_of(handler, self._user_of(handler, server_user))
+        if is_hub_service(server_user):
+            login = dataclasses.replace(login, principal=f"service:{login.user.username}")
         if handler.identity_provider.auth_enabled:
             resolution = resolve(self._resolvers, handler, server_user)
             login = login.resolved(hub_session(server_user), resolution.key)
@@ -277,10 +284,9 @@ class Capture:
 
     def _user_of(self, handler: JupyterHandler, user: ServerUser) -> User:
         extra = {k: v for k, v in vars(user).items() if k not in _STANDARD_FIELDS}
-        of_hub = hub_model(user)
-        groups = extra.get("groups", of_hub.get("groups"))
+        groups = extra.get("groups", hub_model(user).get("groups"))
         listed = groups if isinstance(groups, list | tuple | set | frozenset) else ()
-        admin = extra.get("admin", of_hub.get("admin")) is True
+        admin = extra.get("admin") is True or is_hub_admin(user)
         return User(
             **{name: getattr(user, name) for name in _STANDARD_FIELDS},
             groups=tuple(sorted(str(group) for group in listed)),

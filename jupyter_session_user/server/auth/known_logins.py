@@ -59,7 +59,7 @@ class KnownLogins:
         crowded = own if len(own) > self._quota else self._logins
         for key in list(itertools.islice(crowded, surplus)):
             old = self._logins[key]
-            if old.in_use:
+            if old is login or old.in_use:
                 self._logins.move_to_end(key)
                 own.update({key: own.pop(key)} if key in own else {})
             else:
@@ -70,6 +70,8 @@ class KnownLogins:
     def seen(self, login: KnownLogin) -> None:
         """Note that a login was seen just now."""
         self._logins.move_to_end(login.key)
+        own = self._by_principal[login.principal]
+        own[login.key] = own.pop(login.key)
 
     def _forget(self, login: KnownLogin) -> None:
         del self._logins[login.key]

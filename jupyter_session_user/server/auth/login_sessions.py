@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.stamp import session_stamp
@@ -41,8 +41,14 @@ class LoginSessions:
             if old != user or dict(old.claims) != dict(user.claims):
                 self._store.put(_changed(record, {"user": user}))
 
-    def begin_anew(self, key: str, began: datetime) -> None:
-        """Give a login new sessions: in the kernels, ended sessions stay ended."""
+    def begin_anew(self, key: str, seconds: float) -> None:
+        """Give a login new sessions: in the kernels, ended sessions stay ended.
+
+        Args:
+            key: The login's key.
+            seconds: When they begin, since the epoch.
+        """
+        began = datetime.fromtimestamp(seconds, timezone.utc)
         for record in self._store.of_login(key):
             session = dataclasses.replace(
                 record.session, id=new_session_id(), authenticated_at=began, revision=0

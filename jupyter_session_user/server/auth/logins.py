@@ -298,8 +298,11 @@ class Logins:
         self._set_degraded(login, degraded=False)
         now = self._clock()
         if was_barred and not login.barred and login.status.state == "revoked":
-            if self.ended.state(login.key) is None:
-                self._start_anew(login, now)
+            late = self.ended.seconds_missing(login.principal, login.issued_at)
+            if self.ended.state(login.key) is None and not late:
+                self.sessions.begin_anew(login.key, now.wall)
+                self._trigger(login, "come_back")
+                self._advance(login, now)  # its timeouts went on
             return
         if login.status.state != "expired" or login.barred:
             return
@@ -374,13 +377,9 @@ class Logins:
             )
         ):
             return
-        self._start_anew(login, now)
-
-    def _start_anew(self, login: KnownLogin, now: Moment) -> None:
         login.status = dataclasses.replace(login.status, since=now, active_at=now)
         if login.status.state != "expired":
-            began = datetime.fromtimestamp(now.wall, timezone.utc)
-            self.sessions.begin_anew(login.key, began)
+            self.sessions.begin_anew(login.key, now.wall)
         self._trigger(login, "come_back")
 
     def _limits_of(self, login: KnownLogin) -> Limits:

@@ -21,7 +21,7 @@ from tornado.web import HTTPError
 
 from jupyter_session_user.core.agenda import Agenda
 from jupyter_session_user.core.login import KINDS
-from jupyter_session_user.upstream.jupyterhub import forget_answer, has_lost_access
+from jupyter_session_user.upstream.jupyterhub import ask_past_cache, has_lost_access
 
 if TYPE_CHECKING:
     from jupyter_server.auth.identity import User
@@ -95,8 +95,8 @@ class Authority:
         handler = _Shadow(application, _again(login.snapshot))
         if not handler.identity_provider.auth_enabled:
             return "yes"
-        forget_answer(handler)
         try:
+            await ask_past_cache(handler)
             user = await self._user(handler, login)
             if user is None:
                 return "denied" if has_lost_access(handler) else self._no(login)
@@ -217,6 +217,8 @@ class Revalidation:
 
     def _begin(self, login: KnownLogin) -> None:
         """Begin to ask about a login: at once, for the provider has just accepted its handshake."""
+        if login.barred:  # the user may have got access again
+            self.ask(login)
         if self._interval is not None and login.due == math.inf:
             self._ask_again(login, self._monotonic())
             self._start(login, self._learn)

@@ -7,7 +7,7 @@ import importlib.util
 import time
 
 import pytest
-from hub import HubPerson, hub_running, proxy_program
+from hub import ROBOT_TOKEN, HubPerson, hub_running, proxy_program
 
 WHO = """
 from jupyter_session_user import IdentityUnavailable, get_session
@@ -131,6 +131,19 @@ async def test_the_owner_may_end_a_guests_login(enter):
     assert (await alice.fetch(path, method="DELETE")).code == 204
     assert (await carol.fetch("api/session-user/me")).code == 403
     assert (await bob.fetch("api/session-user/me")).code == 200
+
+
+async def test_a_service_is_not_the_user_of_its_name(hub, enter):
+    """The Hub has a user and a service with the name carol; neither sees the other's sessions."""
+    carol, robot = enter("carol"), HubPerson(hub, "carol")
+    robot.headers["Authorization"] = f"token {ROBOT_TOKEN}"
+    ids = [(await one.json("api/session-user/me"))["id"] for one in (carol, robot)]
+    assert ids[0] != ids[1]
+    for one, other in ((carol, ids[1]), (robot, ids[0])):
+        shown = {each["id"] for each in await one.json("api/session-user/sessions")}
+        assert other not in shown
+    assert (await robot.fetch(f"api/session-user/sessions/{ids[0]}", method="DELETE")).code == 404
+    robot.browser.close()
 
 
 @pytest.mark.parametrize("way", ["logout", "token", "role", "user"])
