@@ -7,6 +7,7 @@ and fails instead where ``REQUIRE_ALL=1`` says that everything must.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import shutil
 import sys
@@ -34,6 +35,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = pyfuncitem._fixtureinfo.argnames
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_open() -> Iterator[None]:
+    """Report a socket or a file that a test left open in this file, not in a later one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -245,12 +245,10 @@ def _check_origin(entered: Any) -> None:
 def _without_message() -> LiveSession:
     if detached.attached and detached.is_evaluating():
         raise unavailable("debugger")
-    here = installed() or helper()
-    first = here.witnesses.first_cell() if here is not None else None
-    if first is None:
-        raise no_visitor() if here is None and _is_serving() else no_message(here)
-    _check_origin(first)
-    return first.session or _read(first)
+    if installed() is None and helper() is not None:
+        return current_session()  # the helper has recorded the cell that runs here
+    here = installed()
+    raise no_visitor() if here is None and _is_serving() else no_message(here)
 
 
 def no_message(here: Helper | None = None) -> IdentityUnavailable:

@@ -34,7 +34,6 @@ from jupyter_session_user.kernel.detached import detach_foreign_work, watch_debu
 from jupyter_session_user.kernel.message_context import (
     Message,
     binding,
-    first_cell,
     message,
     of_kernel,
     variables,
@@ -160,9 +159,8 @@ def _install(kernel: Any) -> Helper:
     check("ipykernel", "asyncio")
     watch_debugger()
     witnesses = Witnesses(kernel, prepare)
-    running = witnesses.first_cell()
-    if running is not None:
-        note_stamp(running.parent)
+    if witnesses.first_cell is not None:
+        note_stamp(witnesses.first_cell)
     detach_foreign_work()
     _guard_stdin(kernel)
     kernel.control_handlers[REPLY_TYPE] = lambda _stream, _ident, reply: comm.deliver(reply)
@@ -195,13 +193,17 @@ class Witnesses:
 
     Attributes:
         handled: How many messages have been handled since the wrappers were installed.
+        first_cell: The message of the cell that was running when they were installed.
     """
 
     def __init__(self, kernel: Any, on_message: Callable[[dict[str, Any]], None]) -> None:
         self.handled = 0
         self._on_message = on_message
-        # Before anything is wrapped: the cell that is running now does not pass the wrappers.
-        self._first_cell = _FirstCell.find(kernel)
+        # This cell does not pass the wrappers, so its message is recorded here.
+        self.first_cell = _running_cell(kernel)
+        if self.first_cell is not None:
+            message.set(Message(self.first_cell))
+            witness.set(self.first_cell)
         original = kernel.set_parent
 
         def set_parent(ident: Any, parent: Any, channel: str = "shell") -> None:
@@ -210,10 +212,6 @@ class Witnesses:
 
         kernel.set_parent = set_parent
         self._wrap_handlers(kernel)
-
-    def first_cell(self) -> Message | None:
-        """Return the cell that installed the wrappers, if this code surely belongs to it."""
-        return None if self._first_cell is None else self._first_cell.current_message()
 
     def _wrap_handlers(self, kernel: Any) -> None:
         for name, handler in list(kernel.shell_handlers.items()):
@@ -265,55 +263,26 @@ def _reset(variable: ContextVar[Any], token: Any) -> None:
         variable.set(None)
 
 
-class _FirstCell:
-    """The cell that was running when the wrappers were installed.
+def _running_cell(kernel: Any) -> dict[str, Any] | None:
+    """Return the message of the cell that runs in this context; None outside of a cell.
 
-    ipykernel 7 keeps its parent in a ContextVar; a context in which that variable still holds this
-    very message belongs to the cell. ipykernel 6 leaves only the stack: a frame of
-    ``execute_request`` with this very message. An async cell on 6 runs in a task of its own, where
-    neither helps; its user stays unknown.
-
-    That variable is not cleared for a server that the cell starts. So a variable of our own, which
-    is cleared with all others, has to agree.
+    ipykernel 7 keeps its parent in a ContextVar. ipykernel 6 leaves only the stack: the innermost
+    frame of ``execute_request``. An async cell on 6 runs in a task of its own, where neither
+    helps; its user stays unknown.
     """
-
-    def __init__(self, parent: dict[str, Any], variable: ContextVar[Any] | None) -> None:
-        self._message = Message(parent)
-        self._variable = variable
-        first_cell.set(self._message)
-
-    @classmethod
-    def find(cls, kernel: Any) -> _FirstCell | None:
-        """Return the cell that runs here and now; None outside of a cell."""
-        variable = getattr(kernel, "_shell_parent", None)
-        if isinstance(variable, ContextVar):
-            parent = variable.get(None)
-            is_cell = bool(parent) and parent["header"]["msg_type"] == "execute_request"
-            return cls(parent, variable) if is_cell else None
-        frames = _frames_of(kernel)
-        return cls(frames[0].f_locals["parent"], None) if frames else None
-
-    def current_message(self) -> Message | None:
-        """Return the message if this context, or this stack, is the cell's."""
-        if first_cell.get() is not self._message:
-            return None
-        parent = self._message.parent
-        if self._variable is not None:
-            return self._message if self._variable.get(None) is parent else None
-        frames = _frames_of(None)
-        return self._message if any(f.f_locals["parent"] is parent for f in frames) else None
-
-
-def _frames_of(kernel: Any) -> list[FrameType]:
-    """Return the frames of ``execute_request`` on this stack, innermost first."""
-    found: list[FrameType] = []
+    variable = getattr(kernel, "_shell_parent", None)
+    if isinstance(variable, ContextVar):
+        parent: dict[str, Any] | None = variable.get(None)
+        if parent and parent["header"]["msg_type"] == "execute_request":
+            return parent
+        return None
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack reads files
     while frame is not None:
         names = frame.f_locals if frame.f_code.co_name == "execute_request" else {}
-        if "parent" in names and kernel in (None, names.get("self")):
-            found.append(frame)
+        if "parent" in names and names.get("self") is kernel:
+            return names["parent"]  # type: ignore[no-any-return]
         frame = frame.f_back
-    return found
+    return None
 
 
 # ------------------------------------------------------------------------------- input

@@ -23,7 +23,6 @@ __all__ = [
     "binding",
     "carried",
     "detaching",
-    "first_cell",
     "holding",
     "message",
     "of_kernel",
@@ -91,11 +90,9 @@ witness: ContextVar[Any] = ContextVar("jupyter_session_user.witness", default=No
 #: The binding that user code set explicitly in this context. A new message clears it: a binding
 #: that one user's cell leaves open must not reach the next user's cell.
 binding: ContextVar[Any] = ContextVar("jupyter_session_user.binding", default=None)
-#: The cell that installed the wrappers, in its own context and in contexts copied from it.
-first_cell: ContextVar[Message | None] = ContextVar("jupyter_session_user.first_cell", default=None)
 #: The innermost request wins: a message clears all variables of hosts, and a host's request
 #: clears these.
-of_kernel: tuple[ContextVar[Any], ...] = (message, witness, binding, first_cell)
+of_kernel: tuple[ContextVar[Any], ...] = (message, witness, binding)
 #: All variables that name a user; hosts add theirs.
 variables: list[ContextVar[Any]] = [*of_kernel]
 
@@ -106,7 +103,7 @@ def carried(function: Callable[..., Any]) -> Callable[..., Any]:
     Nothing is decided here: if the user of this code cannot be determined, neither can the
     function's.
     """
-    values = [(variable, variable.get()) for variable in (message, witness, binding)]
+    values = [(variable, variable.get()) for variable in of_kernel]
 
     def continued(*args: Any, **kwargs: Any) -> Any:
         with holding(values):

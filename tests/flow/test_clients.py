@@ -8,6 +8,7 @@ import json
 import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from servers import WHO, kernel_of, log_after, opened, username
+from sockets import shut
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -33,7 +34,7 @@ async def run_over_socket(person: Person, kernel_id: str) -> str:
     connection = await websocket_connect(HTTPRequest(url, headers=person._cookie_header()))
     await connection.write_message(WHO)
     text = await connection.read_message()
-    connection.close()
+    await shut(connection)
     return str(text).strip()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from jupyter_server.auth import passwd
 from servers import EXTENSION, PASSWORDS, eventually, kernel_of, opened, own_server, username
+from sockets import shut
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -152,7 +153,7 @@ async def terminal(person: Person) -> Any:
     try:
         yield connection
     finally:
-        connection.close()
+        await shut(connection)
 
 
 async def closed_with(connection: Any) -> int:

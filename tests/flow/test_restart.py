@@ -151,7 +151,6 @@ def test_standalone_voila_refuses_a_broken_file_as_well(need, tmp_path):
 
 # ------------------------------------------------------------------------- new logins
 
-#: In a cell of its own: on ipykernel 6 a task of the importing cell has no user.
 IMPORTS = "import asyncio, jupyter_session_user as j"
 HOLDS = """
 seen = []

@@ -49,16 +49,15 @@ def test_async_with_another_queued(two, ipykernel):
     assert bob.result(queued).value == "bob"
 
 
-def test_task(two, ipykernel):
-    """A task of that cell, run during Bob's cell, has Alice or no user."""
+def test_task(two):
+    """A task of that cell, run during Bob's cell, has Alice."""
     alice, bob = two
     alice.run(
         f"import asyncio{WHO}gate = asyncio.Event()\n"
         "async def work(): await gate.wait(); return who()\n"
         "task = asyncio.ensure_future(work())"
     )
-    expected = "alice" if ipykernel >= (7,) else "no_context"
-    assert bob.run("gate.set(); (await task, who())").value == (expected, "bob")
+    assert bob.run("gate.set(); (await task, who())").value == ("alice", "bob")
 
 
 def test_thread(two):

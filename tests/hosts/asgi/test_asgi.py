@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from app_servers import JANE, WHO, AppServer, app_server, ask, platform_cookie
+from sockets import shut
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -133,7 +134,7 @@ async def test_websockets(server):
             [text, IS_BOB, IS_BOB],
         ]
     for one in sockets:
-        one.close()
+        await shut(one)
 
 
 @pytest.mark.parametrize("path", ["decorated", "in-thread-pool", "depends"])
@@ -153,7 +154,7 @@ async def test_require_user_refuses_a_websocket(server):
     url = f"ws://{server.host}/staff/ws"
     socket = await websocket_connect(HTTPRequest(url, headers=ALICE))
     assert json.loads(await socket.read_message()) == IS_ALICE
-    socket.close()
+    await shut(socket)
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",

@@ -13,6 +13,7 @@ from bokeh.protocol import Protocol
 from bokeh.protocol.receiver import Receiver
 from browsing import notebook_text
 from servers import PATIENCE_S
+from sockets import shut
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
@@ -174,9 +175,9 @@ class Preview:
         preview.notes = text
         return preview
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close it; Panel then shuts the kernel down."""
-        self._socket.close()
+        await shut(self._socket)
 
     async def click(self, name: str) -> None:
         """Click the button of this name."""

@@ -40,7 +40,7 @@ async def test_the_page_token_names_nobody(server, app, as_bob):
         await own.until_noted(told.format("bob"))
     assert "bob" not in stolen.notes and "alice" not in own.notes
     for preview in (stolen, own):
-        preview.close()
+        await preview.close()
 
 
 async def on_alices_kernel(server):
@@ -65,7 +65,7 @@ async def on_alices_kernel(server):
     async with opened(alice, kernel_id) as socket:
         alices = await username(socket)
     for preview in previews:
-        preview.close()
+        await preview.close()
     return bobs, alices
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from sockets import shut
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -114,9 +115,7 @@ class Tab:
     async def close(self) -> None:
         """Close the connection; the tab stays."""
         if self._socket is not None:
-            self._socket.close()
-            while await self._socket.read_message() is not None:
-                pass
+            await shut(self._socket)
             self._socket = None
 
 

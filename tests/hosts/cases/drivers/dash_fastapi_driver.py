@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from cases import Works
 from drivers import dash_driver
+from sockets import shut
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -35,9 +36,7 @@ class _Visit(dash_driver.Visit):
         payload = dash_driver.asked(output, ("case", "data"), "callback")
         await socket.write_message(json.dumps({**request, "payload": payload}))
         said = await asyncio.wait_for(_said(socket, output), 60)
-        socket.close()
-        while await socket.read_message() is not None:
-            pass
+        await shut(socket)
         return " and ".join(sorted(said))
 
 

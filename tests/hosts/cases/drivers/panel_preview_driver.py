@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from cases import OUTCOME, Absent, Gives, Works
 from drivers.bokeh_visits import HERE, SHARED, serving
 from drivers.kernel_visits import Page, serve, signed_in
+from sockets import shut
 
 APP = (HERE / "panel_app.py").read_text(encoding="utf-8")
 EXTENSION = "panel.io.jupyter_server_extension"
@@ -43,7 +44,7 @@ class _Preview(Page):
 
     async def close(self):
         if self.page.socket is not None:
-            self.page.socket.close()
+            await shut(self.page.socket)
 
     async def said(self, where, **more):
         """Return the user that the page names."""
@@ -57,7 +58,7 @@ class _Preview(Page):
         await thief.connect(page.page.token)
         await thief.click("others_token")
         outcome = await page.said("others_token")
-        thief.socket.close()
+        await shut(thief.socket)
         return THE_OTHERS if outcome == other.name else outcome
 
     def _browser(self, tag, person):
