@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import (
     AccessDenied,
@@ -34,15 +33,16 @@ from jupyter_session_user.kernel.api import (
     get_cookies,
     get_current_user,
     get_session,
-    on_session_change,
     require_user,
 )
+from jupyter_session_user.kernel.live_session import LiveSession as Session
 
 if TYPE_CHECKING:
     from jupyter_session_user.banner.widget import SessionBanner
     from jupyter_session_user.core.cookies import Cookies
     from jupyter_session_user.hosts.asgi import SessionUserMiddleware
     from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware
+    from jupyter_session_user.kernel.listeners import on_session_change
 
 __all__ = [
     "AccessDenied",
@@ -96,6 +96,10 @@ def __getattr__(name: str) -> Any:
         from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware  # noqa: PLC0415
 
         return SessionUserWSGIMiddleware
+    if name == "on_session_change":
+        from jupyter_session_user.kernel.listeners import on_session_change  # noqa: PLC0415
+
+        return on_session_change
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

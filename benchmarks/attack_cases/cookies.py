@@ -23,7 +23,7 @@ def _steal(*_):
 get_ipython().events.register("pre_run_cell", _steal)
 """
 _RAW = """
-from jupyter_session_user.kernel.current import ask
+from jupyter_session_user.kernel.live_session import ask
 from jupyter_session_user.core.cookies import Cookies
 print(json.dumps(ask(alice_id, "cookies")))
 """

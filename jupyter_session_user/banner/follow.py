@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.session import OVER
-from jupyter_session_user.kernel.api import get_session, on_session_change
+from jupyter_session_user.kernel.api import get_session
 from jupyter_session_user.kernel.ipykernel import ipython_shell
+from jupyter_session_user.kernel.listeners import on_session_change
 
 if TYPE_CHECKING:
-    from jupyter_session_user.core.session import Session
+    from jupyter_session_user.kernel.live_session import LiveSession
 
 __all__ = ["STATES", "Follower", "kernel_id"]
 
@@ -86,7 +87,7 @@ class Follower:
         same: bool = sender.user.username == self._session.user.username
         return same
 
-    def hear(self, session: Session) -> None:
+    def hear(self, session: LiveSession) -> None:
         """Take a change of one of the user's logins."""
         with self._lock:
             known = self._session
@@ -101,7 +102,7 @@ class Follower:
         self._tell(session_state if session_state != "active" else self._seen, session_state)
 
 
-def _hear(follower: weakref.ref[Follower], session: Session) -> None:
+def _hear(follower: weakref.ref[Follower], session: LiveSession) -> None:
     strong = follower()
     if strong is not None:
         strong.hear(session)

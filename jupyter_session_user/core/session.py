@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import RemoteProtocolError
 
-__all__ = ["ESTIMATED", "MOVING", "OVER", "STATES", "Session", "parse_time", "write_time"]
+__all__ = [
+    "ESTIMATED",
+    "MOVING",
+    "OVER",
+    "STATES",
+    "Session",
+    "SessionFields",
+    "parse_time",
+    "write_time",
+]
 
 #: States of a session. ``expired``: the login timed out, or the authority refuses it; ``revoked``:
 #: an administrator or the user revoked it; ``signed_out``: the user signed out.
@@ -28,11 +37,85 @@ MOVING = frozenset({"", ESTIMATED, "idle"})
 #: Characters; ours have 32.
 _MAX_PRINCIPAL = 128
 
-S = TypeVar("S", bound="Session")
+
+class SessionFields:
+    """What can be shown of a session, from its fields."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        id: str
+        user: User
+        source: str
+        verified: bool
+        kernel_id: str | None
+        authenticated_at: datetime | None
+        last_seen_at: datetime | None
+        expires_at: datetime | None
+        expiry_source: str
+        state: str
+        degraded: bool
+        revision: int
+        principal: str
+
+    def __repr__(self) -> str:
+        """Return one line without the id, which does not help a reader."""
+        return f"Session(user={self.user!r}, source={self.source!r}, verified={self.verified})"
+
+    def __str__(self) -> str:
+        """Return one line for display."""
+        trust = "verified" if self.verified else "not verified"
+        return f"{self.user.display_name} ({self.user.username}), {trust} by {self.source}"
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON object that answers a ``refresh`` request."""
+        return {
+            "session_id": self.id,
+            "user": self.user.to_wire(),
+            "source": self.source,
+            "verified": self.verified,
+            "kernel_id": self.kernel_id,
+            "authenticated_at": write_time(self.authenticated_at),
+            "last_seen_at": write_time(self.last_seen_at),
+            "expires_at": write_time(self.expires_at),
+            "expiry_source": self.expiry_source,
+            "state": self.state,
+            "degraded": self.degraded,
+            "revision": self.revision,
+            "principal": self.principal,
+        }
+
+    def public_model(self) -> dict[str, Any]:
+        """Return the JSON object of the REST API: no claims, no cookies, no key."""
+        return {
+            "id": self.id,
+            "user": self.user.public_model(),
+            "kernel_id": self.kernel_id,
+            "source": self.source,
+            "verified": self.verified,
+            "authenticated_at": write_time(self.authenticated_at),
+            "last_seen_at": write_time(self.last_seen_at),
+            "expires_at": write_time(self.expires_at),
+            "expiry_source": self.expiry_source,
+            "state": self.state,
+            "degraded": self.degraded,
+        }
+
+    def _repr_html_(self) -> str:
+        """Return the user's badge and a line about the source of the identity."""
+        from html import escape  # noqa: PLC0415 - only a picture needs it
+
+        trust = "verified by" if self.verified else "not verified; said by"
+        about = "about " if self.expiry_source == ESTIMATED else ""
+        until = f" · until {about}{self.expires_at:%Y-%m-%d %H:%M} UTC" if self.expires_at else ""
+        state = "" if self.state == "active" else f" · {self.state}"
+        line = escape(f"{trust} {self.source.replace('_', ' ')}{until}{state}")
+        badge = self.user._repr_html_()
+        return f'{badge}<div style="opacity:.75;font-size:90%;padding:.3em 0 0 5px">{line}</div>'
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Session:
+class Session(SessionFields):
     """The logged-in user, the source of the identity, and its times.
 
     Attributes:
@@ -68,35 +151,8 @@ class Session:
     revision: int = 0
     principal: str = ""
 
-    def __repr__(self) -> str:
-        """Return one line without the id, which does not help a reader."""
-        return f"Session(user={self.user!r}, source={self.source!r}, verified={self.verified})"
-
-    def __str__(self) -> str:
-        """Return one line for display."""
-        trust = "verified" if self.verified else "not verified"
-        return f"{self.user.display_name} ({self.user.username}), {trust} by {self.source}"
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON object that answers a ``refresh`` request."""
-        return {
-            "session_id": self.id,
-            "user": self.user.to_wire(),
-            "source": self.source,
-            "verified": self.verified,
-            "kernel_id": self.kernel_id,
-            "authenticated_at": write_time(self.authenticated_at),
-            "last_seen_at": write_time(self.last_seen_at),
-            "expires_at": write_time(self.expires_at),
-            "expiry_source": self.expiry_source,
-            "state": self.state,
-            "degraded": self.degraded,
-            "revision": self.revision,
-            "principal": self.principal,
-        }
-
     @classmethod
-    def from_wire(cls: type[S], wire: object) -> S:  # noqa: PYI019 - Self is 3.11's
+    def from_wire(cls, wire: object) -> Session:
         """Read the output of :meth:`to_wire`, or the shorter object of a stamp.
 
         Raises:
@@ -130,34 +186,6 @@ class Session:
             revision=revision,
             principal=principal,
         )
-
-    def public_model(self) -> dict[str, Any]:
-        """Return the JSON object of the REST API: no claims, no cookies, no key."""
-        return {
-            "id": self.id,
-            "user": self.user.public_model(),
-            "kernel_id": self.kernel_id,
-            "source": self.source,
-            "verified": self.verified,
-            "authenticated_at": write_time(self.authenticated_at),
-            "last_seen_at": write_time(self.last_seen_at),
-            "expires_at": write_time(self.expires_at),
-            "expiry_source": self.expiry_source,
-            "state": self.state,
-            "degraded": self.degraded,
-        }
-
-    def _repr_html_(self) -> str:
-        """Return the user's badge and a line about the source of the identity."""
-        from html import escape  # noqa: PLC0415 - only a picture needs it
-
-        trust = "verified by" if self.verified else "not verified; said by"
-        about = "about " if self.expiry_source == ESTIMATED else ""
-        until = f" · until {about}{self.expires_at:%Y-%m-%d %H:%M} UTC" if self.expires_at else ""
-        state = "" if self.state == "active" else f" · {self.state}"
-        line = escape(f"{trust} {self.source.replace('_', ' ')}{until}{state}")
-        badge = self.user._repr_html_()
-        return f'{badge}<div style="opacity:.75;font-size:90%;padding:.3em 0 0 5px">{line}</div>'
 
 
 def write_time(moment: datetime | None) -> str | None:

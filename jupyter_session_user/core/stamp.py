@@ -11,7 +11,7 @@ Messages and metadata: https://jupyter-client.readthedocs.io/en/stable/messaging
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any
 
 from jupyter_session_user.core.session import Session, write_time
 from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
@@ -38,7 +38,6 @@ __all__ = [
 KEY = "jupyter_session_user"
 VERSION = 1
 
-S = TypeVar("S", bound=Session)
 
 _KEY_BYTES = KEY.encode()
 _BACKSLASH, _ZERO = b"\\\0"  # integers: searching for them is five times as fast as for bytes
@@ -160,19 +159,18 @@ def stamp_mapping(metadata: object, stamp: bytes) -> dict[str, Any]:
     return {**metadata, KEY: json.loads(stamp)}
 
 
-def read_stamp(stamp: object, kind: type[S] = Session) -> S:  # type: ignore[assignment]
+def read_stamp(stamp: object) -> Session:
     """Return the session that a stamp names.
 
     Args:
         stamp: The parsed stamp.
-        kind: The class of the session.
 
     Raises:
         RemoteProtocolError: The stamp names none, or has an unknown version.
     """
     if not isinstance(stamp, dict) or stamp.get("version") != VERSION:
         raise RemoteProtocolError("stamp: not an object of version 1")
-    return kind.from_wire(stamp)
+    return Session.from_wire(stamp)
 
 
 def unknown_reason(stamp: object) -> str | None:

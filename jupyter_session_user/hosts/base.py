@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Protocol
 
 from jupyter_session_user.core.cookies import CookieJar, Cookies, parse_cookie_headers
 from jupyter_session_user.core.platform_cookie import PlatformCookie
+from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import ConfigurationError, IdentityUnavailable
-from jupyter_session_user.kernel.current import LiveSession
+from jupyter_session_user.kernel.live_session import LiveSession
 
 __all__ = [
     "Host",
@@ -112,12 +113,18 @@ class HostRequest:
 class HostSession(LiveSession):
     """A session of an app; it holds the cookies, and needs no request to a server.
 
-    Attributes:
-        request: The cookies and headers of the request.
+    Args:
+        session: The session as the host describes it.
+        request: The cookies and headers of the request. A pickle of the session lacks it: a request
+            stays in its own process.
     """
 
     __slots__ = ("request",)
     request: HostRequest
+
+    def __init__(self, session: Session, request: HostRequest | None = None) -> None:
+        super().__init__(session)
+        object.__setattr__(self, "request", request or HostRequest())
 
     def own_cookies(self) -> Cookies:
         """Return the cookies of the visitor's own request."""
@@ -131,11 +138,6 @@ class HostSession(LiveSession):
     def refresh(self) -> LiveSession:
         """Return the session itself: an app's host has no newer state."""
         return self
-
-    def __setstate__(self, state: Any) -> None:
-        """Restore a pickled session without its request, which stays in its own process."""
-        super().__setstate__(state)
-        object.__setattr__(self, "request", HostRequest())
 
 
 class Visitor:
@@ -205,9 +207,7 @@ class Visitor:
         if user is None:
             user = User(f"anonymous-{session_id[:12]}", _ANONYMOUS, is_anonymous=True)
         fields = {**self._fields, "id": session_id}
-        session = HostSession(user=user, verified=verified, **fields)
-        object.__setattr__(session, "request", self.request)
-        return session
+        return HostSession(Session(user=user, verified=verified, **fields), self.request)
 
 
 class Unnamed(Visitor):

@@ -23,8 +23,8 @@ from jupyter_session_user.hosts import asgi
 from jupyter_session_user.hosts.base import Host, HostSession, Visitor
 from jupyter_session_user.hosts.middleware import visitor_of
 from jupyter_session_user.kernel import message_context
-from jupyter_session_user.kernel.current import no_message
 from jupyter_session_user.kernel.diagnose import no_visitor, unavailable
+from jupyter_session_user.kernel.ipykernel import no_message
 from jupyter_session_user.upstream import loaded, unsupported, wrap
 
 __all__ = ["HOST"]

@@ -32,8 +32,8 @@ from jupyter_session_user.hosts.base import (
 )
 from jupyter_session_user.hosts.middleware import serving
 from jupyter_session_user.kernel import message_context
-from jupyter_session_user.kernel.current import no_message
 from jupyter_session_user.kernel.diagnose import no_visitor, unavailable
+from jupyter_session_user.kernel.ipykernel import no_message
 from jupyter_session_user.upstream import loaded, wrap
 
 __all__ = ["HOST"]

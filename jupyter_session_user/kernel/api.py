@@ -14,12 +14,12 @@ from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import AccessDenied, IdentityUnavailable, SessionExpired
 from jupyter_session_user.kernel.current import (
     Binding,
-    LiveSession,
     current_session,
     session_of,
     valid_session,
 )
 from jupyter_session_user.kernel.ipykernel import helper, ipython_shell
+from jupyter_session_user.kernel.live_session import LiveSession
 
 if TYPE_CHECKING:
     from jupyter_session_user.core.cookies import Cookies
@@ -31,7 +31,6 @@ __all__ = [
     "get_cookies",
     "get_current_user",
     "get_session",
-    "on_session_change",
     "require_user",
     "whoami",
 ]
@@ -117,41 +116,12 @@ def get_cookies() -> Cookies:
     return valid_session().own_cookies()
 
 
-def on_session_change(callback: Callable[[LiveSession], object], /) -> Callable[[], None]:
-    """Register a function that is called when the current user's login changes.
-
-        cancel = on_session_change(lambda session: print(session.state))
-
-    It is called with the session when that is expiring, has expired, was renewed, was revoked, or
-    has ended, and when the same user signs in again; within a second, also while a cell runs. All
-    logins of one user are treated as one: the login that lasts longest decides. For users that
-    Jupyter generated (anonymous users), a new login is a new user.
-
-    All callbacks run one after another in a thread of their own. Each runs as the user that
-    registered it (``get_current_user(allow_expired=True)``), and its output goes to that user's
-    cell. An error in a callback is logged. A slow callback delays the others.
-
-    Args:
-        callback: A plain function of one argument.
-
-    Returns:
-        A function without arguments that removes the callback. So this function is no decorator:
-        the decorated name would refer to the removing function.
-
-    Raises:
-        IdentityUnavailable: The current user cannot be determined.
-    """
-    from jupyter_session_user.kernel.listeners import listen  # noqa: PLC0415 - few need it
-
-    return listen(callback, current_session())
-
-
 @overload
-def bind_current_user(function: F, /, *, session: Session | None = None) -> F: ...
+def bind_current_user(function: F, /, *, session: Session | LiveSession | None = None) -> F: ...
 @overload
-def bind_current_user(*, session: Session | None = None) -> Binding: ...
+def bind_current_user(*, session: Session | LiveSession | None = None) -> Binding: ...
 def bind_current_user(
-    function: Callable[..., Any] | None = None, /, *, session: Session | None = None
+    function: Callable[..., Any] | None = None, /, *, session: Session | LiveSession | None = None
 ) -> Any:
     """Carry the current user into a thread or executor.
 
@@ -241,7 +211,7 @@ class Requirement:
     allow_anonymous: bool
     allow_unverified: bool
 
-    def check(self, session: Session) -> User:
+    def check(self, session: Session | LiveSession) -> User:
         """Return the user.
 
         Raises:

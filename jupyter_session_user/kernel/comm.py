@@ -169,12 +169,11 @@ class UpdateReceiver:
         self._pause = FIRST_PAUSE_S
         self._not_before = 0.0
 
-    def saw(self, session: Session) -> None:
-        """Take the session of a message, and subscribe to updates unless subscribed already."""
-        statuses.learn(session)
-        if session.id not in self._seen:
+    def saw(self, session_id: str) -> None:
+        """Note the session of a message, and subscribe to updates unless subscribed already."""
+        if session_id not in self._seen:
             # A restarted server has new sessions, and does not know that we listen.
-            self._seen = {session.id, *(self._seen if len(self._seen) < MAX_SESSIONS else ())}
+            self._seen = {session_id, *(self._seen if len(self._seen) < MAX_SESSIONS else ())}
             self.ask_anew()
         self.ask()
 

@@ -10,12 +10,10 @@ import functools
 import inspect
 import sys
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import fields
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from jupyter_session_user.core import session as core
 from jupyter_session_user.core.stamp import KEY, may_ask, read_stamp, unknown_reason
@@ -23,22 +21,16 @@ from jupyter_session_user.errors import (
     IdentityUnavailable,
     LocalProtocolError,
     RemoteProtocolError,
-    SessionUserError,
 )
 from jupyter_session_user.kernel import detached, message_context
-from jupyter_session_user.kernel.diagnose import no_kernel, no_stamp, no_visitor, unavailable
-from jupyter_session_user.kernel.ipykernel import Helper, helper, in_child_of_kernel, installed
-from jupyter_session_user.kernel.status import Place, refusal, statuses
-
-if TYPE_CHECKING:
-    from jupyter_session_user.core.cookies import Cookies
+from jupyter_session_user.kernel.diagnose import no_stamp, no_visitor, unavailable
+from jupyter_session_user.kernel.ipykernel import helper, installed, no_message
+from jupyter_session_user.kernel.live_session import LiveSession, ask
+from jupyter_session_user.kernel.status import statuses
 
 __all__ = [
     "Binding",
-    "LiveSession",
-    "ask",
     "current_session",
-    "no_message",
     "register_host_finder",
     "session_of",
     "valid_session",
@@ -48,118 +40,11 @@ __all__ = [
 #: builds do): a pool's worker would then be its first user for ever.
 _THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
 
-#: Limit of cached cookies, in sessions. A shared kernel has as many sessions as users; older ones
-#: are fetched again.
-MAX_CACHED = 64
-
 F = TypeVar("F", bound=Callable[..., Any])
-
-_cookies: OrderedDict[tuple[str, int], Cookies] = OrderedDict()
-_cookies_lock = threading.Lock()
 
 _binding = message_context.binding.get
 _message = message_context.message.get
 _witness = message_context.witness.get
-
-
-class _Followed:
-    """A field that reads the latest known value of a session, not its initial value."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._slot = getattr(core.Session, name)
-
-    def __get__(self, session: Any, owner: Any = None) -> Any:
-        return self if session is None else getattr(session.place.now(), self._name)
-
-    def __set__(self, session: Any, value: Any) -> None:
-        self._slot.__set__(session, value)  # for __init__ alone: a session is frozen
-
-
-class LiveSession(core.Session):
-    """A session that follows the server's updates, also while the code that holds it runs.
-
-    Attributes:
-        place: Holds the latest known state, shared by all objects of the same session.
-    """
-
-    __slots__ = ("place",)
-    place: Place
-
-    if not TYPE_CHECKING:  # a type checker sees the fields
-        state = _Followed("state")
-        expires_at = _Followed("expires_at")
-        expiry_source = _Followed("expiry_source")
-        degraded = _Followed("degraded")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._follow()
-
-    def __setstate__(self, state: Any) -> None:
-        """Restore from a pickle, and follow this process's updates."""
-        super().__setstate__(state)  # type: ignore[misc]
-        self._follow()
-
-    def __hash__(self) -> int:
-        """Hash the fields that never change."""
-        return hash(self.id)
-
-    @classmethod
-    def of(cls, session: core.Session) -> LiveSession:
-        """Return a copy of a session that follows the server's updates."""
-        if isinstance(session, cls):
-            return session
-        return cls(**{field.name: getattr(session, field.name) for field in fields(session)})
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Remaining time of the login in seconds, never below 0; None if unknown."""
-        return self.place.now().seconds_left
-
-    def _follow(self) -> None:
-        # Not on first access: a class with __getattr__ has slow attributes.
-        object.__setattr__(self, "place", statuses.place(self))
-
-    def own_cookies(self) -> Cookies:
-        """Return the cookies of this session: from the server at the first call, later cached.
-
-        Raises:
-            RequestTimeout: The server did not answer.
-        """
-        from jupyter_session_user.core import cookies  # noqa: PLC0415 - few need it
-
-        key = (self.id, self.revision)
-        with _cookies_lock:
-            known = _cookies.get(key)
-        if known is None:
-            jar = cookies.cookies_from_wire(ask(self.id, "cookies"))
-            known = cookies.Cookies(jar, signed=self._signed_cookie)
-            with _cookies_lock:
-                _cookies[key] = known
-                while len(_cookies) > MAX_CACHED:
-                    _cookies.popitem(last=False)
-        return known
-
-    def _signed_cookie(self, name: str, max_age_days: float) -> str | None:
-        value = ask(self.id, "signed", name=name, max_age_days=max_age_days).get("value")
-        if not isinstance(value, str | None):
-            raise RemoteProtocolError("signed: malformed value")
-        return value
-
-    def refresh(self) -> LiveSession:
-        """Return the session as the server knows it now, with its times.
-
-        Raises:
-            RequestTimeout: The server did not answer.
-            IdentityUnavailable: The server no longer knows this session.
-        """
-        wire = ask(self.id, "refresh").get("session")
-        fresh = LiveSession.from_wire(wire)
-        if fresh.id != self.id:
-            raise RemoteProtocolError("the server answered for another session")
-        statuses.learn(fresh, from_server=True)
-        return fresh
 
 
 def _no_host() -> None:
@@ -251,13 +136,6 @@ def _without_message() -> LiveSession:
     raise no_visitor() if here is None and _is_serving() else no_message(here)
 
 
-def no_message(here: Helper | None = None) -> IdentityUnavailable:
-    """Return the error for code that runs in a context without a message."""
-    if here is None:
-        return unavailable("forked_process") if in_child_of_kernel() else no_kernel()
-    return unavailable("no_context" if here.witnesses.handled else "first_cell")
-
-
 def _read(message: message_context.Message) -> LiveSession:
     """Read a message's stamp once; later calls return the same session."""
     stamp = message.parent["metadata"].get(KEY)
@@ -268,7 +146,7 @@ def _read(message: message_context.Message) -> LiveSession:
     reason = unknown_reason(stamp)
     session = _session_of(stamp) if reason is None else _ask_whose(stamp, reason)
     if here is not None:
-        here.updates.saw(session)
+        here.updates.saw(session.id)
     message.session = session
     return session
 
@@ -280,7 +158,7 @@ def _ask_whose(stamp: Any, reason: str) -> LiveSession:
     """
     if may_ask(stamp):
         with suppress(IdentityUnavailable):
-            return LiveSession.from_wire(ask("", "visitor").get("session"))
+            return LiveSession(core.Session.from_wire(ask("", "visitor").get("session")))
     raise IdentityUnavailable(
         f"Jupyter Server does not know the user of this request: {reason}. Run the code from "
         "a page with a logged-in user.",
@@ -290,50 +168,14 @@ def _ask_whose(stamp: Any, reason: str) -> LiveSession:
 
 def _session_of(stamp: Any) -> LiveSession:
     try:
-        session = read_stamp(stamp, LiveSession)
+        session = read_stamp(stamp)
     except RemoteProtocolError as error:
         raise IdentityUnavailable(
             f"The stamp of Jupyter Server cannot be read ({error}). Install the same release "
             "of jupyter-session-user for the server and for the kernel.",
             reason="malformed_stamp",
         ) from None
-    object.__setattr__(session, "place", statuses.place_of_message(session))
-    return session
-
-
-def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
-    """Ask the server about a session, and return its result.
-
-    Raises:
-        RequestTimeout: The server did not answer.
-        IdentityUnavailable: The server knows no such session on this kernel.
-        SessionExpired: The session is over.
-        SessionUserError: The server refused; ``code`` says why.
-    """
-    here = helper()
-    if here is None:
-        raise no_message()
-    reply = here.comm.ask(operation, session_id, **details)
-    if not reply.error:
-        return reply.result
-    if reply.error == "no_session":
-        raise IdentityUnavailable(
-            f"{reply.message}. Reload the page, and run the cell again.",
-            reason="unknown_at_server",
-        )
-    if reply.error.removeprefix("session_") in core.OVER:
-        raise refusal(reply.error.removeprefix("session_"))
-    error = SessionUserError(reply.message)
-    error.code = reply.error
-    raise error
-
-
-@message_context.after_fork
-def _renew_locks() -> None:
-    """Replace the locks: a thread of the parent may have held one."""
-    global _cookies_lock  # noqa: PLW0603 - see above
-    _cookies_lock = threading.Lock()
-    statuses.renew_lock()
+    return LiveSession(session, statuses.place_of_message(session))
 
 
 # ------------------------------------------------------------------------------- bindings
@@ -346,15 +188,15 @@ class Binding:
         session: The session. The caller must know that the work belongs to it.
     """
 
-    def __init__(self, session: core.Session) -> None:
-        if not isinstance(session, core.Session):
+    def __init__(self, session: core.Session | LiveSession) -> None:
+        if not isinstance(session, core.SessionFields):
             raise LocalProtocolError(
                 f"bind_current_user needs a Session, not {type(session).__name__}: "
                 "take one with get_session()"
             )
         self._session = LiveSession.of(session)
 
-    def __enter__(self) -> core.Session:
+    def __enter__(self) -> LiveSession:
         """Begin to act for the session's user."""
         message_context.binding.set(_Entry(self._session, self, message_context.binding.get()))
         return self._session
@@ -397,7 +239,7 @@ class _Entry:
 
     __slots__ = ("binding", "collection", "outer", "process", "session", "thread")
 
-    def __init__(self, session: core.Session, binding: Binding, outer: _Entry | None) -> None:
+    def __init__(self, session: LiveSession, binding: Binding, outer: _Entry | None) -> None:
         self.session = session
         self.thread = threading.get_ident()
         self.process = message_context.process
@@ -406,6 +248,6 @@ class _Entry:
         self.outer = outer
 
 
-async def _continue(session: core.Session, coroutine: Coroutine[Any, Any, Any]) -> Any:
+async def _continue(session: LiveSession, coroutine: Coroutine[Any, Any, Any]) -> Any:
     with Binding(session):
         return await coroutine

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_session_user.core.stamp import KEY
 from jupyter_session_user.kernel import message_context
 from jupyter_session_user.kernel.detached import detach_foreign_work, watch_debugger
+from jupyter_session_user.kernel.diagnose import no_kernel, unavailable
 from jupyter_session_user.kernel.message_context import (
     Message,
     binding,
@@ -42,15 +43,16 @@ from jupyter_session_user.kernel.message_context import (
 from jupyter_session_user.upstream import check
 
 if TYPE_CHECKING:
+    from jupyter_session_user.errors import IdentityUnavailable
     from jupyter_session_user.kernel.comm import CommClient, UpdateReceiver
 
 __all__ = [
     "Helper",
     "before_message",
     "helper",
-    "in_child_of_kernel",
     "installed",
     "ipython_shell",
+    "no_message",
 ]
 
 _log = logging.getLogger(KEY)
@@ -115,10 +117,21 @@ def helper(shell: Any = None) -> Helper | None:
         return _helper
 
 
-def in_child_of_kernel() -> bool:
+def _is_child_of_kernel() -> bool:
     """Tell whether this process was forked from a kernel; it cannot act as that kernel."""
     kernel = _kernel()
     return kernel is not None and not _owns(kernel)
+
+
+def no_message(here: Helper | None = None) -> IdentityUnavailable:
+    """Return the error for code that runs in a context without a message.
+
+    Args:
+        here: The helper of this process; None outside of a kernel.
+    """
+    if here is None:
+        return unavailable("forked_process") if _is_child_of_kernel() else no_kernel()
+    return unavailable("no_context" if here.witnesses.handled else "first_cell")
 
 
 def _kernel(shell: Any = None) -> Any:

@@ -20,17 +20,17 @@ from jupyter_session_user.core.session import OVER
 from jupyter_session_user.core.stamp import KEY
 from jupyter_session_user.errors import LocalProtocolError
 from jupyter_session_user.kernel import message_context
-from jupyter_session_user.kernel.current import Binding, LiveSession
+from jupyter_session_user.kernel.current import Binding, current_session
 from jupyter_session_user.kernel.ipykernel import helper
+from jupyter_session_user.kernel.live_session import LiveSession
 from jupyter_session_user.kernel.status import FINAL, Place, statuses
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from jupyter_session_user.core.protocol import Update
-    from jupyter_session_user.core.session import Session
 
-__all__ = ["listen"]
+__all__ = ["on_session_change"]
 
 LOOK_S = 0.5
 #: A restarted server, or one that lost the subscription, does not know that we listen.
@@ -62,13 +62,13 @@ class _Listener:
         session: The session of the cell that registered it.
     """
 
-    def __init__(self, callback: Callback, session: Session) -> None:
+    def __init__(self, callback: Callback, session: LiveSession) -> None:
         self.cancelled = False
         self._callback = callback
         self._session = session
         self._context = contextvars.copy_context()
         self._numbers = itertools.count()
-        self._place = statuses.place(session)
+        self._place = statuses.place(session.now())
         self._before_end: frozenset[str] | None = None
         self._last_report = self.see()  # the present state is no change
 
@@ -193,15 +193,35 @@ def _leave_to_parent() -> None:
     _listeners = _Listeners()
 
 
-def listen(callback: object, session: Session) -> Callable[[], None]:
-    """Call ``callback`` when the login of this session's user changes.
+def on_session_change(callback: Callable[[LiveSession], object], /) -> Callable[[], None]:
+    """Register a function that is called when the current user's login changes.
+
+        cancel = on_session_change(lambda session: print(session.state))
+
+    It is called with the session when that is expiring, has expired, was renewed, was revoked, or
+    has ended, and when the same user signs in again; within a second, also while a cell runs. All
+    logins of one user are treated as one: the login that lasts longest decides. For users that
+    Jupyter generated (anonymous users), a new login is a new user.
+
+    All callbacks run one after another in a thread of their own. Each runs as the user that
+    registered it (``get_current_user(allow_expired=True)``), and its output goes to that user's
+    cell. An error in a callback is logged. A slow callback delays the others.
+
+    Args:
+        callback: A plain function of one argument.
+
+    Returns:
+        A function without arguments that removes the callback. So this function is no decorator:
+        the decorated name would refer to the removing function.
 
     Raises:
+        IdentityUnavailable: The current user cannot be determined.
         LocalProtocolError: ``callback`` is not a plain function.
     """
-    if not callable(callback) or inspect.iscoroutinefunction(callback):
+    given: object = callback
+    if not callable(given) or inspect.iscoroutinefunction(callback):
         raise LocalProtocolError("on_session_change needs a plain function of one argument")
-    listener = _Listener(callback, session)
+    listener = _Listener(callback, current_session())
     _listeners.add(listener)
 
     def cancel() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet, WeakValueDictionary
 
 from jupyter_session_user.core.clocks import deadline_of, seconds_until
@@ -23,7 +23,6 @@ from jupyter_session_user.errors import SessionExpired, SessionRevoked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
 __all__ = ["FINAL", "Place", "SessionStatus", "SessionStatuses", "refusal", "statuses"]
 
@@ -74,9 +73,9 @@ class SessionStatus:
     def __init__(self, session: Session, before: SessionStatus | None = None) -> None:
         self.session = session
         self.revision = session.revision
-        self.expiry_source: str = _own(session, "expiry_source")
-        self.degraded: bool = _own(session, "degraded")
-        self.expires_at: datetime | None = _own(session, "expires_at")
+        self.expiry_source = session.expiry_source
+        self.degraded = session.degraded
+        self.expires_at = session.expires_at
         self._exact = self.expires_at is not None and self.expiry_source not in MOVING
         self._until = self._wall = _NEVER
         if self.expires_at is not None:
@@ -85,7 +84,7 @@ class SessionStatus:
         if before is not None and before.expires_at == self.expires_at:
             # The same end, read again after the wall clock was set back, is no later.
             self._until = min(self._until, before._until)  # noqa: SLF001 - one of us
-        self._state: str = _own(session, "state")
+        self._state = session.state
         self.check_at = self._next_check()
 
     # This object is never changed. A thread that has just found that the session is not over
@@ -144,11 +143,6 @@ class SessionStatus:
         if self._state in OVER:
             return -_NEVER
         return min(self._until, time.monotonic() + ONE_CLOCK_S) if self._exact else None
-
-
-def _own(session: Session, name: str) -> Any:
-    """Return a field as this object was created with it; a live session reads the latest value."""
-    return getattr(Session, name).__get__(session)
 
 
 class Place:
@@ -315,7 +309,7 @@ class SessionStatuses:
     def place_of_message(self, session: Session) -> Place:
         """Return the place of a session that a message's stamp names."""
         place = self.place(session)
-        if _own(session, "state") not in OVER:
+        if session.state not in OVER:
             return place
         with self._lock:
             return place.apart()

@@ -272,7 +272,7 @@ async def test_a_flood_from_one_kernel_delays_nobody_else(alice, bob):
         flooding = asyncio.create_task(flood(a))
         for _ in range(3):
             await b.execute(
-                "from jupyter_session_user.kernel import current; current._cookies.clear()"
+                "from jupyter_session_user.kernel import live_session as s; s._cookies.clear()"
             )
             assert await see(b, "flavour") == ["value", "vanilla"]
         await flooding
@@ -486,7 +486,7 @@ USES = [
     "import pickle; print(pickle.dumps([s, u]))",
     "import builtins; c.no_such_attribute",
     "c + 1",
-    "from jupyter_session_user.kernel import current; print(current._cookies)",
+    "from jupyter_session_user.kernel import live_session; print(live_session._cookies)",
     "from jupyter_session_user.kernel.ipykernel import helper as h; print(h(), vars(h().comm))",
     "get_cookies().get_signed('canary')",
 ]

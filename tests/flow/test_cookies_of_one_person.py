@@ -21,7 +21,7 @@ OWN = sorted([*SECRETS, "demo_platform_user", "locale"])
 
 async def names(socket: KernelSocket) -> list[str]:
     """Return the names of the cookies that a cell gets; the kernel's cookie cache is new."""
-    fresh = "from jupyter_session_user.kernel import current; current._cookies.clear()\n"
+    fresh = "from jupyter_session_user.kernel import live_session; live_session._cookies.clear()\n"
     result = await socket.execute(fresh + NAMES)
     assert not result.errors
     return json.loads(result.text)

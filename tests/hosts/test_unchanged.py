@@ -64,11 +64,11 @@ async def test_a_restart_leaves_nothing_of_the_earlier_identity(alice, bob, prot
     bare = """
 import threading
 from jupyter_session_user import get_current_user
-from jupyter_session_user.kernel import current
+from jupyter_session_user.kernel import live_session
 seen = []
 thread = threading.Thread(target=lambda: seen.append(str(get_current_user(default="nobody"))))
 thread.start(); thread.join()
-print(seen, "me" in globals(), len(current._cookies))
+print(seen, "me" in globals(), len(live_session._cookies))
 """
     async with kernel_of(alice) as own:
         options = {"protocol": protocol}

@@ -309,7 +309,7 @@ def clocks(monkeypatch) -> Clocks:
 def known(monkeypatch) -> SessionStatuses:
     """A new collection of session states for live sessions."""
     fresh = SessionStatuses()
-    monkeypatch.setattr("jupyter_session_user.kernel.current.statuses", fresh)
+    monkeypatch.setattr("jupyter_session_user.kernel.live_session.statuses", fresh)
     return fresh
 
 

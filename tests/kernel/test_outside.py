@@ -34,6 +34,7 @@ def test_bindings_work_in_a_script(python):
     """A known session can be bound without a kernel, for tests and jobs."""
     code = (
         "from jupyter_session_user import *\n"
+        "from jupyter_session_user.core.session import Session\n"
         "session = Session('s', User('alice'), 'job', True)\n"
         "print(bind_current_user(get_current_user, session=session)().username)\n"
     )
@@ -53,9 +54,10 @@ def test_other_functions_in_a_script(python, function):
 def test_refresh_in_a_script(python):
     """A session that was bound outside of a kernel cannot ask a server."""
     code = (
-        "from jupyter_session_user.kernel.current import LiveSession\n"
-        "from jupyter_session_user import *\n"
-        "try: LiveSession('s', User('alice'), 'job', True).refresh()\n"
+        "from jupyter_session_user.kernel.live_session import LiveSession\n"
+        "from jupyter_session_user.core.session import Session\n"
+        "from jupyter_session_user import User, IdentityUnavailable\n"
+        "try: LiveSession(Session('s', User('alice'), 'job', True)).refresh()\n"
         "except IdentityUnavailable as error: print(error.reason)"
     )
     assert python("-c", code) == "not_in_kernel"

@@ -15,7 +15,7 @@ from logins import ending, login_of
 
 from jupyter_session_user.core.session import MOVING, OVER, STATES
 from jupyter_session_user.errors import SessionExpired, SessionRevoked
-from jupyter_session_user.kernel.current import LiveSession
+from jupyter_session_user.kernel.live_session import LiveSession
 from jupyter_session_user.kernel.status import MAX_SESSIONS, SessionStatus, SessionStatuses, refusal
 
 
@@ -126,7 +126,7 @@ def test_a_live_session_is_a_session(clocks, known):
     assert copy(alice) == alice == pickle.loads(pickle.dumps(alice))  # noqa: S301 - our own
     assert alice == LiveSession.of(ending(state="active"))  # one session, one state
     assert alice != LiveSession.of(ending("bob", state="expiring"))
-    assert replace(alice, source="x").state == alice.state
+    assert replace(alice.now(), source="x").state == alice.state
     assert alice.to_wire()["expiry_source"] == "jwt"
 
 

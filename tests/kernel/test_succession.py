@@ -14,7 +14,7 @@ from logins import EPOCH, ending, login_of
 
 from jupyter_session_user.core.session import OVER, STATES
 from jupyter_session_user.errors import SessionExpired, SessionRevoked
-from jupyter_session_user.kernel.current import LiveSession
+from jupyter_session_user.kernel.live_session import LiveSession
 from jupyter_session_user.kernel.status import SessionStatuses
 
 
@@ -93,8 +93,8 @@ def test_a_login_that_was_over_when_it_sent_the_code_is_not_carried_on(known):
     running = LiveSession.of(login_of("alice"))
     known.learn(login_of("alice", state="expired", revision=1), from_server=True)
     known.learn(next_login())
-    late = LiveSession.of(login_of("alice", state="expired", revision=1))
-    object.__setattr__(late, "place", known.place_of_message(late))
+    old = login_of("alice", state="expired", revision=1)
+    late = LiveSession(old, known.place_of_message(old))
     assert (running.state, late.state) == ("active", "expired")
     known.learn(login_of("alice", revision=2), from_server=True)  # valid again by itself
     assert late.state == "active"

@@ -63,7 +63,7 @@ def wire(monkeypatch) -> Wire:
 def test_asked_until_answered(wire):
     """The pauses grow: behind a gateway no answer comes, and each request is a message."""
     for _ in range(3000):
-        wire.desk.saw(login_of("alice"))
+        wire.desk.saw(login_of("alice").id)
         wire.now += 0.1
     assert 8 <= len(wire.sent) <= 15
     assert {request.operation for _, request in wire.sent} == {"watch"}
@@ -71,24 +71,24 @@ def test_asked_until_answered(wire):
     wire.answer()
     count = len(wire.sent)
     for _ in range(100):
-        wire.desk.saw(login_of("alice"))
+        wire.desk.saw(login_of("alice").id)
         wire.now += 100
     assert len(wire.sent) == count
 
 
 def test_a_new_session_makes_it_ask_again(wire):
     """A restarted server does not know this kernel, and its sessions are new."""
-    wire.desk.saw(login_of("alice"))
+    wire.desk.saw(login_of("alice").id)
     wire.answer()
-    wire.desk.saw(login_of("bob"))
-    wire.desk.saw(login_of("bob"))
+    wire.desk.saw(login_of("bob").id)
+    wire.desk.saw(login_of("bob").id)
     assert len(wire.sent) == 2
 
 
 def test_the_answer_is_learnt(wire):
     """Alice's session was revoked before any request; Bob's was not."""
     for name in ("alice", "bob"):
-        wire.desk.saw(login_of(name))
+        wire.desk.saw(login_of(name).id)
     wire.answer(login_of("alice", state="revoked", revision=1))
     assert wire.known.of(login_of("alice")).state == "revoked"
     assert wire.known.of(login_of("bob")).state == "active"
@@ -97,20 +97,20 @@ def test_the_answer_is_learnt(wire):
 @pytest.mark.parametrize("error", ["no_session", "other"])
 def test_an_error_is_no_answer(wire, error):
     """A server that refuses, or is too old, is asked again later."""
-    wire.desk.saw(login_of("alice"))
+    wire.desk.saw(login_of("alice").id)
     wire.answer(error=error)
     wire.now += 1
-    wire.desk.saw(login_of("alice"))
+    wire.desk.saw(login_of("alice").id)
     assert len(wire.sent) == 2
 
 
 def test_a_closed_socket_costs_nothing(wire):
     """``get_current_user`` returns the name, although nothing can be published."""
     wire.broken = True
-    wire.desk.saw(login_of("alice"))
+    wire.desk.saw(login_of("alice").id)
     wire.broken = False
     wire.now += 1
-    wire.desk.saw(login_of("alice"))
+    wire.desk.saw(login_of("alice").id)
     assert len(wire.sent) == 1
 
 
