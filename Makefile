@@ -159,7 +159,7 @@ format: $(VENV)/.extra-dev ## Format the code with ruff, and apply its automatic
 
 .PHONY: demo
 demo: $(VENV)/.extra-demo ## Start a server with several users; ARGS=--check checks it and exits
-	$(BIN)/python -m $(PACKAGE).testing.demo $(ARGS)
+	$(BIN)/python tests/support/demo.py $(ARGS)
 
 .PHONY: demo-hub
 demo-hub: $(VENV)/.extra-dev $(VENV)/.proxy ## The same with JupyterHub: a guest on a server

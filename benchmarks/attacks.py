@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import _paths  # noqa: F401 - for what comes from the tests
 from attack_cases import cookies, debugging, doors, inherited, logins, malformed, prompts
 from attack_cases.stage import Attack, Row, Stage, say
 from support import report

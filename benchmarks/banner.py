@@ -18,10 +18,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import _paths  # noqa: F401 - for what comes from the tests
+from local_server import LocalServer, local_server
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from jupyter_session_user.testing.demo_identity import DemoIdentityProvider
-from jupyter_session_user.testing.local_server import LocalServer, local_server
 
 PASSWORD = "alice's password"  # noqa: S105 - a made-up secret
 LIFE_S = 15

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import _paths  # noqa: F401 - for what comes from the tests
+from fault_proxy import MODES, FaultProxy
+from redis_server import RedisServer
 from support import percentiles, report
 
 from jupyter_session_user.store.base import Ended
@@ -29,11 +31,6 @@ from jupyter_session_user.store.journal import Journal
 from jupyter_session_user.store.redis import RedisJournal
 from jupyter_session_user.store.shared import SharedEnded
 from jupyter_session_user.store.sqlite import SqliteJournal
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
-
-from fault_proxy import MODES, FaultProxy
-from redis_server import RedisServer
 
 FAR = 1e12
 PATIENCE_S = 30.0

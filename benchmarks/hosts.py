@@ -20,11 +20,11 @@ from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from typing import Any
 
+import _paths  # noqa: F401 - for what comes from the tests
 import app_hosts
 import served_hosts
+from local_server import LocalServer, local_server
 from support import HERE, person, report, summary
-
-from jupyter_session_user.testing.local_server import LocalServer, local_server
 
 PAGE = "voila/render/page.ipynb"
 

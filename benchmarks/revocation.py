@@ -25,14 +25,15 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import _paths  # noqa: F401 - for what comes from the tests
 from jupyter_server.auth.identity import User
+from local_server import LocalServer, local_server
+from people import LEGACY, V1, KernelSocket, Person
 from support import HERE, HeaderIdentity, report
 from tornado.httpclient import HTTPClientError
 from tornado.websocket import WebSocketClosedError
 
 from jupyter_session_user.testing.demo_identity import DemoIdentityProvider
-from jupyter_session_user.testing.local_server import LocalServer, local_server
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
 PASSWORDS = {"alice": "alice's password", "bob": "bob's password"}
 _ONLY_US = "--ServerApp.jpserver_extensions={'jupyter_session_user': True}"

@@ -26,10 +26,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import _paths  # noqa: F401 - for what comes from the tests
 from attack_cases.mix import COMM_ID, KINDS, SETUP, Kernel, Turn, attach_debugger, run_cell
+from people import LEGACY, V1
 from support import LocalServer, person, report, server
-
-from jupyter_session_user.testing.people import LEGACY, V1
 
 _VERDICTS = ("right", "wrong", "unavailable", "expected_unavailable")
 #: Executions after which the kernel's records are fetched and cleared.

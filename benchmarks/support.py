@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import _paths  # noqa: F401 - for what comes from the tests
 from jupyter_server.auth.identity import IdentityProvider, User
+from local_server import LocalServer, local_server
+from people import Person
 from tornado.ioloop import IOLoop
-
-from jupyter_session_user.testing.local_server import LocalServer, local_server
-from jupyter_session_user.testing.people import Person
 
 HERE = Path(__file__).resolve().parent
 #: Extensions that may be installed here, and do not belong to the measurement.

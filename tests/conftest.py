@@ -20,11 +20,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 import servers
+from local_server import LocalServer
 from needs import need as _need
+from people import Person
 from redis_server import RedisServer
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,8 +6,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from people import KernelSocket, Person
+
 from attack_cases.stage import SETUP, BrokenAttackError, Row, Stage, run
-from jupyter_session_user.testing.people import KernelSocket, Person
 
 #: HttpOnly cookies of frameworks, on no list; ``theme`` is one that the admin shares.
 NAMES = ("sessionid", "connect.sid", "_gitlab_session", "id_token", "laravel_session")

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from people import KernelSocket
+
 from attack_cases.stage import BrokenAttackError, Row, Shared, Stage, run, shared, until
-from jupyter_session_user.testing.people import KernelSocket
 
 CELL = "def probe():\n    seen = 1\n    return seen\nprobe()"
 _LINE = 2

@@ -8,12 +8,12 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+from people import Person
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from attack_cases.stage import ARRIVED_S, PAGE, BrokenAttackError, Row, Stage, until
 from jupyter_session_user.server.web.events import SCHEMA_ID
-from jupyter_session_user.testing.people import Person
 
 #: Method, path below ``api/``, body; ``{id}`` is her kernel. The routes that end the kernel come
 #: last.

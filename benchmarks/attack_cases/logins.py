@@ -7,10 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
+from people import Person
 from tornado.httpclient import HTTPClientError
 
 from attack_cases.stage import SETUP, BrokenAttackError, PasswordServer, Row, Stage, run
-from jupyter_session_user.testing.people import Person
 
 _EVERYWHERE = "api/session-user/logout-everywhere"
 

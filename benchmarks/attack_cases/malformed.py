@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from people import KernelSocket
+
 from attack_cases.stage import BrokenAttackError, Row, Shared, Stage, run, shared
-from jupyter_session_user.testing.people import KernelSocket
 
 #: Bob's cell: ``message`` is as ours would be, ``change`` spoils it, and it is signed well.
 _SEND = """

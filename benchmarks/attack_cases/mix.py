@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_session_user.testing.people import KernelSocket
+from people import KernelSocket
 
 #: The first user's cell on each kernel. Her pool and her server are shared by all users.
 SETUP = """

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from people import LEGACY, V1, KernelSocket
+
 from attack_cases.stage import ARRIVED_S, BrokenAttackError, Row, Shared, Stage, run, shared
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket
 
 #: Bob's line: it records the user that it runs as.
 LINE = "proof.append(who())"

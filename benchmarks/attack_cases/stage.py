@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from local_server import LocalServer, local_server
+from people import V1, KernelSocket, Person
 from support import HERE
 
 from jupyter_session_user.testing.demo_identity import DemoIdentityProvider
-from jupyter_session_user.testing.local_server import LocalServer, local_server
-from jupyter_session_user.testing.people import V1, KernelSocket, Person
 
 PASSWORDS = {"alice": "alice's password", "bob": "bob's password"}
 PAGE = "page.ipynb"

@@ -1,1 +1,1 @@
-"""For demos and tests: demo users, a private server, and clients that log in."""
+"""For trying the package out: an identity provider with demo users."""

@@ -16,8 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import browsing
-
-from jupyter_session_user.testing.local_server import LocalServer
+from local_server import LocalServer
 
 # Pictures show what nobody can assert; they are taken on demand.
 collect_ignore = [] if os.environ.get("SCREENSHOTS") else ["test_screenshots.py"]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from local_server import LocalServer
+from people import Person
 from servers import (
     EXTENSION,
     ROOT,
@@ -19,9 +21,6 @@ from servers import (
     own_server,
     username,
 )
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 HEALTH = "api/session-user/health"
 EXTENSIONS = (EXTENSION, "probe_extension")

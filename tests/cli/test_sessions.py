@@ -19,13 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import local_server as local
 import pytest
+from local_server import LocalServer
 from needs import need
+from people import Person
 from servers import DEMO, PASSWORDS, ROOT, eventually, own_server, people_on
-
-from jupyter_session_user.testing import local_server as local
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 LIST = "'jupyter session-user sessions'"
 

@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+from people import KernelSocket, Person
 from servers import eventually, fresh_id, kernel_of, opened, own_server, username
-
-from jupyter_session_user.testing.people import KernelSocket, Person
 
 LIFETIME_S = 2.0
 DEGRADED = "print(_jsu.get_session().refresh().degraded)"

@@ -7,14 +7,14 @@ import json
 
 import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from local_server import LocalServer
+from people import Person
 from servers import WHO, kernel_of, log_after, opened, username
 from sockets import shut
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 from jupyter_session_user.core.stamp import KEY
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 
 async def run(

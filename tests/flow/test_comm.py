@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from local_server import LocalServer
+from people import LEGACY, V1, KernelSocket, Person
 from servers import (
     DEMO,
     EXTENSION,
@@ -26,8 +28,6 @@ from servers import (
 )
 
 from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REPLY_TYPE, REQUEST_TYPE, TARGET
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
 FORMATS = pytest.mark.parametrize("protocol", [V1, LEGACY], ids=["v1", "legacy"])
 

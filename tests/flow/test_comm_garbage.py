@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from people import LEGACY, V1
 from servers import kernel_of, log_after, opened, username
-
-from jupyter_session_user.testing.people import LEGACY, V1
 
 SEND = """
 import json

@@ -7,10 +7,9 @@ import importlib.util
 import json
 
 import pytest
+from local_server import LocalServer
+from people import KernelSocket, Person
 from servers import DEMO, kernel_of, log_after, opened, own_server, people_on, username
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import KernelSocket, Person
 
 #: Names that no list of credentials knows; the test server shares ``locale``.
 SECRETS = {"sessionid": "s", "connect.sid": "c", "_gitlab_session": "g", "id_token": "i"}

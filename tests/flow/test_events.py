@@ -11,6 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 from jupyter_events import EventLogger
+from local_server import LocalServer
+from people import Person
 from servers import DEMO, PASSWORDS, eventually, kernel_of, opened, own_server, people_on, username
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
@@ -19,8 +21,6 @@ from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.server.web.events import SCHEMA_ID, SessionEvents
 from jupyter_session_user.store.base import Record
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 CONFIG = """
 import logging, os

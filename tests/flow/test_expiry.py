@@ -16,13 +16,12 @@ from typing import Any
 
 import pytest
 from jupyter_server.auth import passwd
+from local_server import LocalServer
+from people import KernelSocket, Person
 from servers import EXTENSION, PASSWORDS, eventually, kernel_of, opened, own_server, username
 from sockets import shut
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import KernelSocket, Person
 
 PASSWORD = "one for all"
 PASSWORD_SERVER = (f"--PasswordIdentityProvider.hashed_password={passwd(PASSWORD)}",)

@@ -27,11 +27,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from local_server import LocalServer
+from people import LEGACY, V1, KernelSocket, Person
 from servers import DEMO, EXTENSION, PASSWORDS, no_traceback, own_server, until_it_answers
 from tornado.httpclient import HTTPClientError
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
 #: The minimum number of steps in total. Hypothesis ends some examples early.
 STEPS = 5_000

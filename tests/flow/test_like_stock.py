@@ -7,11 +7,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from servers import DEMO, log_after, opened, own_server, people_on, username
-
-from jupyter_session_user.core.stamp import KEY
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import (
+from local_server import LocalServer
+from people import (
     LEGACY,
     V1,
     KernelSocket,
@@ -19,6 +16,9 @@ from jupyter_session_user.testing.people import (
     serialize_binary_message,
     serialize_msg_to_ws_v1,
 )
+from servers import DEMO, log_after, opened, own_server, people_on, username
+
+from jupyter_session_user.core.stamp import KEY
 
 MISSING = object()
 HALF = "\ud800"

@@ -9,10 +9,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from local_server import LocalServer
+from people import Person
 from servers import DEMO, PASSWORDS, kernel_of, opened, own_server, people_on, username
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 SIGNED_IN = "session-user/signed-in"
 HTML = {"Accept": "text/html"}

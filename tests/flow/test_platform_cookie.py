@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from local_server import LocalServer
+from people import Person
 from servers import (
     DEMO,
     eventually,
@@ -26,9 +28,6 @@ from servers import (
     own_server,
     people_on,
 )
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 TOKEN = "t" * 48
 COOKIE = "numerous_user_info"

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_server import LocalServer
+from people import LEGACY, V1, KernelSocket, Person
 from servers import (
     DEMO,
     EXTENSION,
@@ -40,8 +42,6 @@ from tornado.websocket import WebSocketClosedError
 from jupyter_session_user.core.kernel_messages import is_private
 from jupyter_session_user.core.protocol import REPLY_TYPE, UPDATE_TYPE
 from jupyter_session_user.core.refusal import sentence
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
 FORMATS = pytest.mark.parametrize("protocol", [V1, LEGACY], ids=["v1", "legacy"])
 

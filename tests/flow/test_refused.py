@@ -7,9 +7,8 @@ import json
 import re
 
 import pytest
+from people import Person
 from servers import kernel_of, opened, own_server, username
-
-from jupyter_session_user.testing.people import Person
 
 PAGES = ["view/x.html", "files/x.txt", "nbconvert/html/x.ipynb"]
 

@@ -11,10 +11,9 @@ from urllib.parse import urlencode
 import pytest
 from header_identity import CANARY
 from jupyter_server.auth.security import passwd
+from local_server import LocalServer
+from people import Person
 from servers import DEMO, EXTENSION, kernel_of, opened, own_server, people_on, username
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 TOKEN = "t" * 48
 USER = """

@@ -10,13 +10,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from local_server import LocalServer
+from people import Person
 from servers import DEMO, PASSWORDS, kernel_of, opened, own_server, people_on, username
 from tornado.httpclient import HTTPResponse
 from tornado.web import RequestHandler
 
 from jupyter_session_user.server.web.api import ROUTES
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 OPENAPI = json.loads(
     importlib.resources.files("jupyter_session_user.server.web")

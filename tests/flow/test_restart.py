@@ -12,10 +12,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from local_server import LocalServer
+from people import KernelSocket, Person
 from servers import DEMO, PASSWORDS, eventually, kernel_of, opened, own_server, username
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import KernelSocket, Person
 
 EVERYWHERE = "api/session-user/logout-everywhere"
 SESSIONS = "api/session-user/sessions"

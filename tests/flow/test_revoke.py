@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import servers
+from local_server import LocalServer
+from people import Person
 from servers import (
     DEMO,
     PASSWORDS,
@@ -23,9 +25,6 @@ from servers import (
     username,
 )
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 SESSIONS = "api/session-user/sessions"
 ME = "api/session-user/me"

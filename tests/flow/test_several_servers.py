@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+from people import Person
 from servers import DEMO, PASSWORDS, eventually, kernel_of, opened, own_server, username
-
-from jupyter_session_user.testing.people import Person
 
 EVERYWHERE = "api/session-user/logout-everywhere"
 ONE_COOKIE = "--IdentityProvider.cookie_name=one-name-on-all-servers"

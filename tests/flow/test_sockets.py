@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from people import KernelSocket
 from servers import (
     DEMO,
     kernel_of,
@@ -14,8 +15,6 @@ from servers import (
     people_on,
     username,
 )
-
-from jupyter_session_user.testing.people import KernelSocket
 
 CELLS = 1_000
 AT_ONCE = 10

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from local_server import LocalServer
+from people import LEGACY, V1, KernelSocket, Person
 from servers import DEMO, EXTENSION, kernel_of, log_after, opened, own_server, username
 
 from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REPLY_TYPE, TARGET, UPDATE_TYPE
 from jupyter_session_user.core.stamp import KEY
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
 FORMATS = pytest.mark.parametrize("protocol", [V1, LEGACY], ids=["v1", "legacy"])
 INVALID_PAYLOAD = 1007

@@ -10,9 +10,8 @@ import asyncio
 import importlib.util
 
 import pytest
+from people import LEGACY, V1, KernelSocket
 from servers import DEMO, eventually, fresh_id, kernel_of, log_after, opened, own_server, people_on
-
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket
 
 FORMATS = pytest.mark.parametrize("protocol", [V1, LEGACY], ids=["v1", "legacy"])
 DROPPED = "dropped an answer to input() from a client that was not asked"

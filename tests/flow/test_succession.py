@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_server import LocalServer
+from people import KernelSocket, Person
 from servers import DEMO, PASSWORDS, eventually, identity, kernel_of, opened, own_server
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import KernelSocket, Person
 
 LIFETIME_S = 6
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_server import LocalServer
+from people import LEGACY, V1, KernelSocket, Person
 from servers import (
     DEMO,
     PASSWORDS,
@@ -25,9 +27,6 @@ from servers import (
     people_on,
     username,
 )
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
 FORMATS = pytest.mark.parametrize("protocol", [V1, LEGACY], ids=["v1", "legacy"])
 

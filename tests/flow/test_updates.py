@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from people import Person
 from servers import eventually, kernel_of, opened
-
-from jupyter_session_user.testing.people import Person
 
 #: Prints when it runs, works until a file exists, and prints the updates of that time.
 LISTEN = """

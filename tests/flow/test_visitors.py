@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
+from local_server import LocalServer
+from people import Person
 from servers import json_lines, kernel_of, opened, own_server, username
 
 from jupyter_session_user.core.cookies import parse_cookie_headers
@@ -18,8 +20,6 @@ from jupyter_session_user.core.user import User
 from jupyter_session_user.server.messages.bridge import Answers
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.store.memory import MemoryStore
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 TOKEN = "t" * 48
 

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from local_server import LocalServer
 from servers import DEMO, EXTENSION, kernel_of, opened, own_server, people_on, username
 
 from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REPLY_TYPE, REQUEST_TYPE
 from jupyter_session_user.core.stamp import KEY
-from jupyter_session_user.testing.local_server import LocalServer
 
 FORGED = {"version": 1, "session_id": "x", "user": {"username": "mallory"}, "source": "me"}
 ECHO = "import json; print(json.dumps(get_ipython().kernel.get_parent()['metadata']))"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from app_servers import app_server, free_port
+from people import Person
 from servers import (
     EXTENSION,
     WHO,
@@ -26,8 +27,6 @@ from servers import (
     username,
 )
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
-
-from jupyter_session_user.testing.people import Person
 
 pytest.importorskip("jupyter_mcp_server", reason="needs jupyter-mcp-server: make test-mcp")
 pytest.importorskip("jupyter_server_mcp", reason="needs jupyter-server-mcp: make test-mcp")

@@ -7,9 +7,8 @@ import importlib.util
 import json
 
 import pytest
+from people import Person
 from servers import WHO, eventually, fresh_id, kernel_of, opened, username
-
-from jupyter_session_user.testing.people import Person
 
 NAMES = ["alice", "bob", "carol"]
 

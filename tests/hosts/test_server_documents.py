@@ -10,9 +10,8 @@ import json
 from typing import Any
 
 import pytest
+from people import Person
 from servers import DEMO, EXTENSION, eventually, opened, own_server, people_on
-
-from jupyter_session_user.testing.people import Person
 
 room_module = pytest.importorskip("jupyter_server_documents.rooms.ynotebook_room")
 

@@ -14,6 +14,8 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from local_server import LocalServer
+from people import LEGACY, V1, KernelSocket, Person
 from servers import (
     DEMO,
     eventually,
@@ -25,9 +27,6 @@ from servers import (
     until_it_answers,
     username,
 )
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
 
 FORMATS = pytest.mark.parametrize("protocol", [V1, LEGACY], ids=["v1", "legacy"])
 

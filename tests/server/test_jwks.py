@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+from local_server import LocalServer
+from people import Person
 from servers import identity, own_server
 from tornado.httputil import HTTPHeaders
 
@@ -22,8 +24,6 @@ from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.server.auth.resolvers.base import Resolution
 from jupyter_session_user.server.auth.resolvers.jwks import KeyFile
 from jupyter_session_user.server.auth.resolvers.jwt import JwtResolver
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 KEYS: dict[str, Any] = {
     "RS256": RSAKey.generate_key(2048, parameters={"kid": "r"}),

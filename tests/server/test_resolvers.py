@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from local_server import LocalServer
+from people import Person
 from servers import DEMO, ROOT, log_after, own_server, people_on
 from tornado.httputil import HTTPHeaders
 
 from jupyter_session_user.core.lifecycle import Expiry
 from jupyter_session_user.server.auth.resolvers.base import _BUILT_IN, GROUP, Resolution
 from jupyter_session_user.server.auth.resolvers.jwt import JwtResolver
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import Person
 
 DAY = 86_400
 LOGIN = {"iss": "https://idp.example", "sub": "a1"}

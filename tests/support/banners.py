@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import servers
 
 if TYPE_CHECKING:
+    from local_server import LocalServer
     from playwright.sync_api import BrowserContext, Locator, Page
-
-    from jupyter_session_user.testing.local_server import LocalServer
 
 __all__ = [
     "AXE",

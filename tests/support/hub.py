@@ -17,8 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-
-from jupyter_session_user.testing.people import Person
+from people import Person
 
 __all__ = [
     "ADMIN_TOKEN",

@@ -13,10 +13,9 @@ import tempfile
 import threading
 from pathlib import Path
 
+from demo import SETUP, Row, interleave, table
 from hub import PASSWORD, HubPerson, hub_running, proxy_program
-
-from jupyter_session_user.testing.demo import SETUP, Row, interleave, table
-from jupyter_session_user.testing.people import LEGACY, V1
+from people import LEGACY, V1
 
 
 async def check(people: dict[str, HubPerson]) -> list[Row]:

@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from pathlib import Path
 from typing import Any
 
-from jupyter_session_user.testing.local_server import LocalServer, local_server
-from jupyter_session_user.testing.people import KernelSocket, Person
+from local_server import LocalServer, local_server
+from people import KernelSocket, Person
 
 __all__ = [
     "EXTENSION",

@@ -15,8 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import browsing
 import previews
 import servers
-
-from jupyter_session_user.testing.local_server import LocalServer
+from local_server import LocalServer
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,11 @@ from typing import Any
 from bokeh.protocol import Protocol
 from bokeh.protocol.receiver import Receiver
 from browsing import notebook_text
+from people import Person
 from servers import PATIENCE_S
 from sockets import shut
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
-
-from jupyter_session_user.testing.people import Person
 
 __all__ = ["ACTIONS", "EXTENSION", "RENDER", "Preview", "files"]
 

@@ -8,10 +8,9 @@ import re
 
 import nbformat
 import pytest
+from people import Person
 from servers import DEMO, own_server, people_on
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
-
-from jupyter_session_user.testing.people import Person
 
 KERNEL = re.compile(r'"kernelId":\s*"([0-9a-f-]{36})"')
 #: Method, path below ``api/`` and body. The request that ends the kernel comes last.

@@ -8,10 +8,9 @@ import uuid
 from pathlib import Path
 
 import pytest
+from people import KernelSocket, Person
 from servers import eventually, opened
 from voila_pages import notebook, voila
-
-from jupyter_session_user.testing.people import KernelSocket, Person
 
 #: Voila lets no browser execute code; its widgets use a comm.
 PAGE = notebook(

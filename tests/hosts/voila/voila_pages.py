@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import local_server as local
 import servers
+from local_server import LocalServer
 
 from jupyter_session_user.cli import voila_config
-from jupyter_session_user.testing import local_server as local
-from jupyter_session_user.testing.local_server import LocalServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Frame, Page

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from cases import OUTCOME
+from local_server import LocalServer
+from people import KernelSocket, Person
 from servers import EXTENSION, ROOT, eventually, own_server
 from tornado.httpclient import AsyncHTTPClient
 from tornado.web import create_signed_value
 from visitors_identity import PASSWORD
-
-from jupyter_session_user.testing.local_server import LocalServer
-from jupyter_session_user.testing.people import KernelSocket, Person
 
 __all__ = ["HERE", "KERNEL_FILES", "Page", "Server", "serve", "served", "signed_in", "write"]
 

@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 from cases import OUTCOME, Absent, Gives, Works
 from drivers.kernel_visits import HERE, Page, serve, served, signed_in
+from people import Person
 from servers import eventually
 from tornado.httpclient import HTTPClientError
-
-from jupyter_session_user.testing.people import Person
 
 sys.path.insert(0, str(HERE.parents[1] / "voila"))
 

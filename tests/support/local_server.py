@@ -123,7 +123,7 @@ def _start(
         f"--ServerApp.root_dir={home / 'work'}",
     )
     with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 - the command is the caller's own
+        process = subprocess.Popen(
             [*command, *options, *arguments],
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 """The demo: one JupyterLab, two users, one shared kernel.
 
-    python -m jupyter_session_user.testing.demo [--check]
+    make demo [ARGS=--check]
 
 Starts a private JupyterLab, logs two users in over HTTP, lets them run cells in turns on one
 kernel, and prints the user that the kernel reported. Then it stays up, for a look with two
@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_session_user.testing.local_server import LocalServer, local_server
-from jupyter_session_user.testing.people import LEGACY, V1, KernelSocket, Person
+from local_server import LocalServer, local_server
+from people import LEGACY, V1, KernelSocket, Person
 
 __all__ = ["SETUP", "Row", "interleave", "main", "table"]
 
