@@ -8,7 +8,7 @@ import re
 
 import pytest
 from people import Person
-from servers import kernel_of, opened, own_server, username
+from servers import EXTENSION, kernel_of, opened, own_server, username
 
 PAGES = ["view/x.html", "files/x.txt", "nbconvert/html/x.ipynb"]
 
@@ -19,6 +19,7 @@ def proxied():
     with own_server(
         "--ServerApp.identity_provider_class=header_identity.HeaderIdentityProvider",
         "--ServerApp.disable_check_xsrf=True",
+        extensions=(EXTENSION, "probe_extension"),
     ) as running:
         yield running
 
@@ -71,6 +72,27 @@ async def test_a_program_is_told_why(proxied):
     pattern = r"revoked on this server at .* UTC\. You are refused until .* UTC\. Sign in again\."
     assert re.search(pattern, answer["message"])
     assert (await bob.fetch("api/contents")).code == 200
+
+
+async def test_a_public_page_of_an_extension_stays_public(proxied):
+    """A revoked user reads it as nobody, with and without HTML in ``Accept``."""
+    alice, bob = (Person(proxied.url, {"X-User": f"{n}-public"}) for n in ("alice", "bob"))
+    await revoke(alice)
+    for accept in ("text/html", "*/*"):
+        alice.headers["Accept"] = bob.headers["Accept"] = accept
+        shown = [await person.fetch("probe/public") for person in (alice, bob)]
+        assert [page.code for page in shown] == [200, 200]
+        assert [page.body for page in shown] == [b"welcome, nobody", b"welcome, bob-public"]
+
+
+async def test_plain_http_of_a_websocket_class_does_not_loop(proxied):
+    """A redirect to the login page would come back at once."""
+    alice, bob = (Person(proxied.url, {"X-User": f"{n}-proxy"}) for n in ("alice", "bob"))
+    await revoke(alice)
+    refused, served = [await person.fetch("probe/proxy") for person in (alice, bob)]
+    assert (refused.code, refused.headers.get("Location")) == (403, None)
+    assert "revoked on this server" in text_of(refused.body)
+    assert (served.code, served.body) == (200, b"welcome, bob-proxy")
 
 
 async def test_signing_out_stays_possible(proxied):

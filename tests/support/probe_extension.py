@@ -219,6 +219,23 @@ class SocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         await self.write_message(f"CallContext={_context_user()} {text}")
 
 
+class PublicHandler(JupyterHandler):
+    """A page for everybody, which no decorator marks, as many extensions have."""
+
+    def get(self) -> None:
+        """Greet the user."""
+        self.finish(f"welcome, {getattr(self.current_user, 'username', 'nobody')}")
+
+
+class ProxyHandler(WebSocketHandler, JupyterHandler):
+    """Answers plain HTTP with a class for websockets, as jupyter-server-proxy does."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Greet the user."""
+        self.finish(f"welcome, {self.current_user.username}")
+
+
 class SignedCookieHandler(APIHandler):
     """Sets a cookie that the server signed ``age`` days ago; a login cookie is only returned.
 
@@ -295,6 +312,8 @@ ROUTES = [
     (r"api/probe/outside/([\w-]+)", OutsideHandler),
     (r"api/probe/result", ResultHandler),
     (r"api/probe/socket/([\w-]+)", SocketHandler),
+    (r"probe/public", PublicHandler),
+    (r"probe/proxy", ProxyHandler),
     (r"api/probe/signed-cookie", SignedCookieHandler),
     (r"api/probe/server", ServerHandler),
     (r"api/probe/reply/([\w-]+)", ReplyHandler),

@@ -17,7 +17,6 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from tornado import web
 from tornado.web import create_signed_value, decode_signed_value
-from tornado.websocket import WebSocketHandler
 
 from jupyter_session_user.core.login import KINDS
 from jupyter_session_user.core.signed_time import MOST_LOGINS_IN_A_SECOND, times_to_sign
@@ -30,7 +29,11 @@ from jupyter_session_user.server.auth.refused import (
     refuse_with_json,
     refuse_with_page,
 )
-from jupyter_session_user.server.auth.request_snapshot import snapshot_of, snapshot_to_keep
+from jupyter_session_user.server.auth.request_snapshot import (
+    is_handshake,
+    snapshot_of,
+    snapshot_to_keep,
+)
 from jupyter_session_user.upstream.jupyter_server import user_so_far
 from jupyter_session_user.upstream.tornado import cookies_being_set
 
@@ -111,11 +114,7 @@ class Gate:
         return get_user_behind_us
 
     def _let_in(self, handler: Any, user: Any) -> Any:
-        """Return the user, or None if the login has ended; the login page may follow.
-
-        Raises:
-            Finish: Signing in at this server cannot help; the response is a page that says so.
-        """
+        """Return the user, or None if the login has ended; the login page may follow."""
         if user is None or not handler.identity_provider.auth_enabled:
             return user
         login = self._capture.login_of(handler, user)
@@ -147,7 +146,7 @@ class Gate:
 
     def _follow(self, handler: Any, known: KnownLogin) -> None:
         """Follow the request: it may stay open as a websocket, or renew the cookie."""
-        if isinstance(handler, WebSocketHandler):
+        if is_handshake(handler):
             if not isinstance(handler, KernelWebsocketHandler):
                 self._logins.attach_other(known, handler)
             return
@@ -267,7 +266,7 @@ class Gate:
 
 def _would_loop(handler: Any, credential: str) -> bool:
     """Tell whether a client that follows redirects would come back from the login page at once."""
-    redirects = not isinstance(handler, APIHandler | WebSocketHandler)
+    redirects = not isinstance(handler, APIHandler) and not is_handshake(handler)
     return redirects and not KINDS[credential].own_form
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 from tornado import web
 
 from jupyter_session_user.server.templates import read, render
-from jupyter_session_user.upstream.jupyter_server import forget_user
 
 __all__ = [
     "End",
@@ -52,28 +51,23 @@ class End:
 
 
 def refuse_with_page(handler: Any, end: End) -> None:
-    """Respond with a page and status 403; just return for routes that need no login.
+    """Answer with a page and status 403 where Jupyter Server would redirect to the login page.
+
+    Public routes, for example the logout page, answer as they do to anybody.
 
     Args:
         handler: The request.
         end: How the login ended.
-
-    Raises:
-        Finish: The answer is complete.
     """
-    method = getattr(type(handler), handler.request.method.lower(), None)
-    if getattr(method, "__allow_unauthenticated", False):
-        return  # the login page, signing out, and the state of a login
-    # The request's log line reads these attributes, and prepare() sets them after this.
-    forget_user(handler)
-    _finish(handler, "signed_out.html", title="You are signed out", how=_sentences(end))
+
+    def no_login_page() -> str:
+        _finish(handler, "signed_out.html", title="You are signed out", how=_sentences(end))
+
+    handler.get_login_url = no_login_page
 
 
 def refuse_with_json(handler: Any, end: End) -> None:
-    """Add the reason to Jupyter's status 403 for programs.
-
-    Jupyter Server asks for the login page if a request needs a login and has none.
-    """
+    """Add the reason to Jupyter's status 403 for programs, on the same routes."""
 
     def no_login_page() -> str:
         raise web.HTTPError(403, f"{_sentences(end)} Sign in again.", reason=_REASONS[end.state])
@@ -96,7 +90,7 @@ def _sentences(end: End) -> str:
     return f"{_WHAT[end.state]}{since}.{until}"
 
 
-def _finish(handler: Any, template: str, **values: str) -> None:
+def _finish(handler: Any, template: str, **values: str) -> NoReturn:
     handler.set_status(403)
     handler.set_header("Content-Type", "text/html; charset=UTF-8")
     handler.set_header("Cache-Control", "no-store")

@@ -13,7 +13,7 @@ from jupyter_session_user.upstream.tornado import cookies_being_set
 if TYPE_CHECKING:
     from jupyter_server.base.handlers import JupyterHandler
 
-__all__ = ["RequestSnapshot", "snapshot_of", "snapshot_to_keep"]
+__all__ = ["RequestSnapshot", "is_handshake", "snapshot_of", "snapshot_to_keep"]
 
 #: Browsers send less; Tornado accepts 64 KiB. In characters.
 _MAX_HEADERS = 16_384
@@ -53,6 +53,15 @@ def snapshot_of(handler: JupyterHandler) -> RequestSnapshot:
     )
 
 
+def is_handshake(handler: Any) -> bool:
+    """Tell whether a request opens a websocket (RFC 6455 section 4.1).
+
+    A handler of websockets may answer plain HTTP as well: jupyter-server-proxy's does.
+    """
+    upgrade = handler.request.headers.get("Upgrade", "")
+    return isinstance(handler, WebSocketHandler) and upgrade.lower() == "websocket"
+
+
 def snapshot_to_keep(handler: JupyterHandler, *, given: bool) -> RequestSnapshot | None:
     """Return the same, or None for a request that need not be kept.
 
@@ -63,7 +72,7 @@ def snapshot_to_keep(handler: JupyterHandler, *, given: bool) -> RequestSnapshot
         handler: The request's handler.
         given: Whether the request had no login cookie, and its response sets one.
     """
-    if isinstance(handler, WebSocketHandler):
+    if is_handshake(handler):
         return snapshot_of(handler)
     size = sum(len(name) + len(value) for name, value in handler.request.headers.get_all())
     return None if given or size > _MAX_HEADERS else snapshot_of(handler)
