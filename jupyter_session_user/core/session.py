@@ -57,6 +57,8 @@ class SessionFields:
         degraded: bool
         revision: int
         principal: str
+        kernel_owner: str | None
+        owns_kernel: bool
 
     def __repr__(self) -> str:
         """Return one line without the id, which does not help a reader."""
@@ -83,6 +85,8 @@ class SessionFields:
             "degraded": self.degraded,
             "revision": self.revision,
             "principal": self.principal,
+            "kernel_owner": self.kernel_owner,
+            "owns_kernel": self.owns_kernel,
         }
 
     def public_model(self) -> dict[str, Any]:
@@ -133,6 +137,10 @@ class Session(SessionFields):
         state: One of :data:`STATES`, at the time this object was made.
         degraded: Whether the authority was unreachable, so that this is the last known state.
         revision: Counts the changes of this record; a stamp and a cached cookie carry it.
+        kernel_owner: Username of the user that started the kernel, or for whom an app's server
+            started it; None if that is unknown.
+        owns_kernel: Whether that is the user of this session. Two users may have the same username,
+            for example a user and a service of JupyterHub, so do not compare usernames.
         principal: Opaque id of the user, the same for all logins of one user during one run of the
             server; empty if the server gave none. Use it for comparison only.
     """
@@ -150,6 +158,8 @@ class Session(SessionFields):
     degraded: bool = False
     revision: int = 0
     principal: str = ""
+    kernel_owner: str | None = None
+    owns_kernel: bool = False
 
     @classmethod
     def from_wire(cls, wire: object) -> Session:
@@ -171,6 +181,9 @@ class Session(SessionFields):
         principal = wire.get("principal", "")
         if not isinstance(principal, str) or len(principal) > _MAX_PRINCIPAL:
             raise RemoteProtocolError("session: malformed principal")
+        kernel_owner = wire.get("kernel_owner")
+        if not isinstance(kernel_owner, str | None):
+            raise RemoteProtocolError("session: malformed kernel_owner")
         return cls(
             id=wire["session_id"],
             user=User.from_wire(wire.get("user")),
@@ -185,6 +198,8 @@ class Session(SessionFields):
             degraded=wire.get("degraded") is True,
             revision=revision,
             principal=principal,
+            kernel_owner=kernel_owner,
+            owns_kernel=wire.get("owns_kernel") is True,
         )
 
 

@@ -69,8 +69,10 @@ def load_json(text: str | bytes, what: str) -> Any:
 
 def session_stamp(session: Session) -> bytes:
     """Return the stamp that names ``session``, as JSON."""
-    # Only while it is so: each message carries it.
+    # Only what is so: each message carries it.
     degraded = {"degraded": True} if session.degraded else {}
+    owner = {} if session.kernel_owner is None else {"kernel_owner": session.kernel_owner}
+    owns = {"owns_kernel": True} if session.owns_kernel else {}
     return dump_json(
         {
             "version": VERSION,
@@ -84,6 +86,8 @@ def session_stamp(session: Session) -> bytes:
             "revision": session.revision,
             "principal": session.principal,
             **degraded,
+            **owner,
+            **owns,
         }
     )
 

@@ -342,12 +342,15 @@ def test_a_stamp_names_its_session():
     until=st.none() | st.datetimes(timezones=st.just(timezone.utc)),
     end=st.tuples(ANY_TEXT, st.sampled_from(sorted(STATES))),
     revision=st.integers(0),
+    kernel=st.fixed_dictionaries(
+        {"kernel_owner": st.none() | ANY_TEXT, "owns_kernel": st.booleans()}
+    ),
 )
 @settings(deadline=None)
-def test_any_session_survives_its_stamp(name, source, verified, until, end, revision):
+def test_any_session_survives_its_stamp(name, source, verified, until, end, revision, kernel):
     """The session read from a stamp equals the session written to it; a stamp is ASCII."""
     user = User(name, groups=(name,), claims={name: [name]})
-    times = {"expires_at": until, "expiry_source": end[0], "state": end[1]}
+    times = {"expires_at": until, "expiry_source": end[0], "state": end[1], **kernel}
     session = Session("s", user, source, verified, revision=revision, **times)
     stamp = session_stamp(session)
     assert stamp.isascii()

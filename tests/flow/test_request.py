@@ -249,10 +249,20 @@ async def test_who_starts_a_kernel_owns_it_by_either_api(alice, bob):
         await alice.fetch(f"api/kernels/{started}", method="DELETE")
 
 
+#: A cell that tells the user, the kernel's owner, and whether they are the same.
+OWNER = """
+import json
+from jupyter_session_user import get_session
+session = get_session()
+print(json.dumps([session.user.username, session.kernel_owner, session.owns_kernel]))
+"""
+
+
 async def _expect_owner(alice: Person, bob: Person, kernel_id: str, owner: str) -> None:
     for name, person in (("alice", alice), ("bob", bob)):
         async with opened(person, kernel_id) as socket:
-            assert await username(socket) == name
+            said = (await socket.execute(OWNER)).text
+            assert json.loads(said) == [name, owner, name == owner]
         mine = await person.json("api/session-user/sessions")
         (model,) = [s for s in mine if s["kernel_id"] == kernel_id]
         assert model["kernel_owner"] == owner

@@ -54,7 +54,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _STANDARD_FIELDS = frozenset(field.name for field in dataclasses.fields(ServerUser))
 #: Fields of a session, besides its user, that are sent to a kernel.
-_COMPARED_FIELDS = ("verified", "expires_at", "expiry_source", "state", "degraded")
+_COMPARED_FIELDS = (
+    *("verified", "expires_at", "expiry_source", "state", "degraded"),
+    *("kernel_owner", "owns_kernel"),
+)
 
 #: Attribute of a handler that caches its login, which is needed several times per request.
 _KEPT = "_jupyter_session_user_login"
@@ -113,6 +116,8 @@ class Capture:
         self._proxies = sources.proxies
         self._claims = sources.claims
         self._owner = f"user:{sources.owner}" if sources.owner else None
+        #: Returns the session that started a kernel; the server's kernels set it.
+        self.owner_of: Callable[[str], Record | None] = lambda _kernel_id: None
         # Of this process: another run of the server may have another provider, with other users of
         # the same names.
         self._person_key = secrets.token_bytes(32)
@@ -255,6 +260,7 @@ class Capture:
         now, user = self._now(), login.user
         old = known.session if known else None
         same = old is not None and old.user == user and dict(old.user.claims) == dict(user.claims)
+        owner = self.owner_of(kernel_id) if kernel_id is not None else None
         session = Session(
             id=old.id if old else new_session_id(),
             user=old.user if old and same else user,
@@ -265,6 +271,8 @@ class Capture:
             last_seen_at=now,
             revision=old.revision if old else 0,
             principal=login.opaque_principal(self._person_key),
+            kernel_owner=None if owner is None else owner.session.user.username,
+            owns_kernel=owner is not None and owner.principal == login.principal,
             **self._logins.status_fields(login.key),
         )
         # No kernel can ask for the cookies of a session without a kernel.

@@ -100,6 +100,7 @@ class Kernels:
         self._manager_of = lambda kernel_id: (
             kernels.get_kernel(kernel_id) if kernel_id in kernels else None
         )
+        self._capture.owner_of = self._owner_of
         kernels.kernel_manager_factory = _Factory(kernels.kernel_manager_factory, self._adopt)
         remove = kernels.remove_kernel
 
@@ -154,6 +155,10 @@ class Kernels:
         """Return the session that started this kernel, as of that time; None if there is none."""
         return self._owners.get(manager)
 
+    def _owner_of(self, kernel_id: str) -> Record | None:
+        manager = self._manager_of(kernel_id)
+        return None if manager is None else self.owner(manager)
+
     def owns(self, principal: str, manager: KernelManager) -> bool:
         """Tell whether ``principal`` started this kernel, or is the visitor it was made for."""
         owner = self.owner(manager)
@@ -194,10 +199,11 @@ class Kernels:
         visitor, handler = self._visitors.get(manager), runner_request()
         if visitor is None or visitor.record is not None or handler is None:
             return
-        visitor.handler = handler
-        owner = self._settled(visitor, manager)
+        owner = self._capture.session_of(handler, None)
         if owner is not None:
             self._owners[manager] = owner
+        visitor.handler = handler
+        self._settled(visitor, manager)
 
     def admits(self, manager: KernelManager, handler: JupyterHandler) -> bool:
         """Tell whether this websocket handshake may use this kernel.

@@ -93,6 +93,9 @@ async def test_a_guest_is_the_guest(enter):
         *["bob guests,team-x False False"] * 3,
         *["root  True False"] * 3,
     ]
+    owner = "from jupyter_session_user import *; s = get_session(); s.kernel_owner, s.owns_kernel"
+    answers = [(await one.execute(owner)).text for one in (hers, his, roots)]
+    assert answers == ["('alice', True)", "('alice', False)", "('alice', False)"]
     for socket in (hers, his, roots):
         await socket.close()
 
