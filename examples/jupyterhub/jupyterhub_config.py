@@ -10,13 +10,21 @@ Start alice's server, and open http://127.0.0.1:8000/user/alice/lab in both wind
 password is anybody.
 """
 
+import asyncio
+import json
+import secrets
 import sys
 import tempfile
+
+from jupyterhub import orm
+from jupyterhub.auth import DummyAuthenticator
+from jupyterhub.handlers.login import LogoutHandler
+from jupyterhub.objects import Server
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 c = get_config()  # noqa: F821 - JupyterHub's
 
 c.JupyterHub.bind_url = "http://127.0.0.1:8000"
-c.JupyterHub.authenticator_class = "dummy"
 c.DummyAuthenticator.password = "demo"
 c.Authenticator.allowed_users = {"alice", "bob", "carol"}
 
@@ -28,6 +36,61 @@ c.JupyterHub.load_groups = {
 c.JupyterHub.load_roles = [
     {"name": "guests", "groups": ["guests"], "scopes": ["access:servers!user=alice"]}
 ]
+
+# A logout reaches the open notebooks at once: the Hub tells each server that this browser has used.
+# The server then asks the Hub about the user's logins; the message itself ends nothing.
+TELLING_TOKEN = secrets.token_hex(32)
+c.JupyterHub.services = [{"name": "session-user", "api_token": TELLING_TOKEN}]
+c.JupyterHub.load_roles += [
+    {"name": "session-user", "services": ["session-user"], "scopes": ["access:servers"]}
+]
+
+
+class TellingLogoutHandler(LogoutHandler):
+    """Tells the servers that a user has used that the user has logged out."""
+
+    async def default_handle_logout(self):
+        user, urls = self.current_user, self.used_servers()
+        await super().default_handle_logout()
+        if user is not None:
+            await asyncio.gather(*(self.tell(url, user.name) for url in urls))
+
+    def used_servers(self):
+        """Return the addresses of the running servers that this browser has a token for."""
+        user, session_id = self.current_user, self.get_session_cookie()
+        if user is None or not session_id:
+            return []
+        tokens = self.db.query(orm.APIToken).filter_by(user_id=user.id, session_id=session_id)
+        clients = {token.client_id for token in tokens}
+        return [
+            Server(orm_server=spawner.server).url
+            for spawner in self.db.query(orm.Spawner)
+            if spawner.server is not None and spawner.oauth_client_id in clients
+        ]
+
+    async def tell(self, url, username):
+        request = HTTPRequest(
+            f"{url}api/session-user/revalidate",
+            method="POST",
+            headers={"Authorization": f"token {TELLING_TOKEN}", "Content-Type": "application/json"},
+            body=json.dumps({"username": username}),
+            request_timeout=3,
+        )
+        try:
+            await AsyncHTTPClient().fetch(request)
+        except (HTTPClientError, OSError) as error:
+            # The server finds out by itself, within revalidate_interval.
+            self.log.warning("%s was not told about a logout: %s", url, error)
+
+
+class Authenticator(DummyAuthenticator):
+    """Any authenticator can do this; OAuthenticator has ``logout_handler`` for it."""
+
+    def get_handlers(self, app):
+        return [*super().get_handlers(app), ("/logout", TellingLogoutHandler)]
+
+
+c.JupyterHub.authenticator_class = Authenticator
 
 # All servers run as the user who runs the Hub.
 home = tempfile.mkdtemp(prefix="jupyterhub-demo-")

@@ -50,7 +50,7 @@ c.ConfigurableHTTPProxy.pid_file = {home!r} + "/proxy.pid"
 c.DummyAuthenticator.password = {password!r}
 c.Authenticator.allowed_users |= {{"root"}}
 c.Authenticator.admin_users = {{"root"}}
-c.JupyterHub.services = [
+c.JupyterHub.services += [
     {{"name": "tests", "api_token": {token!r}}}, {{"name": "carol", "api_token": {robot!r}}},
 ]
 c.JupyterHub.load_roles += [

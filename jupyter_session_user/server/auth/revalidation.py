@@ -188,6 +188,9 @@ class Revalidation:
         self._random = random.Random()  # noqa: S311 - spreads load, not used for secrets
         self._agenda = Agenda()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        #: Keys of logins to ask about once more after the running request.
+        self._anew: set[str] = set()
+        self._closed = False
         #: Reasons why the authority cannot be asked about a login, by the login's key.
         self._failures: dict[str, str] = {}
         logins.known.on_follow = self._begin
@@ -228,20 +231,35 @@ class Revalidation:
             login.due = now + self._interval * (1 - _JITTER * self._random.random())
             self._agenda.put(login.key, login.due)
 
-    def ask(self, login: KnownLogin) -> None:
-        """Ask about a login at once, unless a request is already running."""
+    def ask(self, login: KnownLogin, *, anew: bool = False) -> None:
+        """Ask about a login at once, unless a request is already running.
+
+        Args:
+            login: The login.
+            anew: Whether to ask again after a running request: its answer may be older than what
+                has just changed.
+        """
+        if anew and login.key in self._tasks:
+            self._anew.add(login.key)
         self._start(login, self._ask)
 
     def _start(
         self, login: KnownLogin, what: Callable[[KnownLogin], Coroutine[Any, Any, None]]
     ) -> None:
-        if login.key not in self._tasks:
+        if login.key not in self._tasks and not self._closed:
             task = asyncio.get_running_loop().create_task(what(login))
             self._tasks[login.key] = task
-            task.add_done_callback(lambda _: self._tasks.pop(login.key, None))
+            task.add_done_callback(lambda _: self._done(login))
+
+    def _done(self, login: KnownLogin) -> None:
+        self._tasks.pop(login.key, None)
+        if login.key in self._anew:
+            self._anew.remove(login.key)
+            self.ask(login)
 
     def close(self) -> None:
         """Stop asking."""
+        self._closed = True
         for task in list(self._tasks.values()):
             task.cancel()
 

@@ -107,6 +107,18 @@ class SessionUserHandler(APIHandler):
         """Tell whether the caller manages all sessions; the operator does."""
         return mine is None or self.context.capture.manages_sessions(mine)
 
+    def username(self) -> str | None:
+        """Return the user that the request's body names; None without one.
+
+        Raises:
+            HTTPError: The body is malformed.
+        """
+        body = self.get_json_body()
+        name = body.get("username") if isinstance(body, dict) else body
+        if not isinstance(name, str | None):
+            raise web.HTTPError(400, _WHO)
+        return name
+
     def refuse_without_login(self) -> None:
         """Raise an error if this server has no logins that could be ended.
 
@@ -210,7 +222,7 @@ class LogoutEverywhereHandler(SessionUserHandler):
 
         Other users may not name one: the name alone may come from a cookie that a client wrote.
         """
-        principals, name = _principals(self._meant(mine)), self._username()
+        principals, name = _principals(self._meant(mine)), self.username()
         named = self.manages(mine) and name is not None
         return principals | {f"user:{name}"} if named else principals
 
@@ -224,7 +236,7 @@ class LogoutEverywhereHandler(SessionUserHandler):
         Raises:
             HTTPError: The request is malformed, or the caller is not permitted to send it.
         """
-        name = self._username()
+        name = self.username()
         if mine is not None and name in {None, mine.session.user.username}:
             return [mine]
         if name is None:
@@ -235,13 +247,6 @@ class LogoutEverywhereHandler(SessionUserHandler):
         logins = [login for login in self.context.logins if login.principal == f"user:{name}"]
         records = [r for r in self.context.store if r.session.user.username == name]
         return [*records, *logins]
-
-    def _username(self) -> str | None:
-        body = self.get_json_body()
-        name = body.get("username") if isinstance(body, dict) else body
-        if not isinstance(name, str | None):
-            raise web.HTTPError(400, _WHO)
-        return name
 
 
 def _principals(meant: Collection[Record | KnownLogin]) -> set[str]:
@@ -256,9 +261,39 @@ def _principals(meant: Collection[Record | KnownLogin]) -> set[str]:
     return principals
 
 
+def _is_service(record: Record) -> bool:
+    """Tell whether a service of JupyterHub sends the request: see ``Capture.login_of``."""
+    return record.principal.startswith("service:")
+
+
 def _shares_a_token(one: Record | KnownLogin) -> bool:
     """Tell whether a login's credential is the server's token, which other clients may have."""
     return one.principal.startswith("token:")
+
+
+class RevalidateHandler(SessionUserHandler):
+    """Asks the authority about logins at once: after a logout at JupyterHub, for example."""
+
+    @permitted
+    async def post(self) -> None:
+        """Ask about the caller's logins; for an administrator or a service, about a user's.
+
+        The caller ends nothing: the authority decides. So a service of the Hub, which is no
+        administrator, may name any user.
+        """
+        self.refuse_without_login()
+        mine, name = self.mine(), self.username()
+        if mine is None and name is None:
+            raise web.HTTPError(400, _WHO)
+        own = mine is not None and name in {None, mine.session.user.username}
+        if mine is not None and not own and not (self.manages(mine) or _is_service(mine)):
+            raise web.HTTPError(403, "only an administrator may name another user")
+        principal = mine.principal if own and mine is not None else f"user:{name}"
+        logins = self.context.logins.of_principal(principal)
+        for login in logins:
+            self.context.revalidation.ask(login, anew=True)
+        self.set_status(202)
+        self.answer({"asked": len(logins)})
 
 
 class HealthHandler(SessionUserHandler):
@@ -295,6 +330,7 @@ ROUTES: list[tuple[str, type[SessionUserHandler]]] = [
     (r"api/session-user/sessions", SessionsHandler),
     (r"api/session-user/sessions/([\w-]+)", SessionHandler),
     (r"api/session-user/logout-everywhere", LogoutEverywhereHandler),
+    (r"api/session-user/revalidate", RevalidateHandler),
     (r"api/session-user/health", HealthHandler),
     (r"api/session-user/.*", NotFoundHandler),
 ]

@@ -29,8 +29,12 @@ def run(need, tmp_path_factory):
     """Return a function that runs a Hub with alice's server for a block."""
     need(importlib.util.find_spec("jupyterhub"), "jupyterhub is missing")
     need(proxy_program(), "configurable-http-proxy is missing: make .venv/.proxy")
-    interval = f"--JupyterSessionUser.revalidate_interval={INTERVAL_S}"
-    return lambda: hub_running(tmp_path_factory.mktemp("hub"), interval)
+
+    def running(interval=INTERVAL_S):
+        setting = f"--JupyterSessionUser.revalidate_interval={interval}"
+        return hub_running(tmp_path_factory.mktemp("hub"), setting)
+
+    return running
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +182,36 @@ async def test_an_end_at_the_hub_is_one_here(hub, enter, way):
         hub.restore()
     await hers.close()
     await his.close()
+
+
+async def test_the_hub_tells_the_server_of_a_logout(run):
+    """With an interval of an hour, bob's logout counts at once; alice goes on.
+
+    The Hub's service may ask about any user, a guest about nobody else, and asking ends nothing.
+    """
+    path = "api/session-user/revalidate"
+    with run(interval=3600) as hub:
+        alice, bob = (HubPerson(hub, name).enter() for name in ("alice", "bob"))
+        kernel_id = await alice.start_kernel()
+        hers, his = [await one.connect(kernel_id) for one in (alice, bob)]
+        assert await says(his) == "bob guests,team-x False False"
+        answer = await bob.fetch(path, method="POST", body={"username": "alice"})
+        assert answer.code == 403
+        robot = HubPerson(hub, "carol")
+        robot.headers["Authorization"] = f"token {ROBOT_TOKEN}"
+        for name in ("alice", "bob"):
+            asked = await robot.json(path, method="POST", body={"username": name})
+            assert asked == {"asked": 1}
+        assert await says(his) == "bob guests,team-x False False"
+        bob.log_out()
+        assert await until_over(his, SLACK_S)
+        assert (await bob.fetch("api/session-user/me")).code == 403
+        assert await says(hers) == "alice team-x False False"
+        assert "was not told about a logout" not in hub.log_text()
+        for socket in (hers, his):
+            await socket.close()
+        for each in (alice, bob, robot):
+            each.browser.close()
 
 
 async def test_new_groups_arrive_in_an_open_socket(hub, enter):
