@@ -25,11 +25,13 @@ from jupyter_session_user.errors import RemoteProtocolError
 __all__ = [
     "HEADERS_END",
     "KernelHeaders",
+    "Question",
     "channel_of_text",
     "is_private",
     "kernel_headers",
     "kernel_info_of_text",
     "kernel_question",
+    "question_of_text",
 ]
 
 #: Ends the topic or the identities, which precede a message's parts on ZMQ.
@@ -150,6 +152,39 @@ def kernel_question(
     if not is_comm_id(comm_id):
         raise RemoteProtocolError("request: no comm_id of ours")
     return comm_id, Request.from_wire(content.get("data"))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A kernel's request that came through a gateway.
+
+    Attributes:
+        msg_id: Id of the message.
+        comm_id: Id of the kernel's comm.
+        request: The request.
+    """
+
+    msg_id: str
+    comm_id: str
+    request: Request
+
+
+def question_of_text(text: str | bytes) -> Question | None:
+    """Return the request in a gateway's message; None if it is not for us.
+
+    The gateway has checked the kernel's signature, and does not pass it on.
+
+    Raises:
+        RemoteProtocolError: The message is malformed.
+    """
+    message = _mapping(load_json(text, "message"))
+    header, content = _mapping(message.get("header")), _mapping(message.get("content"))
+    if header.get("msg_type") != REQUEST_TYPE or message.get("channel") != "iopub":
+        return None
+    msg_id, comm_id = header.get("msg_id"), content.get("comm_id")
+    if not isinstance(msg_id, str) or not is_comm_id(comm_id):
+        raise RemoteProtocolError("request: no msg_id, or no comm_id of ours")
+    return Question(msg_id, str(comm_id), Request.from_wire(content.get("data")))
 
 
 def _mapping(value: object) -> dict[str, Any]:

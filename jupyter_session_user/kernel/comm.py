@@ -31,8 +31,8 @@ DEFAULT_TIMEOUT_S = 5.0
 #: lost, and sent again. Seconds until then, doubled each time.
 FIRST_RETRY_S = 0.1
 
-#: A request may be lost before the server listens, and behind a gateway no answer comes. Seconds
-#: until it is repeated, doubled each time.
+#: A request may be lost before the server listens, and a kernel behind a gateway gets no answer
+#: without a client. Seconds until it is repeated, doubled each time.
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 60.0
 
 _log = logging.getLogger(KEY)
@@ -89,8 +89,8 @@ class CommClient:
             del self._waiting[request.id]
         raise RequestTimeout(
             f"Jupyter Server did not answer within {timeout:g} s. It may be busy, it may limit "
-            "this kernel's requests (c.JupyterSessionUser.comm_rate), or the kernel may run "
-            "behind a gateway, which the comm does not reach."
+            "this kernel's requests (c.JupyterSessionUser.comm_rate), or the kernel runs "
+            "behind a gateway and no client is connected to it: open its notebook."
         )
 
     def post(self, request: Request, take: Callable[[Reply], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -14,9 +15,12 @@ from jupyter_session_user.core.kernel_messages import (
     is_private,
     kernel_headers,
     kernel_info_of_text,
+    question_of_text,
 )
 from jupyter_session_user.core.protocol import REPLY_TYPE, REQUEST_TYPE, TOPIC_PREFIX, UPDATE_TYPE
+from jupyter_session_user.errors import RemoteProtocolError
 
+SPELLINGS = ("header", "msg_type", "msg_id", "content", "comm_id", "data", "channel")
 SENT = {"msg_id": "k1", "msg_type": "stream", "session": "kernel's"}
 PARENT = {"msg_id": "m1", "msg_type": "execute_request", "session": "client's"}
 PACKED = [b"signature", json.dumps(SENT).encode(), json.dumps(PARENT).encode(), b"{}", b"{}"]
@@ -111,6 +115,19 @@ def test_no_message_of_a_kernel_raises(message):
     if isinstance(message, str | bytes):
         channel_of_text(message)
         assert kernel_info_of_text(message) is None
+
+
+@given(
+    st.text()
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text() | st.just(REQUEST_TYPE),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(SPELLINGS), inner),
+    ).map(json.dumps)
+)
+def test_a_gateways_text_is_a_question_or_not_or_malformed(text):
+    """Whatever comes, reading it raises the protocol's error alone."""
+    with contextlib.suppress(RemoteProtocolError):
+        assert question_of_text(text) is None
 
 
 @pytest.mark.parametrize("parent", [f'["{UPDATE_TYPE}"]', f'{{"msg_type":["{UPDATE_TYPE}"]}}', "["])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from local_server import LocalServer
-from servers import DEMO, EXTENSION, kernel_of, opened, own_server, people_on, username
+from servers import DEMO, EXTENSION, eventually, kernel_of, opened, own_server, people_on, username
 
 from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REPLY_TYPE, REQUEST_TYPE
 from jupyter_session_user.core.stamp import KEY
@@ -28,6 +29,7 @@ def gateway_server(need) -> Iterator[LocalServer]:
         own_server(
             *DEMO,
             f"--GatewayClient.url={gateway.url}",
+            "--JupyterSessionUser.share_cookies=locale",
             extensions=(EXTENSION, "probe_extension"),
         ) as running,
     ):
@@ -116,21 +118,102 @@ for _type in ("comm_msg", "{REPLY_TYPE}"):
     assert result.text.strip() == "['comm_msg']"
 
 
-async def test_cookies_do_not_cross_a_gateway_and_the_error_says_so(gateway_server):
-    """``get_current_user()`` works there; the comm does not, and the error names the cause."""
+COOKIES = """
+import time
+from jupyter_session_user import *
+begun = time.perf_counter()
+cookies = get_cookies()
+print(sorted(cookies), get_session().refresh().user.username)
+"""
+FOLLOWS = """
+import threading, time
+from jupyter_session_user import *
+states = []
+def follow():
+    session = get_session()
+    for _ in range(400):
+        if session.state not in states: states.append(session.state)
+        time.sleep(.05)
+cancel = on_session_change(lambda session: states.append(f"told {session.state}"))
+thread = threading.Thread(target=bind_current_user(follow)); thread.start()
+"""
+
+
+async def test_cookies_cross_a_gateway(gateway_server):
+    """The owner of a kernel has all cookies there, until bob joins: then the shared ones."""
+    alice, bob = await people_on(gateway_server)
+    alice.cookies["flavour"], bob.cookies["flavour"] = "vanilla", "lemon"
+    alice.cookies["locale"], bob.cookies["locale"] = "de", "fr"
+    async with kernel_of(alice) as kernel_id, opened(alice, kernel_id) as hers:
+        answer = (await hers.execute(COOKIES)).text
+        assert "'flavour'" in answer and answer.strip().endswith("alice")
+        async with opened(bob, kernel_id) as his:
+            answer = (await his.execute(COOKIES)).text.strip()
+            assert answer == "['locale'] bob"
+            forget = "from jupyter_session_user.kernel import live_session as s; s._cookies.clear()"
+            await hers.execute(forget)
+            assert (await hers.execute(COOKIES)).text.strip() == "['locale'] alice"
+
+
+async def test_the_end_of_a_login_crosses_a_gateway(gateway_server):
+    """A thread that alice's cell left learns of her end; bob's session goes on."""
+    alice, bob = await people_on(gateway_server)
+    async with (
+        kernel_of(bob) as kernel_id,
+        opened(alice, kernel_id) as hers,
+        opened(bob, kernel_id) as his,
+    ):
+        assert not (await hers.execute(FOLLOWS)).errors
+        assert await username(his) == "bob"
+        await alice.fetch("logout")
+
+        async def ended():
+            seen = (await his.execute("print(states)")).text
+            return "'signed_out'" in seen and "told signed_out" in seen
+
+        await eventually(ended)
+        check = "from jupyter_session_user import *; print(get_session().state)"
+        assert (await his.execute(check)).text.strip() == "active"
+
+
+async def test_the_gateway_learns_who_starts_a_kernel(gateway_server):
+    """``KERNEL_USERNAME`` is the starter's name, also in bob's cell on alice's kernel."""
+    code = "import os; from jupyter_session_user import *; "
+    code += "print(os.environ.get('KERNEL_USERNAME'), get_current_user().username)"
+    alice, bob = await people_on(gateway_server)
+    for starter, name in ((alice, "alice"), (bob, "bob")):
+        async with (
+            kernel_of(starter) as kernel_id,
+            opened(alice, kernel_id) as hers,
+            opened(bob, kernel_id) as his,
+        ):
+            for socket, sender in ((hers, "alice"), (his, "bob")):
+                assert (await socket.execute(code)).text.strip() == f"{name} {sender}"
+
+
+async def test_without_a_client_the_error_names_the_gateway(gateway_server):
+    """A request that no websocket brings to the server gets no answer."""
     code = """
-from jupyter_session_user import RequestTimeout, get_session
+import threading, time
+from jupyter_session_user import *
 from jupyter_session_user.kernel.ipykernel import helper
-try:
-    helper().comm.ask("cookies", get_session().id, timeout=.1)
-except RequestTimeout as error:
-    print(error)
+said, gone = [], threading.Event()
+def ask():
+    session = get_session()
+    gone.wait(30)
+    try: helper().comm.ask("cookies", session.id, timeout=.5)
+    except RequestTimeout as error: said.append(str(error))
+threading.Thread(target=bind_current_user(ask)).start()
+threading.Timer(1.5, gone.set).start()
 """
     alice, bob = await people_on(gateway_server)
-    async with kernel_of(alice) as kernel_id, opened(bob, kernel_id) as his:
-        result = await his.execute(code)
-        assert "behind a gateway" in result.text
-        assert await username(his) == "bob"
+    async with kernel_of(alice) as kernel_id:
+        async with opened(alice, kernel_id) as hers:
+            assert not (await hers.execute(code)).errors
+        await asyncio.sleep(3)
+        async with opened(bob, kernel_id) as his:
+            assert "behind a gateway" in (await his.execute("print(said)")).text
+            assert await username(his) == "bob"
 
 
 async def test_browsers_do_not_see_our_comm_through_a_gateway(gateway_server):

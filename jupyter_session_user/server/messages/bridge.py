@@ -16,6 +16,7 @@ from tornado.web import decode_signed_value
 from jupyter_session_user.core.cookies import CookieJar, Cookies, cookies_to_wire
 from jupyter_session_user.core.protocol import Reply, Request, Update
 from jupyter_session_user.core.session import OVER
+from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.link import Link, ZmqLink
 
 if TYPE_CHECKING:
@@ -151,17 +152,16 @@ class Bridge:
         self._log = log
         self._links: dict[str, Link] = {}
 
-    def attach(self, manager: KernelManager) -> None:
-        """Listen to this kernel; cheap if the link exists already."""
+    def attach(self, manager: KernelManager) -> Link:
+        """Listen to this kernel, and return the link; cheap if the link exists already."""
         kernel_id = manager.kernel_id
         link = self._links.get(kernel_id)
-        if link is not None and link.is_current():
-            return
-        self.detach(kernel_id)
-        if isinstance(manager, GatewayKernelManager):
-            return  # its sockets are on another machine
-        answer = self._answers.answer
-        self._links[kernel_id] = ZmqLink(manager, self._limiter(), answer, self._log)
+        if link is None or not link.is_current():
+            self.detach(kernel_id)
+            kind = GatewayLink if isinstance(manager, GatewayKernelManager) else ZmqLink
+            link = kind(manager, self._limiter(), self._answers.answer, self._log)
+            self._links[kernel_id] = link
+        return link
 
     def detach(self, kernel_id: str) -> None:
         """Stop listening to a kernel; harmless if it was not attached."""

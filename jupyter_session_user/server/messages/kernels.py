@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from jupyter_server.gateway.managers import GatewayMappingKernelManager
 from tornado import web
 
 from jupyter_session_user.core.stamp import unknown_stamp
@@ -69,7 +70,7 @@ class Kernels:
         self,
         capture: Capture,
         origin: Origin,
-        on_message: Callable[[KernelManager], None],
+        on_message: Callable[[KernelManager], object],
         on_gone: Callable[[str], None],
         *,
         exclusive: bool,
@@ -102,6 +103,8 @@ class Kernels:
         )
         self._capture.owner_of = self._owner_of
         kernels.kernel_manager_factory = _Factory(kernels.kernel_manager_factory, self._adopt)
+        if isinstance(kernels, GatewayMappingKernelManager):
+            setattr(kernels, "start_kernel", self._naming_starter(kernels.start_kernel))  # noqa: B010
         remove = kernels.remove_kernel
 
         @functools.wraps(remove)
@@ -216,6 +219,25 @@ class Kernels:
             return True
         self._settled(visitor, manager)
         return self._is(visitor, handler)
+
+    def _naming_starter(self, start: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``start_kernel`` that tells a gateway the user who starts a kernel.
+
+        Enterprise Gateway limits and authorizes by ``KERNEL_USERNAME``, and may run the kernel as
+        that account. Without this, it is the same for all users: the server's own environment has
+        it. https://jupyter-enterprise-gateway.readthedocs.io/en/latest/users/kernel-envs.html
+        """
+
+        @functools.wraps(start)
+        def start_kernel(**kwargs: Any) -> Any:
+            starter = self._origin.record(None)
+            if starter is not None and starter.session.verified:
+                user = starter.session.user
+                name = {} if user.is_anonymous else {"KERNEL_USERNAME": user.username}
+                kwargs["env"] = {**name, **(kwargs.get("env") or {})}
+            return start(**kwargs)
+
+        return start_kernel
 
     def _adopt(self, manager: KernelManager) -> None:
         # A synchronous manager determines the current loop while it starts its kernel, which

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from jupyter_client.manager import KernelManager
 
-__all__ = ["Link", "ZmqLink"]
+__all__ = ["Drops", "Link", "ZmqLink"]
 
 #: Messages that wait in this process; further messages wait in the kernel, or are dropped there.
 _RECEIVE_HWM = 10
@@ -84,7 +84,7 @@ class ZmqLink:
         self._kernel_id: str = manager.kernel_id
         self._admit = admit
         self._answer = answer
-        self._drops = _Drops(manager.kernel_id, log)
+        self._drops = Drops(manager.kernel_id, log)
         self._manager = manager
         self._ports = tuple(manager.ports)
         self._session = Session(key=manager.session.key)
@@ -161,7 +161,7 @@ class ZmqLink:
         )
 
 
-class _Drops:
+class Drops:
     """Logs dropped messages by kind, at a limited rate."""
 
     def __init__(self, kernel_id: str, log: logging.Logger) -> None:

@@ -40,6 +40,7 @@ from jupyter_session_user.core.socket_state import (
 )
 from jupyter_session_user.core.stamp import unknown_stamp
 from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
+from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.quarantine import Quarantine
 from jupyter_session_user.upstream.jupyter_server import kernel_info_of
 
@@ -89,6 +90,7 @@ class StampedConnection(_Base):
     _timer: object = None
     _heard: Sequence[bytes] = ()  # the kernel's last message, up to its headers
     _kernel_info: tuple[dict[str, Any], str] | None = None  # if only the text is available
+    _link: GatewayLink | None = None  # behind a gateway
 
     async def prepare(self) -> None:
         """Record the handshake's user, before anything else happens on the connection."""
@@ -120,7 +122,10 @@ class StampedConnection(_Base):
         self._format = format_of(handler.selected_subprotocol)
         if context.websocket_nodelay:
             handler.set_nodelay(True)
-        context.bridge.attach(self.kernel_manager)
+        link = context.bridge.attach(self.kernel_manager)
+        if isinstance(link, GatewayLink):
+            link.join(self)
+            self._link = link
         if self._record is None:
             return super().connect()
         context.logins.attach(self._record.key, self)
@@ -184,6 +189,8 @@ class StampedConnection(_Base):
         """
         message = rest[0] if rest else stream
         if is_private(message):
+            if self._link is not None:
+                self._link.hear(message, self)
             return
         if rest:  # to know the kernel's session id
             self._heard = message[:HEADERS_END]
@@ -194,6 +201,20 @@ class StampedConnection(_Base):
             self._follow_question(channel, message)
         if self._state.gate == OPEN or self._may_see(message):
             super().handle_outgoing_message(stream, *rest)
+
+    def send_to_gateway(self, text: str) -> bool:
+        """Send a message of the server itself over this connection to the gateway.
+
+        Args:
+            text: The message, in the format of gateways.
+
+        Returns:
+            Whether the connection is open.
+        """
+        if getattr(self, "ws", None) is None or getattr(self, "disconnected", True):
+            return False
+        super().handle_incoming_message(text)
+        return True
 
     def on_kernel_restarted(self) -> None:
         """Notify the client, unless it may no longer see anything of the kernel."""
