@@ -12,7 +12,6 @@ password is anybody.
 
 import asyncio
 import json
-import secrets
 import sys
 import tempfile
 
@@ -39,8 +38,9 @@ c.JupyterHub.load_roles = [
 
 # A logout reaches the open notebooks at once: the Hub tells each server that this browser has used.
 # The server then asks the Hub about the user's logins; the message itself ends nothing.
-TELLING_TOKEN = secrets.token_hex(32)
-c.JupyterHub.services = [{"name": "session-user", "api_token": TELLING_TOKEN}]
+# Users control their servers, so each server gets a token of its own, which opens that server alone
+# and expires within a minute.
+c.JupyterHub.services = [{"name": "session-user"}]
 c.JupyterHub.load_roles += [
     {"name": "session-user", "services": ["session-user"], "scopes": ["access:servers"]}
 ]
@@ -50,29 +50,36 @@ class TellingLogoutHandler(LogoutHandler):
     """Tells the servers that a user has used that the user has logged out."""
 
     async def default_handle_logout(self):
-        user, urls = self.current_user, self.used_servers()
+        user, servers = self.current_user, self.used_servers()
         await super().default_handle_logout()
         if user is not None:
-            await asyncio.gather(*(self.tell(url, user.name) for url in urls))
+            telling = (self.tell(url, token, user.name) for url, token in servers)
+            await asyncio.gather(*telling, return_exceptions=True)
 
     def used_servers(self):
-        """Return the addresses of the running servers that this browser has a token for."""
+        """Return address and a token for each running server that this browser has used."""
         user, session_id = self.current_user, self.get_session_cookie()
         if user is None or not session_id:
             return []
         tokens = self.db.query(orm.APIToken).filter_by(user_id=user.id, session_id=session_id)
         clients = {token.client_id for token in tokens}
         return [
-            Server(orm_server=spawner.server).url
+            (Server(orm_server=spawner.server).url, self.token_for(spawner))
             for spawner in self.db.query(orm.Spawner)
             if spawner.server is not None and spawner.oauth_client_id in clients
         ]
 
-    async def tell(self, url, username):
+    def token_for(self, spawner):
+        """Return a token that opens this server alone, for a minute."""
+        scope = f"access:servers!server={spawner.user.name}/{spawner.name}"
+        service = orm.Service.find(self.db, "session-user")
+        return service.new_api_token(scopes=[scope], expires_in=60, note="logout")
+
+    async def tell(self, url, token, username):
         request = HTTPRequest(
             f"{url}api/session-user/revalidate",
             method="POST",
-            headers={"Authorization": f"token {TELLING_TOKEN}", "Content-Type": "application/json"},
+            headers={"Authorization": f"token {token}", "Content-Type": "application/json"},
             body=json.dumps({"username": username}),
             request_timeout=3,
         )

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.stamp import KEY
@@ -277,25 +277,39 @@ def _reset(variable: ContextVar[Any], token: Any) -> None:
 
 
 def _running_cell(kernel: Any) -> dict[str, Any] | None:
-    """Return the message of the cell that runs in this context; None outside of a cell.
+    """Return the message of the cell whose own code is running here; None otherwise.
 
-    ipykernel 7 keeps its parent in a ContextVar. ipykernel 6 leaves only the stack: the innermost
-    frame of ``execute_request``. An async cell on 6 runs in a task of its own, where neither
-    helps; its user stays unknown.
+    ipykernel 7 keeps its parent in a ContextVar. That alone does not count: a server that the cell
+    started has it too. So the stack has to lead to the cell, without a step of the event loop in
+    between: in a nested loop, another user's task may run on top of the cell.
+
+    On ipykernel 6 an async cell runs in a task of its own, from which nothing leads to its message.
     """
     variable = getattr(kernel, "_shell_parent", None)
+    of_context: dict[str, Any] | None = None
     if isinstance(variable, ContextVar):
-        parent: dict[str, Any] | None = variable.get(None)
-        if parent and parent["header"]["msg_type"] == "execute_request":
-            return parent
-        return None
+        of_context = variable.get(None) or None
+    step = _event_loop_step()
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack reads files
-    while frame is not None:
-        names = frame.f_locals if frame.f_code.co_name == "execute_request" else {}
+    while frame is not None and step is not None:
+        code = frame.f_code
+        names = frame.f_locals if code.co_name == "execute_request" else {}
         if "parent" in names and names.get("self") is kernel:
-            return names["parent"]  # type: ignore[no-any-return]
+            found: dict[str, Any] = names["parent"]
+            return found if of_context is found or not isinstance(variable, ContextVar) else None
+        if code.co_name == "run_cell_async" and of_context is not None:
+            is_cell = of_context["header"]["msg_type"] == "execute_request"
+            return of_context if is_cell else None
+        if code is step:
+            return None
         frame = frame.f_back
     return None
+
+
+def _event_loop_step() -> CodeType | None:
+    """Return the code below which asyncio runs each callback and each step of a task."""
+    handle: Any = getattr(sys.modules.get("asyncio.events"), "Handle", None)
+    return getattr(getattr(handle, "_run", None), "__code__", None)
 
 
 # ------------------------------------------------------------------------------- input

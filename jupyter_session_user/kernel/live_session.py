@@ -86,6 +86,14 @@ class LiveSession(core.SessionFields):
         """Hash the field that never changes."""
         return hash(self.id)
 
+    def __copy__(self) -> LiveSession:
+        """Return the session itself, which is frozen."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> LiveSession:
+        """Return the session itself."""
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the present state; the copy follows the updates of its own process."""
         return type(self), (self.now(),)

@@ -149,6 +149,7 @@ PRIVATE = (
     Private("ipykernel", "_input_request", "ipykernel.kernelbase:Kernel", "kernel/ipykernel.py"),
     Private("asyncio", "_add_reader", _SELECTOR, "kernel/detached.py"),
     Private("asyncio", "_add_writer", _SELECTOR, "kernel/detached.py"),
+    Private("asyncio", "_run", "asyncio.events:Handle", "kernel/ipykernel.py"),
     Private(
         "asyncio",
         "_asyncgen_finalizer_hook",

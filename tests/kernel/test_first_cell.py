@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 WHO = """
@@ -162,3 +164,60 @@ def test_finalizer_that_it_leaves(two):
     )
     assert alice.run(code).value == ["first_cell"]
     assert bob.run("who()").value == "bob"
+
+
+LATER = f"""
+import asyncio
+seen = []
+def load():
+    exec({WHO!r}, globals())
+    seen.append(who())
+"""
+
+
+def test_imported_by_a_server_that_a_cell_started(two):
+    """Alice's cell starts a server; its first request imports the package, and is nobody's."""
+    alice, bob = two
+    alice.run(
+        f"{LATER}"
+        "async def answer(reader, writer):\n    load(); writer.close()\n"
+        "server = await asyncio.start_server(answer, '127.0.0.1', 0)\n"
+        "port = server.sockets[0].getsockname()[1]"
+    )
+    asks = "r, w = await asyncio.open_connection('127.0.0.1', port); await r.read(); w.close()"
+    bob.run(asks)
+    assert "alice" not in alice.run("seen").value
+    assert [bob.run("who()").value, alice.run("who()").value] == ["bob", "alice"]
+    bob.run(asks)
+    assert not {"alice", "bob"} & set(alice.run("server.close(); seen").value)
+
+
+def test_imported_by_a_task_inside_a_nested_loop(two, need):
+    """Bob's task imports the package while alice's cell runs a nested loop: it is not alice."""
+    need(importlib.util.find_spec("nest_asyncio"), "nest_asyncio is missing")
+    alice, bob = two
+    bob.run(
+        f"{LATER}"
+        "import nest_asyncio; nest_asyncio.apply()\n"
+        "gate, done = asyncio.Event(), asyncio.Event()\n"
+        "async def work():\n"
+        "    await gate.wait(); load(); done.set()\n"
+        "    await asyncio.sleep(.2); seen.append(who())\n"
+        "task = asyncio.ensure_future(work())"
+    )
+    alice.run("gate.set(); asyncio.get_event_loop().run_until_complete(done.wait())")
+    seen = alice.run("await task; seen").value
+    assert "alice" not in seen
+    assert [bob.run("who()").value, alice.run("who()").value] == ["bob", "alice"]
+
+
+def test_imported_by_a_task_of_that_cell(two):
+    """A task that imports the package has its starter or nobody, never the user of a later cell."""
+    alice, bob = two
+    alice.run(
+        f"{LATER}gate = asyncio.Event()\n"
+        "async def work():\n    await gate.wait(); load()\n"
+        "task = asyncio.ensure_future(work())"
+    )
+    assert "bob" not in bob.run("gate.set(); await task; seen").value
+    assert [bob.run("who()").value, alice.run("who()").value] == ["bob", "alice"]

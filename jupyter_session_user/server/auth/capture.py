@@ -271,7 +271,7 @@ class Capture:
             last_seen_at=now,
             revision=old.revision if old else 0,
             principal=login.opaque_principal(self._person_key),
-            kernel_owner=None if owner is None else owner.session.user.username,
+            kernel_owner=_name_of(owner, login),
             owns_kernel=owner is not None and owner.principal == login.principal,
             **self._logins.status_fields(login.key),
         )
@@ -302,6 +302,13 @@ class Capture:
             is_anonymous=is_anonymous(handler.identity_provider, user),
             claims=trim_claims({k: v for k, v in extra.items() if k in self._claims}),
         )
+
+
+def _name_of(owner: Record | None, login: Login) -> str | None:
+    """Return a kernel owner's username; a verified session shows no name that is not verified."""
+    if owner is None or (login.verified and not owner.session.verified):
+        return None
+    return owner.session.user.username
 
 
 def _unchanged(known: Record, record: Record) -> bool:

@@ -272,24 +272,27 @@ def _shares_a_token(one: Record | KnownLogin) -> bool:
 
 
 class RevalidateHandler(SessionUserHandler):
-    """Asks the authority about logins at once: after a logout at JupyterHub, for example."""
+    """Asks the authority about a user's logins at once: after a logout at JupyterHub, say."""
 
     @permitted
     async def post(self) -> None:
-        """Ask about the caller's logins; for an administrator or a service, about a user's.
+        """Ask about the logins of ``username``; for administrators and services of the Hub.
 
-        The caller ends nothing: the authority decides. So a service of the Hub, which is no
-        administrator, may name any user.
+        The caller ends nothing, since the authority decides. So a service of the Hub, which is no
+        administrator, may name any user. Other users may not: each question is a request to the
+        authority.
         """
         self.refuse_without_login()
         mine, name = self.mine(), self.username()
-        if mine is None and name is None:
-            raise web.HTTPError(400, _WHO)
-        own = mine is not None and name in {None, mine.session.user.username}
-        if mine is not None and not own and not (self.manages(mine) or _is_service(mine)):
-            raise web.HTTPError(403, "only an administrator may name another user")
-        principal = mine.principal if own and mine is not None else f"user:{name}"
-        logins = self.context.logins.of_principal(principal)
+        if mine is not None and not (self.manages(mine) or _is_service(mine)):
+            raise web.HTTPError(403, "only an administrator may have the server ask about logins")
+        if name is None:
+            raise web.HTTPError(400, 'write {"username": "..."}')
+        logins = [
+            login
+            for login in self.context.logins.of_principal(f"user:{name}")
+            if login.snapshot is not None and not login.status.over
+        ]
         for login in logins:
             self.context.revalidation.ask(login, anew=True)
         self.set_status(202)
