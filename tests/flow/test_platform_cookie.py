@@ -204,6 +204,19 @@ async def test_a_cookie_that_names_an_account_is_not_that_account(mixed_server, 
             assert (await json_lines(hers, SEEN))[0][::2] == ["alice", True, False]
 
 
+async def test_an_owner_whom_nobody_verified_is_not_named_to_a_verified_user(mixed_server):
+    """Mallory starts a kernel with a forged cookie of alice; bob is told no owner."""
+    bob, mallory = Person(mixed_server.url, {"X-User": "bob"}), visitor(mixed_server, "alice", "A")
+    await mallory.fetch("api/session-user/me")
+    code = "import json; from jupyter_session_user import *; s = get_session()\n"
+    code += "print(json.dumps([s.user.username, s.verified, s.kernel_owner, s.owns_kernel]))"
+    async with kernel_of(mallory) as kernel_id:
+        async with opened(mallory, kernel_id) as his:
+            assert await json_lines(his, code) == [["alice", False, "alice", True]]
+        async with opened(bob, kernel_id) as bobs:
+            assert await json_lines(bobs, code) == [["bob", True, None, False]]
+
+
 async def _leave_output_behind(person: Person, kernel_id: str, flag: Path) -> tuple[str, str]:
     """Have a cell print a secret after its websocket is closed; see test_takeover."""
     session_id, secret = fresh_id(), fresh_id()
