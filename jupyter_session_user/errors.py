@@ -67,8 +67,9 @@ class IdentityUnavailable(SessionUserError):
             "executor: hand the identity over with bind_current_user"
         ),
         "first_cell": (
-            "a thread (on ipykernel 6 also an async cell) in the very cell that "
-            "imported the package: import it in a cell of its own"
+            "a thread, a task, a callback or a startup file (on ipykernel 6 also an async cell), "
+            "before the kernel has handled a message after the import of the package: import it "
+            "in a cell of its own"
         ),
         "disagreement": (
             "a nested event loop handled another user's message in the middle of "

@@ -72,9 +72,10 @@ _TEXTS = {
         "user = get_current_user(), or wrap the function with bind_current_user(fn)."
     ),
     "first_cell": (
-        "This cell has imported jupyter_session_user itself. The user of such a cell is unknown "
-        "in a thread, and on ipykernel 6 in async code. Import the package in a cell of its own, "
-        "and run this cell again."
+        "The kernel has handled no message since jupyter_session_user was imported, and this is "
+        "not the code of the importing cell itself: it runs in a thread, a task, a callback or a "
+        "startup file, or on ipykernel 6 in an async cell. Import the package in a cell of its "
+        "own, and run this code again."
     ),
 }
 _NO_VISITOR = (
