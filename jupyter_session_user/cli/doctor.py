@@ -36,6 +36,9 @@ _BESIDE_SERVER = (
 
 KERNEL_TIMEOUT_S = 60
 
+#: With it, a user's token at JupyterHub can ask for its own end.
+_SCOPE = "read:tokens!user"
+
 _PROBE = """
 import json
 from importlib import metadata
@@ -100,6 +103,7 @@ def examine(wanted: str | None = None) -> list[Finding]:
         _project(
             "panel", lambda _version: _trouble("panel", "bokeh"), "in notebooks and as a preview"
         ),
+        *_hub(),
         *(finding for server in servers for finding in _asked(server)),
     ]
 
@@ -130,6 +134,25 @@ def _server_trouble(_version: str) -> str:
         fix = "run 'jupyter server extension enable jupyter_session_user'"
         return f"the extension is not enabled; {fix}"
     return _trouble(*_BESIDE_SERVER)
+
+
+def _hub() -> Iterator[Finding]:
+    """Look at the environment that JupyterHub gives to a user's server, and to its terminals."""
+    if "JUPYTERHUB_API_URL" not in os.environ:
+        return
+    try:
+        allowed = json.loads(os.environ.get("JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES") or "[]")
+    except ValueError:
+        allowed = []
+    if _SCOPE in allowed:
+        yield Finding("jupyterhub", "ok", "the Hub tells when each login ends")
+        return
+    text = (
+        "the Hub tells when a login ends only at the login itself; after a restart of this server "
+        f'the end is an estimate. For an exact one, add "{_SCOPE}" to '
+        "c.Spawner.oauth_client_allowed_scopes in jupyterhub_config.py"
+    )
+    yield Finding("jupyterhub", "ok", text)
 
 
 def _asked(server: sessions.Server) -> Iterator[Finding]:

@@ -42,9 +42,15 @@ class Agenda:
     def take(self, now: float) -> list[str]:
         """Remove and return the names whose time has come, the earliest first."""
         due = []
+        while (name := self.take_first(now)) is not None:
+            due.append(name)
+        return due
+
+    def take_first(self, now: float) -> str | None:
+        """Remove and return the earliest name whose time has come; None if there is none."""
         while self._heap and self._heap[0][0] <= now:
             at, name = heapq.heappop(self._heap)
             if self._times.get(name) == at:
                 del self._times[name]
-                due.append(name)
-        return due
+                return name
+        return None

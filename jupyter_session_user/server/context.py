@@ -28,7 +28,7 @@ from jupyter_session_user.server.auth.known_login import KnownLogin
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.auth.origin import Origin
 from jupyter_session_user.server.auth.resolvers.base import load_resolvers
-from jupyter_session_user.server.auth.revalidation import Authority, Revalidation
+from jupyter_session_user.server.auth.revalidation import Authority, Pace, Revalidation
 from jupyter_session_user.server.auth.succession import Succession
 from jupyter_session_user.server.messages.bridge import Answers, Bridge
 from jupyter_session_user.server.messages.kernels import Kernels
@@ -262,15 +262,13 @@ def _kernels(
 def _revalidation(
     settings: Settings, logins: Logins, authority: Authority, host: Host
 ) -> Revalidation:
-    return Revalidation(
-        logins,
-        authority,
+    pace = Pace(
         interval=settings.revalidate_interval,
         timeout=settings.revalidate_timeout,
         concurrency=settings.revalidate_concurrency,
-        monotonic=time.monotonic,
-        log=host.log,
+        rate=settings.revalidate_rate,
     )
+    return Revalidation(logins, authority, pace, monotonic=time.monotonic, log=host.log)
 
 
 def _tell_everybody(

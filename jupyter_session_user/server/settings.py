@@ -15,11 +15,12 @@ from jupyter_session_user.core.lifecycle import Limits
 from jupyter_session_user.core.platform_cookie import PlatformCookie
 from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookiePolicy
 from jupyter_session_user.errors import ConfigurationError
+from jupyter_session_user.server.settings_revalidation import RevalidationSettings
 
 __all__ = ["Settings"]
 
 
-class Settings(HasTraits):
+class Settings(RevalidationSettings, HasTraits):
     """The settings of an administrator."""
 
     credential_cookies = List(
@@ -186,32 +187,6 @@ class Settings(HasTraits):
         config=True,
         help="""Maximum lifetime of a login, in seconds since this server first saw it. None, the
         default, ends no login for that.""",
-    )
-
-    revalidate_interval = Float(
-        60.0,
-        allow_none=True,
-        min=0.1,
-        config=True,
-        help="""How often the identity provider and the authorizer are asked again about a login
-        that has an open kernel websocket, in seconds. Each login is asked about a little earlier
-        than that, at random. None never asks: a user that is removed at the provider then keeps
-        open kernels.""",
-    )
-
-    revalidate_timeout = Float(
-        10.0,
-        min=0.1,
-        config=True,
-        help="""Maximum time for such an answer, in seconds. After that the login continues, and is
-        shown as degraded.""",
-    )
-
-    revalidate_concurrency = Int(
-        8,
-        min=1,
-        config=True,
-        help="""Approximate number of logins about which the provider is asked at the same time.""",
     )
 
     assertion_headers = List(

@@ -125,6 +125,12 @@ PRIVATE = (
         "upstream/jupyterhub.py",
     ),
     Private(
+        "jupyterhub",
+        "_api_request",
+        "jupyterhub.services.auth:HubAuth",
+        "upstream/jupyterhub.py",
+    ),
+    Private(
         "jupyter_server_nbmodel",
         "_execute_snippet",
         "jupyter_server_nbmodel.actions",

@@ -7,15 +7,21 @@ https://jupyterhub.readthedocs.io/en/stable/reference/rest-api.html
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 __all__ = [
     "ask_past_cache",
     "has_lost_access",
+    "hub_auth_of",
     "hub_model",
     "hub_session",
+    "hub_token",
     "is_hub_admin",
     "is_hub_service",
+    "on_token_reply",
+    "token_expiry",
 ]
 
 
@@ -43,6 +49,59 @@ def is_hub_admin(user: Any) -> bool:
     return model.get("admin") is True and bool(model.get("session_id")) and not is_hub_service(user)
 
 
+def hub_auth_of(handler: Any) -> Any:
+    """Return the provider's ``HubOAuth``; None for another provider."""
+    return getattr(handler.identity_provider, "hub_auth", None)
+
+
+def hub_token(handler: Any) -> str:
+    """Return the Hub's token in a request, from a header or the cookie; empty if there is none."""
+    hub_auth = hub_auth_of(handler)
+    return (hub_auth.get_token(handler) if hub_auth is not None else None) or ""
+
+
+def on_token_reply(hub_auth: Any, learn: Callable[[str, float], None]) -> None:
+    """Call ``learn`` with each token that the Hub issues for a login, and its lifetime in seconds.
+
+    The Hub's OAuth token endpoint returns both (RFC 6749 section 5.1). ``HubOAuth`` keeps the token
+    alone.
+    """
+    request = hub_auth._api_request  # noqa: SLF001 - nothing public passes the reply
+
+    async def listening(method: str, url: str, /, **options: Any) -> Any:
+        reply = await request(method, url, **options)
+        if url == hub_auth.oauth_token_url and isinstance(reply, dict):
+            token, lifetime = reply.get("access_token"), reply.get("expires_in")
+            if isinstance(token, str) and isinstance(lifetime, int | float):
+                learn(token, lifetime)
+        return reply
+
+    hub_auth._api_request = listening  # noqa: SLF001
+
+
+async def token_expiry(handler: Any, user: Any) -> Any:
+    """Ask the Hub when the token of a request ends.
+
+    ``GET /users/{name}/tokens/{id}`` with the token itself, which needs the scope
+    ``read:tokens!user``.
+
+    Returns:
+        The ``expires_at`` of the answer, a time in RFC 3339; None if there is none, or if the scope
+        is missing.
+
+    Raises:
+        HTTPError: The Hub does not answer.
+    """
+    hub_auth, model, token = hub_auth_of(handler), hub_model(user), hub_token(handler)
+    name, number = model.get("name"), model.get("token_id")
+    if hub_auth is None or not (token and name and number) or is_hub_service(user):
+        return None
+    url = f"{hub_auth.api_url}/users/{quote(name, safe='')}/tokens/{quote(number, safe='')}"
+    headers = {"Authorization": f"token {token}"}
+    answer = await hub_auth._api_request("GET", url, headers=headers, allow_403=True)  # noqa: SLF001
+    return answer.get("expires_at") if isinstance(answer, dict) else None
+
+
 async def ask_past_cache(handler: Any) -> None:
     """Ask the Hub about a request, and replace the answer in the provider's cache.
 
@@ -52,8 +111,7 @@ async def ask_past_cache(handler: Any) -> None:
     Raises:
         HTTPError: The Hub does not answer, or refuses this server.
     """
-    hub_auth = getattr(handler.identity_provider, "hub_auth", None)
-    token = hub_auth.get_token(handler) if hub_auth is not None else None
+    hub_auth, token = hub_auth_of(handler), hub_token(handler)
     if hub_auth is None or not token:
         return
     session = hub_auth.get_session_id(handler)

@@ -47,3 +47,12 @@ def test_former_times_are_forgotten():
         agenda.put("bob", at)
     assert len(agenda._heap) < 100
     assert agenda.take(1) == ["alice", "bob"]
+
+
+def test_the_first_one_leaves_the_others():
+    """A caller that can handle only some of the names leaves the later ones in the agenda."""
+    agenda = Agenda()
+    for name, at in (("late", 9.0), ("second", 2.0), ("first", 1.0)):
+        agenda.put(name, at)
+    assert [agenda.take_first(5.0) for _ in range(3)] == ["first", "second", None]
+    assert agenda.take(10.0) == ["late"]

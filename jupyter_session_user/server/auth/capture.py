@@ -11,8 +11,9 @@ import dataclasses
 import ipaddress
 import re
 import secrets
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +26,7 @@ from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.signed_time import signed_at
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User, trim_claims
+from jupyter_session_user.server.auth.hub_ends import HubEnds
 from jupyter_session_user.server.auth.known_login import new_session_id
 from jupyter_session_user.server.auth.request_snapshot import snapshot_to_keep
 from jupyter_session_user.server.auth.resolvers.base import resolve
@@ -76,6 +78,7 @@ class Sources:
         proxies: Networks from which such a cookie is trusted.
         claims: Additional fields of the provider's user that a kernel may see.
         owner: The user whom a Hub started this server for; empty without a Hub.
+        hub_ends: When logins at that Hub end.
     """
 
     resolvers: Sequence[Resolver] = ()
@@ -83,6 +86,7 @@ class Sources:
     proxies: Sequence[Network] = ()
     claims: frozenset[str] = frozenset()
     owner: str = ""
+    hub_ends: HubEnds = field(default_factory=lambda: HubEnds(time.time))
 
 
 class Capture:
@@ -116,6 +120,7 @@ class Capture:
         self._proxies = sources.proxies
         self._claims = sources.claims
         self._owner = f"user:{sources.owner}" if sources.owner else None
+        self.hub_ends = sources.hub_ends
         #: Returns the session that started a kernel; the server's kernels set it.
         self.owner_of: Callable[[str], Record | None] = lambda _kernel_id: None
         # Of this process: another run of the server may have another provider, with other users of
@@ -162,7 +167,10 @@ class Capture:
             resolution = resolve(self._resolvers, handler, server_user)
             login = login.resolved(hub_session(server_user), resolution.key)
             key = self._logins.canonical(login.key)
-            login = dataclasses.replace(login, key=key, expiry=resolution.expiry)
+            expiry = resolution.expiry
+            if expiry is None and login.credential == "hub":
+                expiry = self.hub_ends.expiry(handler, key)
+            login = dataclasses.replace(login, key=key, expiry=expiry)
         else:
             login = dataclasses.replace(login, credential="open")
         if self._platform is not None and login.user.is_anonymous:
@@ -173,10 +181,12 @@ class Capture:
         return login
 
     def refresh_user(self, handler: JupyterHandler, login: KnownLogin) -> None:
-        """Take over what the provider says of a user now, for example the groups."""
-        user = self.login(handler).user
-        if not user.is_anonymous:  # each request would have another one
-            self._logins.sessions.set_user(login.key, user)
+        """Take over what the provider says of a user now: the groups, the end of the login."""
+        shown = self.login(handler)
+        if not shown.user.is_anonymous:  # each request would have another one
+            self._logins.sessions.set_user(login.key, shown.user)
+        if shown.credential == "hub":
+            self._logins.saw(shown, active=False)
 
     def former(self, handler: JupyterHandler) -> Login | None:
         """Return the login of a request before it signs a user in; None if there was none."""

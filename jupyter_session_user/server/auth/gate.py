@@ -87,6 +87,7 @@ class Gate:
         if provider in self._askers:
             return
         self._askers[provider] = provider.get_user
+        self._capture.hub_ends.watch(provider)
         for name, wrap in (
             ("get_user", self._behind_us),
             ("clear_login_cookie", self._signing_out),

@@ -8,10 +8,12 @@ no clear answer, the login is unchanged.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import random
 from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.base.handlers import APIHandler
@@ -21,6 +23,7 @@ from tornado.web import HTTPError
 
 from jupyter_session_user.core.agenda import Agenda
 from jupyter_session_user.core.login import KINDS
+from jupyter_session_user.core.rate import TokenBucket
 from jupyter_session_user.upstream.jupyterhub import ask_past_cache, has_lost_access
 
 if TYPE_CHECKING:
@@ -34,13 +37,16 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.logins import Logins
     from jupyter_session_user.server.auth.request_snapshot import RequestSnapshot
 
-__all__ = ["Authority", "Revalidation"]
+__all__ = ["Authority", "Pace", "Revalidation"]
 
 _REFUSALS = frozenset({401, 403})
 
 #: Maximum share of the interval by which a login is asked about early, at random. Logins that
 #: started together (a server start, a lecture) would otherwise be asked about together for ever.
 _JITTER = 0.2
+
+#: Time between two questions about one login while the authority answers none, in seconds.
+_RETRY_S = 2.0
 
 
 class _Shadow(APIHandler):
@@ -109,6 +115,17 @@ class Authority:
         self._capture.refresh_user(handler, login)
         return "yes"
 
+    async def learn_end(self, login: KnownLogin) -> None:
+        """Take over when a login at JupyterHub ends."""
+        application = self._application()
+        if application is None:
+            return
+        handler = _Shadow(application, _again(login.snapshot))
+        user = await self._user(handler, login)
+        if user is not None:
+            handler.current_user = user
+            self._capture.refresh_user(handler, login)
+
     def may_be_asserted(self, login: KnownLogin) -> bool:
         """Tell whether an assertion may name the user of a login."""
         asserted = KINDS[login.credential].asserted and login.snapshot is not None
@@ -134,6 +151,8 @@ class Authority:
     async def _user(self, handler: JupyterHandler, login: KnownLogin) -> User | None:
         """Return the provider's user, if it is the user of the login; None otherwise."""
         user: User | None = await ensure_async(self._gate.ask(handler))
+        if user is not None and login.credential == "hub":
+            await self._capture.hub_ends.ask(handler, user)
         if user is None or self._capture.login_of(handler, user).principal != login.principal:
             return None
         return user
@@ -154,15 +173,31 @@ def _again(snapshot: RequestSnapshot) -> HTTPServerRequest:
     return request
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the authority is asked.
+
+    Attributes:
+        interval: Time between two requests about one login, in seconds; None to ask on demand only.
+        timeout: Maximum time for an answer, in seconds.
+        concurrency: Maximum number of simultaneous requests.
+        rate: Maximum number of periodic requests per second, about all logins. With more logins,
+            the interval is longer.
+    """
+
+    interval: float | None
+    timeout: float
+    concurrency: int
+    rate: float
+
+
 class Revalidation:
     """Periodically asks the authority about each login with an open websocket.
 
     Args:
         logins: The logins.
         authority: Answers the requests.
-        interval: Time between two requests, in seconds; None to ask only on demand.
-        timeout: Maximum time for an answer, in seconds.
-        concurrency: Maximum number of simultaneous requests.
+        pace: How often to ask.
         monotonic: The clock, in seconds.
         log: Log for failures, without their text.
     """
@@ -171,18 +206,16 @@ class Revalidation:
         self,
         logins: Logins,
         authority: Authority,
+        pace: Pace,
         *,
-        interval: float | None,
-        timeout: float,
-        concurrency: int,
         monotonic: Callable[[], float],
         log: logging.Logger,
     ) -> None:
         self._logins = logins
         self._authority = authority
-        self._interval = interval
-        self._timeout = timeout
-        self._slots = asyncio.Semaphore(concurrency)
+        self._pace = pace
+        self._slots = asyncio.Semaphore(pace.concurrency)
+        self._budget = TokenBucket(pace.rate, max(1, int(pace.rate)))
         self._monotonic = monotonic
         self._log = log
         self._random = random.Random()  # noqa: S311 - spreads load, not used for secrets
@@ -193,6 +226,8 @@ class Revalidation:
         self._closed = False
         #: Reasons why the authority cannot be asked about a login, by the login's key.
         self._failures: dict[str, str] = {}
+        #: The login that is asked about often, while the authority answers for none.
+        self._probe: str | None = None
         logins.known.on_follow = self._begin
 
     @property
@@ -203,32 +238,41 @@ class Revalidation:
     def ask_those_due(self) -> None:
         """Ask about every login that is due; costs nothing while none is."""
         followed = self._logins.known.newly_followed()
-        if self._interval is None:
+        if self._pace.interval is None:
             return
         now = self._monotonic()
         for login in followed:
             self._begin(login)
-        for key in self._agenda.take(now):
+        while (key := self._agenda.take_first(now)) is not None:
             known = self._logins.get(key)
-            if known is None:
-                continue
-            if self._logins.known.is_followed(known):
+            if known is None or not self._logins.known.is_followed(known):
+                self._leave_out(key, known)
+            elif self._budget.take(now):
                 self._ask_again(known, now)  # unless the answer to this one sets the time
                 self.ask(known)
             else:
-                known.due = math.inf
+                # With its former time, it stays ahead of those that were asked about meanwhile.
+                self._agenda.put(key, known.due)
+                break
+
+    def _leave_out(self, key: str, known: KnownLogin | None) -> None:
+        if known is not None:
+            known.due = math.inf
+        if key == self._probe:
+            self._probe = None
 
     def _begin(self, login: KnownLogin) -> None:
         """Begin to ask about a login: at once, for the provider has just accepted its handshake."""
         if login.barred:  # the user may have got access again
             self.ask(login)
-        if self._interval is not None and login.due == math.inf:
+        if self._pace.interval is not None and login.due == math.inf:
             self._ask_again(login, self._monotonic())
             self._start(login, self._learn)
 
     def _ask_again(self, login: KnownLogin, now: float) -> None:
-        if self._interval is not None:
-            login.due = now + self._interval * (1 - _JITTER * self._random.random())
+        if self._pace.interval is not None:
+            wait = self._pace.interval * (1 - _JITTER * self._random.random())
+            login.due = now + (min(wait, _RETRY_S) if login.key == self._probe else wait)
             self._agenda.put(login.key, login.due)
 
     def ask(self, login: KnownLogin, *, anew: bool = False) -> None:
@@ -264,13 +308,21 @@ class Revalidation:
             task.cancel()
 
     async def _learn(self, login: KnownLogin) -> None:
-        """Find out, while the websocket's handshake is recent, which header names the user."""
+        """Find out, while the websocket's handshake is recent, which header names the user.
+
+        For a login at JupyterHub: when it ends.
+        """
+        if login.credential == "hub":
+            async with self._slots:
+                # If the Hub is down, the next socket will tell.
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(self._authority.learn_end(login), self._pace.timeout)
         if not self._authority.may_be_asserted(login):
             return
         async with self._slots:
             try:
                 needs = self._authority.needs_assertion(login)
-                login.by_assertion = await asyncio.wait_for(needs, self._timeout)
+                login.by_assertion = await asyncio.wait_for(needs, self._pace.timeout)
             except Exception:  # noqa: BLE001 - a provider that is down: the next socket will tell
                 login.by_assertion = False
 
@@ -291,7 +343,7 @@ class Revalidation:
 
     async def _verdict(self, login: KnownLogin) -> str | None:
         try:
-            verdict = await asyncio.wait_for(self._authority.verdict(login), self._timeout)
+            verdict = await asyncio.wait_for(self._authority.verdict(login), self._pace.timeout)
         except Exception as error:  # noqa: BLE001 - a provider that is down may raise anything
             verdict, why = None, type(error).__name__
         else:
@@ -304,8 +356,10 @@ class Revalidation:
         before = self.failing
         if why:
             self._failures[login.key] = why
+            self._probe = self._probe or login.key
         else:
             self._failures.pop(login.key, None)
+            self._answers_again()
         if why and not before:
             self._log.error(
                 "Open logins cannot be validated again (%s). They go on as degraded: a user who is "
@@ -315,3 +369,14 @@ class Revalidation:
         elif before and not self.failing:
             self._failures.clear()  # of logins that were forgotten
             self._log.warning("Logins can be validated again")
+
+    def _answers_again(self) -> None:
+        """After an outage, ask about the logins that had no answer."""
+        if self._probe is None:
+            return
+        self._probe = None
+        for key in self._failures:
+            known = self._logins.get(key)
+            if known is not None:
+                known.due = self._monotonic()
+                self._agenda.put(key, known.due)
