@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from http.cookiejar import Cookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +30,7 @@ __all__ = [
     "HubPerson",
     "hub_running",
     "proxy_program",
+    "self_signed",
 ]
 
 PASSWORD = "a password of the tests"
@@ -42,7 +46,7 @@ _PEOPLE = ("alice", "bob", "carol", "root")
 _CONFIG = """
 c = get_config()
 load_subconfig({example!r})
-c.JupyterHub.bind_url = "http://127.0.0.1:{public}"
+c.JupyterHub.bind_url = {url!r}
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub}"
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api}"
 c.ConfigurableHTTPProxy.command = [{proxy!r}]
@@ -66,6 +70,13 @@ c.JupyterHub.db_url = "sqlite:///" + {home!r} + "/hub.sqlite"
 c.JupyterHub.cookie_secret_file = {home!r} + "/cookie_secret"
 c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 90}}
 """
+_WITH_TLS = """
+c.JupyterHub.ssl_key, c.JupyterHub.ssl_cert = {key!r}, {certificate!r}
+"""
+_PROXY_ELSEWHERE = """
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.auth_token = {secret!r}
+"""
 
 
 class Hub:
@@ -75,43 +86,54 @@ class Hub:
         url: The public base address, with a slash at the end.
         home: Its folder; each person's server has a folder of the person's name in it.
         log: What the Hub and its servers print.
+        certificate: The file with the certificate that its browsers trust; None for plain HTTP.
     """
 
-    def __init__(self, url: str, home: Path, log: Path, command: list[str]) -> None:
-        self.url, self.home, self.log = url, home, log
+    def __init__(
+        self, url: str, home: Path, command: list[str], certificate: str | None = None
+    ) -> None:
+        self.url, self.home, self.log = url, home, home / "hub.log"
+        self.certificate = certificate
+        self.trust: Any = ssl.create_default_context(cafile=certificate) if certificate else True
         self._command = command
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        # The proxy's script asks env for node, which is in this environment.
-        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         with self.log.open("a") as sink:
             self.process = subprocess.Popen(
                 self._command,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 cwd=self.home,
-                env={**os.environ, "PATH": path},
+                env=_environment(),
                 start_new_session=True,
             )
         end = time.monotonic() + PATIENCE_S
         while True:
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}hub/health").status_code == httpx.codes.OK:
+                if self._is_healthy():
                     return
             assert self.process.poll() is None and time.monotonic() < end, self.log_text()[-3000:]
             time.sleep(0.2)
 
+    def _is_healthy(self) -> bool:
+        answer = httpx.get(f"{self.url}hub/health", verify=self.trust)
+        return answer.status_code == httpx.codes.OK
+
     def stop(self) -> None:
-        """End it, with its proxy and the servers of all people."""
+        """End it, with the proxy that it has started."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(20)
-        for name in _PEOPLE:
-            with contextlib.suppress(OSError, ValueError):
-                os.kill(int((self.home / name / "server.pid").read_text()), signal.SIGKILL)
+
+    def stop_servers(self) -> None:
+        """End the servers of all people."""
+        with contextlib.suppress(httpx.HTTPError):
+            for user in self.api("GET", "users", params={"state": "active"}).json():
+                for name in user["servers"]:
+                    self.api("DELETE", f"users/{user['name']}/servers/{name}", check=False)
 
     def freeze(self) -> None:
         """Stop the Hub alone, without an answer to anybody: its proxy and the servers go on."""
@@ -128,8 +150,9 @@ class Hub:
     def api(self, method: str, path: str, *, check: bool = True, **options: Any) -> httpx.Response:
         """Ask the Hub's REST API as the tests' service."""
         headers = {"Authorization": f"token {ADMIN_TOKEN}"}
+        options.setdefault("timeout", 90)
         response = httpx.request(
-            method, f"{self.url}hub/api/{path}", headers=headers, timeout=60, **options
+            method, f"{self.url}hub/api/{path}", headers=headers, verify=self.trust, **options
         )
         if check:
             response.raise_for_status()
@@ -148,20 +171,31 @@ class Hub:
 
 
 class HubPerson(Person):
-    """A browser that logs in at the Hub, and works on alice's server.
+    """A browser that logs in at the Hub, and works on a server: alice's, without another.
 
     Args:
         hub: The Hub.
         name: The username.
+        server: The server's path.
     """
 
-    def __init__(self, hub: Hub, name: str) -> None:
-        super().__init__(f"{hub.url}user/alice/")
+    def __init__(self, hub: Hub, name: str, server: str = "user/alice/") -> None:
+        super().__init__(f"{hub.url}{server}")
         self.hub, self.name = hub, name
-        self.browser = httpx.Client(follow_redirects=True, timeout=90)
+        self.browser = httpx.Client(follow_redirects=True, timeout=90, verify=hub.trust)
+        if hub.certificate:
+            self.connection["ca_certs"] = hub.certificate
+
+    def at(self, server: str) -> HubPerson:
+        """Return the same browser at another server."""
+        there = HubPerson(self.hub, self.name, server)
+        there.browser.close()
+        there.browser = self.browser
+        there.open()
+        return there
 
     def enter(self) -> HubPerson:
-        """Log in at the Hub, start alice's server if need be, and open it."""
+        """Log in at the Hub, and open the server."""
         page = self.browser.get(f"{self.hub.url}hub/login")
         form = {
             "username": self.name,
@@ -173,18 +207,25 @@ class HubPerson(Person):
         self.open()
         return self
 
-    def open(self) -> httpx.Response:
-        """Open alice's server, as a browser does: through the Hub's OAuth pages."""
-        page = self.browser.get(f"{self.url}tree")
+    def open(self, path: str = "tree") -> httpx.Response:
+        """Open a page of the server, as a browser does: through the Hub's OAuth pages."""
+        page = self.browser.get(f"{self.url}{path}")
         if "/oauth2/authorize" in str(page.url):
             form = {"_xsrf": self.cookie("_xsrf", "/hub/"), "scopes": _scopes(page.text)}
             page = self.browser.post(str(page.url), data=form)
-        self.cookies = {
-            cookie.name: cookie.value or ""
-            for cookie in sorted(self.browser.cookies.jar, key=lambda each: len(each.path))
-            if urlsplit(self.url).path.startswith(cookie.path)
-        }
+        self.cookies = {each.name: each.value or "" for each in reversed(self.sent())}
         return page
+
+    def sent(self) -> list[Cookie]:
+        """Return the cookies that this browser sends: those of longer paths first (RFC 6265)."""
+        path = urlsplit(self.url).path
+        cookies = [each for each in self.browser.cookies.jar if path.startswith(each.path)]
+        return sorted(cookies, key=lambda each: -len(each.path))
+
+    def _cookie_header(self) -> dict[str, str]:
+        """Return all of them: two servers of a user have cookies with the same names."""
+        pairs = "; ".join(f"{each.name}={each.value}" for each in self.sent())
+        return {"Cookie": pairs} if pairs else {}
 
     def log_out(self) -> None:
         """Log out at the Hub."""
@@ -207,52 +248,116 @@ def proxy_program() -> str | None:
     return shutil.which("configurable-http-proxy", path=f"{own}{os.pathsep}{os.environ['PATH']}")
 
 
+def self_signed(folder: Path) -> tuple[str, str]:
+    """Make a key and a certificate for 127.0.0.1, and return their files."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "keyUsage=digitalSignature"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return str(key), str(certificate)
+
+
 def _scopes(page: str) -> list[str]:
     return re.findall(r'name="scopes"[^>]*value="([^"]+)"', page)
 
 
 @contextlib.contextmanager
-def hub_running(home: Path, *arguments: str) -> Iterator[Hub]:
+def hub_running(
+    home: Path,
+    *arguments: str,
+    extra: str = "",
+    certificate: tuple[str, str] | None = None,
+    own_proxy: bool = True,
+) -> Iterator[Hub]:
     """Run a Hub for as long as the block lasts; alice's server is up.
 
     Args:
         home: An empty folder.
         arguments: Command line of each person's server.
+        extra: The end of the Hub's configuration.
+        certificate: Files of the key and the certificate, for HTTPS.
+        own_proxy: Whether the Hub starts its proxy; it runs beside the Hub otherwise.
     """
-    proxy = proxy_program()
-    public, hub, api = _free_ports(3)
+    ports = dict(zip(("public", "hub", "api"), _free_ports(3), strict=True))
     for name in _PEOPLE:
         (home / name).mkdir()
+    url = f"http{'s' if certificate else ''}://127.0.0.1:{ports['public']}/"
+    config = home / "jupyterhub_config.py"
+    secret = secrets.token_hex(16)
+    parts = [_configuration(home, url, ports, arguments)]
+    if certificate:
+        parts.append(_WITH_TLS.format(key=certificate[0], certificate=certificate[1]))
+    if not own_proxy:
+        parts.append(_PROXY_ELSEWHERE.format(secret=secret))
+    config.write_text("".join([*parts, extra]))
+    command = [sys.executable, "-m", "jupyterhub", "-f", str(config)]
+    running = Hub(url, home, command, certificate[1] if certificate else None)
+    with contextlib.nullcontext() if own_proxy else _proxy_running(home, ports, secret):
+        try:
+            running.start()
+            running.api("POST", "users/alice/server")
+            yield running
+        finally:
+            running.stop_servers()
+            running.stop()
+
+
+def _configuration(home: Path, url: str, ports: dict[str, int], arguments: tuple[str, ...]) -> str:
     root = str(Path(__file__).parents[2])
-    text = _CONFIG.format(
+    return _CONFIG.format(
         example=str(EXAMPLE),
-        public=public,
-        hub=hub,
-        api=api,
-        proxy=proxy,
+        url=url,
+        hub=ports["hub"],
+        api=ports["api"],
+        proxy=proxy_program(),
         password=PASSWORD,
         token=ADMIN_TOKEN,
         robot=ROBOT_TOKEN,
         home=str(home),
-        python=sys.executable,
         arguments=list(arguments),
         environment={
             "PYTHONPATH": os.pathsep.join((root, f"{root}/tests/support")),
             "JUPYTER_PREFER_ENV_PATH": "1",
         },
     )
-    config = home / "jupyterhub_config.py"
-    config.write_text(text)
-    command = [sys.executable, "-m", "jupyterhub", "-f", str(config)]
-    running = Hub(f"http://127.0.0.1:{public}/", home, home / "hub.log", command)
-    running.start()
+
+
+@contextlib.contextmanager
+def _proxy_running(home: Path, ports: dict[str, int], secret: str) -> Iterator[None]:
+    """Run the proxy by itself, as on Kubernetes."""
+    program = proxy_program()
+    assert program is not None
+    hub = f"http://127.0.0.1:{ports['hub']}/hub"
+    command = [
+        *(program, "--ip", "127.0.0.1", "--port", str(ports["public"])),
+        *("--api-ip", "127.0.0.1", "--api-port", str(ports["api"])),
+        *("--default-target", hub, "--error-target", f"{hub}/error"),
+    ]
+    with (home / "proxy.log").open("w") as sink:
+        process = subprocess.Popen(
+            command,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env={**_environment(), "CONFIGPROXY_AUTH_TOKEN": secret},
+        )
     try:
-        running.api("POST", "users/alice/server")
-        yield running
+        yield
     finally:
-        with contextlib.suppress(httpx.HTTPError):
-            running.api("DELETE", "users/alice/server")
-        running.stop()
+        process.terminate()
+        process.wait(20)
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which the proxy's script finds this environment's node."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return {**os.environ, "PATH": path}
 
 
 def _free_ports(count: int) -> list[int]:

@@ -63,6 +63,8 @@ class Person:
         self.url = url
         self.headers = dict(headers or {})
         self.cookies: dict[str, str] = {}
+        #: Options of each HTTP request and websocket, such as ``ca_certs``.
+        self.connection: dict[str, Any] = {}
 
     async def fetch(
         self, path: str, *, method: str = "GET", body: Any = None, form: Any = None
@@ -83,6 +85,7 @@ class Person:
                 follow_redirects=False,
                 request_timeout=TIMEOUT_S,
                 allow_nonstandard_methods=True,
+                **self.connection,
             ),
             raise_error=False,
         )
@@ -140,7 +143,7 @@ class Person:
         session = session_id or uuid.uuid4().hex
         url = f"ws{self.url[4:]}api/kernels/{kernel_id}/channels?session_id={session}"
         headers = {**self.headers, **self._cookie_header()}
-        request = HTTPRequest(url, headers=headers, connect_timeout=TIMEOUT_S)
+        request = HTTPRequest(url, headers=headers, connect_timeout=TIMEOUT_S, **self.connection)
         subprotocols = [protocol] if protocol else None
         connection = await websocket_connect(request, subprotocols=subprotocols)
         return KernelSocket(connection, session)
