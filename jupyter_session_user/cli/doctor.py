@@ -148,8 +148,8 @@ def _hub() -> Iterator[Finding]:
         yield Finding("jupyterhub", "ok", "the Hub tells when each login ends")
         return
     text = (
-        "the Hub tells when a login ends only at the login itself; after a restart of this server "
-        f'the end is an estimate. For an exact one, add "{_SCOPE}" to '
+        "the Hub tells when a login ends only at the login itself; if this server starts again "
+        f'without the Hub, the end is an estimate. For an exact one, add "{_SCOPE}" to '
         "c.Spawner.oauth_client_allowed_scopes in jupyterhub_config.py"
     )
     yield Finding("jupyterhub", "ok", text)

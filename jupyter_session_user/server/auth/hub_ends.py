@@ -95,7 +95,10 @@ class HubEnds:
         if known:
             _put(self._of_login, key, max(known))
             return Expiry(max(known), "jupyterhub")
-        issued_at = signed_at(handler.get_cookie(hub_auth_of(handler).cookie_name) or "")
+        name = hub_auth_of(handler).cookie_name
+        if not handler.get_secure_cookie(name):
+            return None
+        issued_at = signed_at(handler.get_cookie(name) or "")
         return None if issued_at is None else Expiry(issued_at + DEFAULT_LIFETIME_S, "estimated")
 
 

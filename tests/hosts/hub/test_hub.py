@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import time
+from datetime import datetime
 
 import pytest
 from hub import ROBOT_TOKEN, HubPerson, hub_running, proxy_program
@@ -18,6 +19,33 @@ try:
 except IdentityUnavailable as error:
     print(error.reason)
 """
+END = """
+from jupyter_session_user import get_session
+session = get_session()
+print(session.user.username, session.expiry_source, session.expires_at.timestamp())
+"""
+#: A server that starts again without the Hub, as a container with a restart policy does.
+RESTARTS = """
+import sys
+c.Spawner.cmd = [
+    *("sh", "-c"),
+    'trap "kill \\\\$!; exit" INT TERM; '
+    'while :; do "$0" -m jupyterhub.singleuser "$@" & wait $!; done',
+    sys.executable,
+]
+"""
+#: What ``docs/jupyterhub.md`` says makes the ends of logins exact after a restart.
+SCOPE = """
+c.Spawner.oauth_client_allowed_scopes = [
+    "read:tokens!user",
+]
+"""
+DOCTOR = """
+import json, subprocess, sys
+command = [sys.executable, "-m", "jupyter_session_user.cli.main", "doctor", "--json"]
+output = subprocess.run(command, capture_output=True, text=True).stdout
+print(*[each["text"] for each in json.loads(output) if each["what"] == "jupyterhub"])
+"""
 #: Seconds between two questions about an open login; JupyterHub's own cache keeps 300.
 INTERVAL_S = 2.0
 #: For the answer itself, on a busy machine.
@@ -30,9 +58,9 @@ def run(need, tmp_path_factory):
     need(importlib.util.find_spec("jupyterhub"), "jupyterhub is missing")
     need(proxy_program(), "configurable-http-proxy is missing: make .venv/.proxy")
 
-    def running(interval=INTERVAL_S):
+    def running(interval=INTERVAL_S, extra=""):
         setting = f"--JupyterSessionUser.revalidate_interval={interval}"
-        return hub_running(tmp_path_factory.mktemp("hub"), setting)
+        return hub_running(tmp_path_factory.mktemp("hub"), setting, extra=extra)
 
     return running
 
@@ -213,6 +241,75 @@ async def test_the_hub_tells_the_server_of_a_logout(run):
             await socket.close()
         for each in (alice, bob, robot):
             each.browser.close()
+
+
+def end_at_the_hub(hub, name):
+    """Return the latest end of a user's tokens for alice's server, in seconds since the epoch."""
+    tokens = hub.api("GET", f"users/{name}/tokens").json()["api_tokens"]
+    texts = [t["expires_at"] for t in tokens if "/user/alice/" in t["oauth_client"]]
+    return seconds_of(max(texts))
+
+
+def seconds_of(text):
+    """Return a time that the Hub writes, in seconds since the epoch."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+async def until_ends(socket, name, source, at):
+    """Wait until a cell has the user, the source and the end of the login, within seconds."""
+    end = time.monotonic() + SLACK_S
+    while True:
+        user, told, moment = (await says(socket, END)).split()
+        assert user == name
+        if told == source and abs(float(moment) - at) < 5:
+            return
+        assert time.monotonic() < end, (told, float(moment) - at)
+        await asyncio.sleep(0.2)
+
+
+async def until_back(person):
+    """Wait until a server that is starting answers."""
+    end = time.monotonic() + 60
+    while (await person.fetch("api/me")).code != 200:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.5)
+
+
+async def test_the_end_of_a_login_is_that_of_its_token(hub, enter):
+    """Of a browser from the OAuth reply; of a script from the Hub, which its token may ask."""
+    alice, bob = enter("alice"), enter("bob")
+    made = hub.api("POST", "users/bob/tokens", json={"expires_in": 3_600}).json()
+    script = HubPerson(hub, "bob")
+    script.headers["Authorization"] = f"token {made['token']}"
+    kernel_id = await alice.start_kernel()
+    hers, his = [await one.connect(kernel_id) for one in (alice, bob)]
+    its = await script.connect(await script.start_kernel())
+    for name, socket in (("alice", hers), ("bob", his)):
+        await until_ends(socket, name, "jupyterhub", end_at_the_hub(hub, name))
+    await until_ends(its, "bob", "jupyterhub", seconds_of(made["expires_at"]))
+    for socket in (hers, his, its):
+        await socket.close()
+    script.browser.close()
+
+
+@pytest.mark.parametrize("scope", ["", SCOPE])
+async def test_after_a_restart_the_end_is_an_estimate_or_asked(run, scope):
+    """The server has forgotten the Hub's reply; with the scope it asks. ``doctor`` tells which."""
+    with run(extra=RESTARTS + scope) as hub:
+        people = [HubPerson(hub, name).enter() for name in ("alice", "bob")]
+        assert (await people[0].fetch("api/shutdown", method="POST")).code == 200
+        await until_back(people[0])
+        kernel_id = await people[0].start_kernel()
+        for person in people:
+            socket = await person.connect(kernel_id)
+            source = "jupyterhub" if scope else "estimated"
+            await until_ends(socket, person.name, source, end_at_the_hub(hub, person.name))
+            await socket.close()
+            person.browser.close()
+        owner = await people[0].connect(kernel_id)
+        advice = "c.Spawner.oauth_client_allowed_scopes in jupyterhub_config.py"
+        assert (await says(owner, DOCTOR)).endswith(advice) is not bool(scope)
+        await owner.close()
 
 
 async def test_new_groups_arrive_in_an_open_socket(hub, enter):
