@@ -81,7 +81,12 @@ ROOMS = {
     "web": "auth messages settings templates",
 }
 # Third parties that one file alone may import, anywhere in it.
-OWN_FILE = {f"{NAME}.store.redis": {"redis"}, f"{NAME}.server.auth.resolvers.jwks": {"joserfc"}}
+OWN_FILE = {
+    f"{NAME}.store.redis": {"redis"},
+    f"{NAME}.server.auth.resolvers.jwks": {"joserfc"},
+    # Bokeh loads the auth module, in a server that the Hub has started.
+    f"{NAME}.hosts.jupyterhub_auth": {"jupyterhub"},
+}
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import itertools
-import sys
 import time
 from pathlib import Path
 
 import pytest
+import serving
 from hub import HubPerson, hub_running, proxy_program
+from serving import Visit
 from tornado.httpclient import HTTPClientError
 from tornado.web import create_signed_value
 
 HOSTS = Path(__file__).parents[1]
-sys.path.insert(0, str(HOSTS / "bokeh"))
-
-import serving
-from serving import Visit
-
 PROBE = HOSTS / "panel_serve" / "apps" / "panel_probe.py"
 FORGED = {
     "X-CDSDASHBOARDS-JH-USER": '{"name": "carol", "kind": "user", "admin": true, "groups": []}',
@@ -133,7 +129,7 @@ def visit(person, headers=None, cookies=None):
 
 @pytest.mark.usefixtures("leaving")
 async def test_each_page_and_click_is_its_visitors(enter, place):
-    """Alice and bob on one app server, with the Hub's groups; a header that bob sends is nothing."""
+    """Alice and bob on one app server, with the Hub's groups; a visitor's own header is nothing."""
     people = {name: enter(name, place[0]) for name in ("alice", "bob")}
     visits = {
         (name, number): visit(person, FORGED if number else None)
