@@ -4,8 +4,8 @@
 
 The server is one of the Hub's: a user's server, or a service. The Hub itself names the visitor of
 each page and each websocket, from the token in the visitor's OAuth cookie. No header counts, hence
-none that a visitor could send. The module also works behind a proxy that has logged the visitor
-in at the Hub, and passes the cookie on: jhsingle-native-proxy, jupyter-server-proxy.
+none that a visitor could send. The module also works behind jhsingle-native-proxy, which logs the
+visitor in at the Hub, and passes the cookie on.
 https://jupyterhub.readthedocs.io/en/stable/howto/configuring/services.html
 """
 

@@ -29,6 +29,7 @@ __all__ = [
     "ROBOT_TOKEN",
     "Hub",
     "HubPerson",
+    "code_block",
     "hub_running",
     "proxy_program",
     "self_signed",
@@ -246,6 +247,13 @@ def proxy_program() -> str | None:
     """Return the path of configurable-http-proxy: make installs it beside the environment."""
     own = Path(sys.prefix) / "proxy" / "node_modules" / ".bin"
     return shutil.which("configurable-http-proxy", path=f"{own}{os.pathsep}{os.environ['PATH']}")
+
+
+def code_block(page: Path, title: str) -> str:
+    """Return the block of code of a page of the documentation that has this text in it."""
+    blocks = re.findall(r"^```\w+\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (found,) = [block for block in blocks if title in block]
+    return str(found)
 
 
 def self_signed(folder: Path) -> tuple[str, str]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import itertools
+import sys
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
 import serving
-from hub import HubPerson, hub_running, proxy_program
+from hub import HubPerson, code_block, hub_running, proxy_program
 from serving import Visit
 from tornado.httpclient import HTTPClientError
 from tornado.web import create_signed_value
 
 HOSTS = Path(__file__).parents[1]
+DOCS = HOSTS.parents[1] / "docs"
 PROBE = HOSTS / "panel_serve" / "apps" / "panel_probe.py"
 FORGED = {
     "X-CDSDASHBOARDS-JH-USER": '{"name": "carol", "kind": "user", "admin": true, "groups": []}',
@@ -27,36 +30,19 @@ PLACES = {
     "service": ("services/dashboard/", "service-dashboard"),
     "proxied": ("user/alice/proxied/", "jupyterhub-user-alice-proxied"),
 }
-#: As in the documentation, with another app and the addresses of the test.
-CONFIG = """
-import sys
-from urllib.parse import urlsplit
-
+#: What the tests add to the documentation's configuration.
+ADDED = """
 environment = {{"PROBE_LOG": {log!r}, "BOKEH_RESOURCES": "server", "PYTHONPATH": {root!r}}}
-panel = [sys.executable, "-m", "jupyter_session_user", "panel", "serve", {app!r},
-         "--auth-module", "jupyterhub", "--unused-session-lifetime", "15000"]
-direct = [*panel, "--allow-websocket-origin", urlsplit(c.JupyterHub.bind_url).netloc]
-c.Spawner.cmd, c.Spawner.args = direct, ["--allow-root"]
 c.Spawner.environment = environment
-c.JupyterHub.services += [
-    {{"name": "dashboard", "url": {service!r}, "command": direct, "environment": environment,
-      "oauth_no_confirm": True}},
-]
-c.JupyterHub.load_roles += [
-    {{"name": "dashboard", "users": ["alice"], "groups": ["guests"],
-      "scopes": ["access:services!service=dashboard"]}},
-]
+for service in c.JupyterHub.services:
+    if service["name"] == "dashboard":
+        service["environment"] = environment
 c.JupyterHub.allow_named_servers = True
 
 
 def behind_a_proxy(spawner):
     if spawner.name == "proxied":
-        spawner.cmd = [sys.executable, "-m", "jhsingle_native_proxy.main", "--forward-user-info",
-                       "--ip", "127.0.0.1", "--ready-timeout", "90"]
-        command = [each.replace("--", "{{--}}") for each in panel]
-        command[1] = "{{-}}m"
-        spawner.args = ["--", *command, "{{--}}port={{port}}", "{{--}}address=127.0.0.1",
-                        "{{--}}allow-websocket-origin=*"]
+        spawner.cmd, spawner.args = proxied.cmd, proxied.args
 
 
 c.Spawner.pre_spawn_hook = behind_a_proxy
@@ -71,13 +57,31 @@ def hub(need, tmp_path_factory):
     need(proxy_program(), "configurable-http-proxy is missing: make .venv/.proxy")
     need(importlib.util.find_spec("pyviz_comms"), "panel is missing")
     home = tmp_path_factory.mktemp("hub")
-    config = CONFIG.format(
-        log=str(home / "said.jsonl"),
-        root=str(HOSTS.parents[1]),
-        app=str(PROBE),
-        service=f"http://127.0.0.1:{serving.free_port()}",
+    port = serving.free_port()
+
+    def configuration(title):
+        """Return a part of the documentation, with the app and the addresses of the tests."""
+        text = textwrap.dedent(code_block(DOCS / "hosts" / "panel-serve.md", title))
+        for there, here in (
+            ('"python"', repr(sys.executable)),
+            ('"jhsingle-native-proxy"', f'{sys.executable!r}, "-m", "jhsingle_native_proxy.main"'),
+            ("/srv/app.py", str(PROBE)),
+            ('"hub.example.org"', "urlsplit(c.JupyterHub.bind_url).netloc"),
+            ('"{--}allow-websocket-origin=hub.example.org"', '"{--}allow-websocket-origin=*"'),
+            ("http://127.0.0.1:10101", f"http://127.0.0.1:{port}"),
+        ):
+            text = text.replace(there, here)
+        return text
+
+    proxied = configuration("Panel behind jhsingle-native-proxy").replace("c.Spawner", "proxied")
+    parts = (
+        "from types import SimpleNamespace\nfrom urllib.parse import urlsplit\n",
+        f"proxied = SimpleNamespace()\n{proxied}",
+        configuration("Panel as a user's server"),
+        configuration("Panel as a service"),
+        ADDED.format(log=str(home / "said.jsonl"), root=str(HOSTS.parents[1])),
     )
-    with hub_running(home, extra=config) as running:
+    with hub_running(home, extra="\n".join(parts)) as running:
         yield running
 
 
