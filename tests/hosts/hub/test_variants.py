@@ -31,8 +31,9 @@ c.JupyterHub.cleanup_servers = False
 """
 #: What a Hub does with the values of the chart, as far as it needs no Kubernetes.
 OF_THE_CHART = """
-c.JupyterHub.services = [each for each in c.JupyterHub.services if each["name"] != "session-user"]
-c.JupyterHub.load_roles = [each for each in c.JupyterHub.load_roles if each["name"] != "session-user"]
+hub = c.JupyterHub
+hub.services = [each for each in hub.services if each["name"] != "session-user"]
+hub.load_roles = [each for each in hub.load_roles if each["name"] != "session-user"]
 c.JupyterHub.authenticator_class = "dummy"
 c.JupyterHub.allow_named_servers = {named!r}
 for name, settings in {config!r}.items():
@@ -228,8 +229,9 @@ async def test_the_values_for_kubernetes(tmp_path_factory, certificate):
         alice, bob, _ = people
         own = await alice.start_kernel()
         sockets = hers, his, carols = [await one.connect(own) for one in people]
-        assert [await says(socket) for socket in sockets] == ["alice", "bob", "carol"]
+        assert await says(hers) == "alice"
         assert await says(hers, COOKIES) == "['shop']"
+        assert [await says(socket) for socket in sockets] == ["alice", "bob", "carol"]
         assert await says(his, COOKIES) == "[]"
         hub.unshare("carol")
         await until_over(carols)
