@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from jupyter_session_user import hosts
+from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.hosts import hub_server
 
 __all__ = ["main"]
@@ -32,7 +33,10 @@ def main() -> None:
     import_module(_TOOLS[tool])
     hosts.prepare()
     del sys.argv[0]
-    sys.argv[1:] = hub_server.arguments(sys.argv[1:], os.environ)
+    try:
+        sys.argv[1:] = hub_server.arguments(sys.argv[1:], os.environ)
+    except ConfigurationError as error:
+        sys.exit(str(error))
     runpy.run_module(tool, run_name="__main__", alter_sys=True)
 
 

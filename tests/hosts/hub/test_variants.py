@@ -198,7 +198,7 @@ def values_of_the_chart(folder):
     assert (examples / there.name).exists()
     server["data"]["JupyterSessionUser"]["revalidate_interval"] = INTERVAL_S
     written = folder / Path(server["mountPath"]).relative_to("/usr/local/etc/jupyter")
-    written.parent.mkdir(parents=True)
+    written.parent.mkdir(parents=True, exist_ok=True)
     written.write_text(json.dumps(server["data"]))
     return OF_THE_CHART.format(
         named=hub["allowNamedServers"],
@@ -228,9 +228,11 @@ async def test_the_values_for_kubernetes(tmp_path_factory, certificate):
             assert "__Host-jupyterhub-user-alice-gpu" in names, names
         alice, bob, _ = people
         own = await alice.start_kernel()
-        sockets = hers, his, carols = [await one.connect(own) for one in people]
+        hers = await alice.connect(own)
         assert await says(hers) == "alice"
-        assert await says(hers, COOKIES) == "['shop']"
+        assert await says(hers, COOKIES) == "['shop']"  # the kernel is hers alone until now
+        his, carols = [await one.connect(own) for one in people[1:]]
+        sockets = hers, his, carols
         assert [await says(socket) for socket in sockets] == ["alice", "bob", "carol"]
         assert await says(his, COOKIES) == "[]"
         hub.unshare("carol")
