@@ -68,7 +68,7 @@ TABLE = {
     "tokens": Plane("core errors", "joserfc", at_top=True),
     "cli": Plane("*", "*", at_top=True),
     "testing": Plane("errors", "jupyter_server traitlets", at_top=True),
-    "__main__": Plane("hosts"),
+    "__main__": Plane("hosts errors"),
     "": Plane("*"),  # the facade
 }
 # The longest chain of imports within the kernel: a module is one floor above its imports.
