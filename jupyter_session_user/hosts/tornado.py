@@ -101,7 +101,9 @@ servers: dict[str, Callable[[Any, HostRequest], tuple[User | None, dict[str, Any
 
 
 def user_from(said: Any) -> User | None:
-    """Return the user from an auth module's answer: text, a mapping, or an object."""
+    """Return the user from an auth module's answer: a User, text, a mapping, or an object."""
+    if isinstance(said, User):
+        return said
     if isinstance(said, bytes):
         said = said.decode("utf-8", "replace")
     if isinstance(said, str) and said[:1] in ('"', "{"):  # login examples write JSON

@@ -68,7 +68,7 @@ TABLE = {
     "tokens": Plane("core errors", "joserfc", at_top=True),
     "cli": Plane("*", "*", at_top=True),
     "testing": Plane("errors", "jupyter_server traitlets", at_top=True),
-    "__main__": Plane("hosts"),
+    "__main__": Plane("hosts errors"),
     "": Plane("*"),  # the facade
 }
 # The longest chain of imports within the kernel: a module is one floor above its imports.
@@ -81,7 +81,12 @@ ROOMS = {
     "web": "auth messages settings templates",
 }
 # Third parties that one file alone may import, anywhere in it.
-OWN_FILE = {f"{NAME}.store.redis": {"redis"}, f"{NAME}.server.auth.resolvers.jwks": {"joserfc"}}
+OWN_FILE = {
+    f"{NAME}.store.redis": {"redis"},
+    f"{NAME}.server.auth.resolvers.jwks": {"joserfc"},
+    # Bokeh loads the auth module, in a server that the Hub has started.
+    f"{NAME}.hosts.jupyterhub_auth": {"jupyterhub"},
+}
 
 
 @dataclass(frozen=True)

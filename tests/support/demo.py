@@ -23,7 +23,7 @@ from pathlib import Path
 from local_server import LocalServer, local_server
 from people import LEGACY, V1, KernelSocket, Person
 
-__all__ = ["SETUP", "Row", "interleave", "main", "table"]
+__all__ = ["SETUP", "Row", "interleave", "main", "says", "table"]
 
 PEOPLE = ("alice", "bob")
 NOTEBOOK = "whoami.ipynb"
@@ -60,16 +60,24 @@ thread.start(); thread.join(); print(out[0])""",
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: the sender, the cell, and the user that the kernel reported."""
+    """One line of the table: the sender, the cell, and what the kernel reported.
+
+    Attributes:
+        title: What the cell does.
+        sent_by: The user that sent it.
+        saw: What the kernel reported.
+        wanted: What it had to report; the sender, if empty.
+    """
 
     title: str
     sent_by: str
     saw: str
+    wanted: str = ""
 
     @property
     def right(self) -> bool:
-        """Tell whether the kernel saw the sender."""
-        return self.sent_by == self.saw
+        """Tell whether the kernel saw what it had to see."""
+        return self.saw == (self.wanted or self.sent_by)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -126,20 +134,27 @@ async def _self_check(server: LocalServer, passwords: dict[str, str]) -> list[Ro
 async def interleave(sockets: dict[str, KernelSocket], label: str) -> list[Row]:
     """Send every cell as every user, all at once: the kernel gets them in turns."""
     jobs = [(title, name, code) for title, code in CELLS for name in sockets]
-    results = await asyncio.gather(*(sockets[name].execute(code) for _, name, code in jobs))
-    rows = []
-    for (title, name, _), result in zip(jobs, results, strict=True):
-        errors = "; ".join(error.partition(":")[0] for error in result.errors)
-        rows.append(Row(f"{title} ({label})", name, result.text.strip() or errors or "nothing"))
-    return rows
+    answers = await asyncio.gather(*(says(sockets[name], code) for _, name, code in jobs))
+    return [
+        Row(f"{title} ({label})", name, answer)
+        for (title, name, _), answer in zip(jobs, answers, strict=True)
+    ]
+
+
+async def says(socket: KernelSocket, code: str) -> str:
+    """Return what a cell prints, else the name of its error."""
+    result = await socket.execute(code)
+    errors = "; ".join(error.partition(":")[0] for error in result.errors)
+    return result.text.strip() or errors or "nothing"
 
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as text."""
     width = max(len(row.title) for row in rows)
+    seen = max(len("kernel saw"), *(len(row.saw) for row in rows))
     lines = [f"{'what':{width}}  cell sent by  kernel saw"]
     lines += [
-        f"{row.title:{width}}  {row.sent_by:12}  {row.saw:10}  {'ok' if row.right else 'WRONG'}"
+        f"{row.title:{width}}  {row.sent_by:12}  {row.saw:{seen}}  {'ok' if row.right else 'WRONG'}"
         for row in rows
     ]
     return "\n".join(["", *lines, ""])

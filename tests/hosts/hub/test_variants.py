@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import time
+from pathlib import Path
 
 import pytest
-from hub import HubPerson, hub_running, proxy_program, self_signed
+import yaml
+from hub import HubPerson, code_block, hub_running, proxy_program, self_signed
 
+ROOT = Path(__file__).parents[3]
 WHO = "from jupyter_session_user import *; print(get_current_user().username)"
 #: An interval that never comes: what ends within a test was told.
 NEVER = "--JupyterSessionUser.revalidate_interval=3600"
@@ -25,9 +29,21 @@ c.JupyterHub.load_roles += [
 ALONE = """
 c.JupyterHub.cleanup_servers = False
 """
-PREFIXED = """
-c.JupyterHub.cookie_host_prefix_enabled = True
+#: What a Hub does with the values of the chart, as far as it needs no Kubernetes.
+OF_THE_CHART = """
+hub = c.JupyterHub
+hub.services = [each for each in hub.services if each["name"] != "session-user"]
+hub.load_roles = [each for each in hub.load_roles if each["name"] != "session-user"]
+c.JupyterHub.authenticator_class = "dummy"
+c.JupyterHub.allow_named_servers = {named!r}
+for name, settings in {config!r}.items():
+    c[name].update(settings)
+for name, text in sorted({code!r}.items()):
+    exec(text)
+c.Spawner.environment["JUPYTER_CONFIG_PATH"] = {folder!r}
 """
+#: The interval of the test, in place of the documentation's.
+INTERVAL_S = 5
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -173,27 +189,63 @@ except Exception as error:
 """
 
 
-async def test_host_cookies_never_reach_a_kernel(tmp_path, certificate):
-    """With the prefix the names of the Hub's cookies change; a kernel gets the others alone."""
-    with hub_running(tmp_path, NEVER, extra=PREFIXED, certificate=certificate) as hub:
-        alice, bob = (HubPerson(hub, name).enter() for name in ("alice", "bob"))
-        for one in (alice, bob):
+def values_of_the_chart(folder):
+    """Return the documentation's values as a Hub's configuration; write the server's file."""
+    values = yaml.safe_load(code_block(ROOT / "docs" / "jupyterhub.md", "allowNamedServers"))
+    hub, server = values["hub"], values["singleuser"]["extraFiles"]["session-user"]
+    there = Path(hub["extraFiles"]["telling-logout"]["mountPath"])
+    examples = ROOT / "examples" / "jupyterhub"
+    assert (examples / there.name).exists()
+    server["data"]["JupyterSessionUser"]["revalidate_interval"] = INTERVAL_S
+    written = folder / Path(server["mountPath"]).relative_to("/usr/local/etc/jupyter")
+    written.parent.mkdir(parents=True, exist_ok=True)
+    written.write_text(json.dumps(server["data"]))
+    return OF_THE_CHART.format(
+        named=hub["allowNamedServers"],
+        config=hub["config"],
+        code={
+            name: text.replace(str(there.parent), str(examples))
+            for name, text in hub["extraConfig"].items()
+        },
+        folder=str(folder),
+    )
+
+
+async def test_the_values_for_kubernetes(tmp_path_factory, certificate):
+    """With the documentation's values, the ``__Host-`` cookies never reach a kernel.
+
+    Bob's logout counts at once, by the Hub's message; a role that carol loses, within the interval
+    of the server's file; alice goes on.
+    """
+    extra = values_of_the_chart(tmp_path_factory.mktemp("etc"))
+    home = tmp_path_factory.mktemp("chart")
+    with hub_running(home, extra=extra, certificate=certificate) as hub:
+        hub.api("POST", "users/alice/servers/gpu")
+        people = [HubPerson(hub, name, GPU).enter() for name in ("alice", "bob", "carol")]
+        for one in people:
             one.browser.cookies.set("shop", f"of-{one.name}", domain="127.0.0.1", path="/")
             names = {cookie.name for cookie in one.sent()}
-            assert "__Host-jupyterhub-user-alice" in names, names
+            assert "__Host-jupyterhub-user-alice-gpu" in names, names
+        alice, bob, _ = people
         own = await alice.start_kernel()
         hers = await alice.connect(own)
         assert await says(hers) == "alice"
-        assert await says(hers, COOKIES) == "['shop']"
-        his = await bob.connect(own)
-        assert await says(his) == "bob"
+        assert await says(hers, COOKIES) == "['shop']"  # the kernel is hers alone until now
+        his, carols = [await one.connect(own) for one in people[1:]]
+        sockets = hers, his, carols
+        assert [await says(socket) for socket in sockets] == ["alice", "bob", "carol"]
         assert await says(his, COOKIES) == "[]"
+        hub.unshare("carol")
+        await until_over(carols)
+        start = time.monotonic()
         bob.log_out()
         await until_over(his)
+        assert time.monotonic() - start < INTERVAL_S
+        assert "was not told about a logout" not in hub.log_text()
         assert await says(hers) == "alice"
-        for socket in (hers, his):
+        for socket in sockets:
             await socket.close()
-        for each in (alice, bob):
+        for each in people:
             each.browser.close()
 
 
