@@ -9,17 +9,18 @@ import ipaddress
 import math
 from typing import Any
 
-from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, validate
 
 from jupyter_session_user.core.lifecycle import Limits
 from jupyter_session_user.core.platform_cookie import PlatformCookie
 from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookiePolicy
 from jupyter_session_user.errors import ConfigurationError
+from jupyter_session_user.server.logout_settings import LogoutSettings
 
 __all__ = ["Settings"]
 
 
-class Settings(HasTraits):
+class Settings(LogoutSettings):
     """The settings of an administrator."""
 
     credential_cookies = List(

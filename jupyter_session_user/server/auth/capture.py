@@ -20,10 +20,11 @@ from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.auth.identity import User as ServerUser
 
 from jupyter_session_user.core.cookies import CookieJar, parse_cookie_headers
-from jupyter_session_user.core.login import Login, cookie_key, identify, token_principal
+from jupyter_session_user.core.login import KINDS, Login, cookie_key, identify, token_principal
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.signed_time import signed_at
 from jupyter_session_user.core.stamp import session_stamp
+from jupyter_session_user.core.subject import Subject, subject_of
 from jupyter_session_user.core.user import User, trim_claims
 from jupyter_session_user.server.auth.known_login import new_session_id
 from jupyter_session_user.server.auth.request_snapshot import snapshot_to_keep
@@ -76,6 +77,8 @@ class Sources:
         proxies: Networks from which such a cookie is trusted.
         claims: Additional fields of the provider's user that a kernel may see.
         owner: The user whom a Hub started this server for; empty without a Hub.
+        provider: The issuer that may end logins by its own names of them; empty if none may.
+        named_alike: Whether that issuer's ``sub`` is the username here.
     """
 
     resolvers: Sequence[Resolver] = ()
@@ -83,6 +86,8 @@ class Sources:
     proxies: Sequence[Network] = ()
     claims: frozenset[str] = frozenset()
     owner: str = ""
+    provider: str = ""
+    named_alike: bool = False
 
 
 class Capture:
@@ -116,6 +121,8 @@ class Capture:
         self._proxies = sources.proxies
         self._claims = sources.claims
         self._owner = f"user:{sources.owner}" if sources.owner else None
+        self._provider = sources.provider
+        self._named_alike = sources.named_alike
         #: Returns the session that started a kernel; the server's kernels set it.
         self.owner_of: Callable[[str], Record | None] = lambda _kernel_id: None
         # Of this process: another run of the server may have another provider, with other users of
@@ -163,6 +170,9 @@ class Capture:
             login = login.resolved(hub_session(server_user), resolution.key)
             key = self._logins.canonical(login.key)
             login = dataclasses.replace(login, key=key, expiry=resolution.expiry)
+            if self._provider:
+                subjects = resolution.subjects or self._subjects_by_name(login)
+                login = dataclasses.replace(login, subjects=subjects)
         else:
             login = dataclasses.replace(login, credential="open")
         if self._platform is not None and login.user.is_anonymous:
@@ -171,6 +181,13 @@ class Capture:
                 login = login.named_by_platform(named, proxied=self._is_proxied(handler))
         setattr(handler, _KEPT, (server_user, login))
         return login
+
+    def _subjects_by_name(self, login: Login) -> tuple[Subject, ...]:
+        """Return how the provider names the login of a user of its own."""
+        named = self._named_alike and login.principal == f"user:{login.user.username}"
+        if not (named and login.verified and KINDS[login.credential].personal):
+            return ()
+        return (subject_of(self._provider, login.user.username, since=login.issued_at),)
 
     def refresh_user(self, handler: JupyterHandler, login: KnownLogin) -> None:
         """Take over what the provider says of a user now, for example the groups."""
