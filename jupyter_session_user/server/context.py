@@ -156,17 +156,8 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     store = MemoryStore(settings.max_sessions)
     logins = _logins(settings, store, host)
     admins = frozenset(settings.admin_users)
-    sources = Sources(
-        resolvers=load_resolvers(settings.resolvers, settings),
-        platform=settings.platform_cookie(),
-        proxies=settings.networks(),
-        claims=frozenset(settings.claims),
-        owner=os.environ.get("JUPYTERHUB_USER", ""),  # only the Hub's own logins compare with it
-        provider=settings.logout_issuer,
-        named_alike=settings.logout_subject == "username",
-    )
     utc_now = functools.partial(datetime.now, timezone.utc)
-    capture = Capture(store, settings.policy(), admins, utc_now, logins, sources)
+    capture = Capture(store, settings.policy(), admins, utc_now, logins, _sources(settings))
 
     def signed_out(login: KnownLogin) -> None:
         revalidation.ask(login)
@@ -201,6 +192,18 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         close=_in_background(logins, subjects, revalidation, bridge),
         operator=host.operator,
         provider_logout=provider_logout(settings, subjects, logins.ended, host.log),
+    )
+
+
+def _sources(settings: Settings) -> Sources:
+    return Sources(
+        resolvers=load_resolvers(settings.resolvers, settings),
+        platform=settings.platform_cookie(),
+        proxies=settings.networks(),
+        claims=frozenset(settings.claims),
+        owner=os.environ.get("JUPYTERHUB_USER", ""),  # only the Hub's own logins compare with it
+        provider=settings.logout_issuer,
+        named_alike=settings.logout_subject == "username",
     )
 
 

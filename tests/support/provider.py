@@ -71,6 +71,7 @@ class Provider:
         person = Person(url, {"X-User": name})
         now = int(time.time())
         said = {"iss": ISSUER, "aud": CLIENT, "sub": sub or f"id-of-{name}", "iat": now}
+        claims.setdefault("sid", f"session-{next(_numbers)}")
         person.cookies["t"] = self.sign({**said, "exp": now + 3600, **claims}, "JWT")
         return person
 

@@ -18,7 +18,7 @@ from jupyter_session_user.core.logout_token import (
     read,
 )
 from jupyter_session_user.core.rate import Failures
-from jupyter_session_user.errors import ConfigurationError
+from jupyter_session_user.errors import ConfigurationError, StoreUnavailable
 from jupyter_session_user.server.auth.resolvers.jwks import ALGORITHMS, KeyFile, need_joserfc
 
 if TYPE_CHECKING:
@@ -95,11 +95,16 @@ class ProviderLogout:
         notice = read(parsed.claims, kind, self._issuer, self._audiences[kind], self._clock())
         if self._ended.is_used(notice.id):
             return False
-        if notice.target is not None:
-            self._subjects.end(notice.target, notice.before, notice.state)
-            await self._ended.saved()
-        # Only now: a token that could not be saved may come again.
+        # First, so that another server that knows of the end also refuses the token.
         self._ended.use(notice.id, notice.counts_until)
+        if notice.target is None:
+            return True
+        self._subjects.end(notice.target, notice.before, notice.state)
+        try:
+            await self._ended.saved()
+        except StoreUnavailable:
+            self._ended.reopen(notice.id)  # the provider may send it again
+            raise
         return True
 
 
