@@ -15,6 +15,7 @@ import json
 import sys
 import tempfile
 import time
+import uuid
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -50,7 +51,7 @@ class Pushing:
 
     async def enter(self, running: LocalServer, name: str) -> Person:
         """Return a browser with a session of its own at the provider."""
-        sid = f"{name} {len(self._sessions)}"
+        sid = str(uuid.uuid4())
         person = self._provider.browser(running.url, name, sid=sid)
         self._sessions[person] = sid
         return person
@@ -111,6 +112,7 @@ def main() -> None:
         with local_server(*settings, env=env) as running:
             for kind in ("logout token", "session-revoked"):
                 result[kind] = asyncio.run(measure(kind, running, provider, rounds))
+                print(kind, json.dumps(result[kind]), file=sys.stderr)
     report(result)
     if options.json:
         options.json.write_text(json.dumps(result, indent=2))

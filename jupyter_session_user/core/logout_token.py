@@ -286,9 +286,9 @@ def _target_of_subject(subject: Any, issuer: str) -> Target | None:
     """
     form = _format(subject, "sub_id")
     if form != "complex":
-        return _simple(subject, form, issuer, session=True)
+        return _simple(subject, form, issuer)
     user, session = (
-        _simple(subject[name], _format(subject[name], name), issuer, session=name == "session")
+        _simple(subject[name], _format(subject[name], name), issuer)
         if name in subject
         else Target(issuer)
         for name in ("user", "session")
@@ -305,11 +305,10 @@ def _format(subject: Any, name: str) -> str:
     return _text(subject, "format")
 
 
-def _simple(subject: Any, form: str, issuer: str, *, session: bool) -> Target | None:
+def _simple(subject: Any, form: str, issuer: str) -> Target | None:
     if form == "iss_sub":
         of, sub = _text(subject, "iss"), _text(subject, "sub")
         return Target(issuer, sub) if of == issuer else None
     if form == "opaque":
-        opaque = _text(subject, "id")
-        return Target(issuer, sid=opaque) if session else None
+        return Target(issuer, sid=_text(subject, "id"))
     return None
