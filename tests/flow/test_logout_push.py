@@ -437,7 +437,7 @@ async def test_errors_of_security_events(server, provider, claims, err):
     bob = provider.browser(server.url, "bob")
     assert await codes(alice, bob) == [200, 200]
     session = {"format": "opaque", "id": "in peace"}
-    answer = await send_event(server.url, provider.event_token(session, **claims))
+    answer = await send_event(server.url, provider.event_token(**{"sub_id": session, **claims}))
     assert (answer.code, json.loads(answer.body)["err"]) == (400, err)
     assert json.loads(answer.body)["description"]
     assert answer.headers["Content-Language"] == "en"
