@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from jupyter_session_user.core.digest import digest
 from jupyter_session_user.core.lifecycle import Expiry
 from jupyter_session_user.core.signed_time import signed_at
+from jupyter_session_user.core.subject import Subject
 from jupyter_session_user.core.user import User
 
 __all__ = [
@@ -79,6 +81,7 @@ class Login:
         expiry: The end of the login, if a resolver knows it.
         issued_at: When its cookie was signed, in seconds since the epoch.
         given: Whether the request had no login cookie, and its response sets one.
+        subjects: How the identity provider names this login, if that is known.
     """
 
     key: str
@@ -90,6 +93,7 @@ class Login:
     expiry: Expiry | None = None
     issued_at: int | None = None
     given: bool = False
+    subjects: tuple[Subject, ...] = ()
 
     def resolved(self, hub: str | None, key: str | None) -> Login:
         """Return the login with a better key, if there is one.
@@ -99,10 +103,10 @@ class Login:
             key: A key from a token that this server does not verify.
         """
         if hub is not None:
-            return replace(self, key=_digest("hub", self.principal, hub), credential="hub")
+            return replace(self, key=digest("hub", self.principal, hub), credential="hub")
         if key is None or KINDS[self.credential].signed:
             return self
-        return replace(self, key=_digest("resolved", self.principal, key), credential="resolver")
+        return replace(self, key=digest("resolved", self.principal, key), credential="resolver")
 
     def named_by_platform(self, user: User, *, proxied: bool) -> Login:
         """Return the login of the user that a platform's cookie names.
@@ -113,7 +117,7 @@ class Login:
         principal = f"platform:{user.username}" if proxied else f"claimed:{self.principal}"
         return replace(
             self,
-            key=_digest("platform", principal, user.username, self.key),
+            key=digest("platform", principal, user.username, self.key),
             principal=principal,
             user=user,
             verified=proxied,
@@ -125,7 +129,7 @@ class Login:
 
         A different authority, or none, gives a different id.
         """
-        parts = _digest(self.principal, self.source, str(self.verified))
+        parts = digest(self.principal, self.source, str(self.verified))
         return hashlib.blake2b(parts.encode(), key=secret, digest_size=16).hexdigest()
 
 
@@ -149,9 +153,9 @@ def identify(user: User, *, verified: bool, cookie: str, token: str, given: bool
     if user.is_anonymous:
         principal = f"anonymous:{user.username}"
     if token and user.is_anonymous:
-        key, principal = _digest("token", token), token_principal(token)
+        key, principal = digest("token", token), token_principal(token)
     elif token:
-        key = _digest("named", user.username, "", token)
+        key = digest("named", user.username, "", token)
     return Login(
         key,
         principal,
@@ -166,13 +170,13 @@ def identify(user: User, *, verified: bool, cookie: str, token: str, given: bool
 def cookie_key(user: User, cookie: str) -> str:
     """Return the key of a login with this login cookie; with an empty one, of none."""
     if user.is_anonymous:
-        return _digest("anonymous", user.username, cookie)
-    return _digest("named", user.username, cookie, "")
+        return digest("anonymous", user.username, cookie)
+    return digest("named", user.username, cookie, "")
 
 
 def token_principal(token: str) -> str:
     """Return the id of the anonymous user that has only this token."""
-    return f"token:{_digest('token', token)}"
+    return f"token:{digest('token', token)}"
 
 
 def begins_anew(credential: str, *, navigation: bool) -> bool:
@@ -215,13 +219,3 @@ def follows(credential: str, began: datetime | None, earlier: Iterable[datetime 
     if began is None or not KINDS[credential].personal:
         return False
     return any(time is not None and time <= began for time in earlier)
-
-
-def _digest(*parts: str) -> str:
-    """Return a hash in which different lists of parts cannot collide by moving characters."""
-    hashed = hashlib.sha256()
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        hashed.update(len(data).to_bytes(8, "big"))
-        hashed.update(data)
-    return hashed.hexdigest()

@@ -27,8 +27,10 @@ from jupyter_session_user.server.auth.gate import Gate
 from jupyter_session_user.server.auth.known_login import KnownLogin
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.auth.origin import Origin
+from jupyter_session_user.server.auth.provider_logout import ProviderLogout, provider_logout
 from jupyter_session_user.server.auth.resolvers.base import load_resolvers
 from jupyter_session_user.server.auth.revalidation import Authority, Pace, Revalidation
+from jupyter_session_user.server.auth.subjects import Subjects
 from jupyter_session_user.server.auth.succession import Succession
 from jupyter_session_user.server.messages.bridge import Answers, Bridge
 from jupyter_session_user.server.messages.kernels import Kernels
@@ -117,6 +119,8 @@ class ServerContext:
         websocket_nodelay: Whether kernel websockets send small messages immediately.
         close: Stops the background tasks.
         operator: Manages sessions from the shell; None if that is not possible.
+        provider_logout: Receives the ends of logins from the identity provider; None if that is
+            not configured.
     """
 
     store: SessionStore
@@ -133,6 +137,7 @@ class ServerContext:
     websocket_nodelay: bool
     close: Callable[[], None]
     operator: Operator | None = None
+    provider_logout: ProviderLogout | None = None
 
 
 def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -> ServerContext:
@@ -151,15 +156,8 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     store = MemoryStore(settings.max_sessions)
     logins = _logins(settings, store, host)
     admins = frozenset(settings.admin_users)
-    sources = Sources(
-        resolvers=load_resolvers(settings.resolvers, settings),
-        platform=settings.platform_cookie(),
-        proxies=settings.networks(),
-        claims=frozenset(settings.claims),
-        owner=os.environ.get("JUPYTERHUB_USER", ""),  # only the Hub's own logins compare with it
-    )
     utc_now = functools.partial(datetime.now, timezone.utc)
-    capture = Capture(store, settings.policy(), admins, utc_now, logins, sources)
+    capture = Capture(store, settings.policy(), admins, utc_now, logins, _sources(settings))
 
     def signed_out(login: KnownLogin) -> None:
         revalidation.ask(login)
@@ -167,7 +165,8 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     def check_kernel(kernel_id: str, login: Login) -> None:
         followed.check(kernel_id, login)
 
-    gate = Gate(capture, logins, host.before, signed_out, check_kernel)
+    subjects = Subjects(logins, host.log)
+    gate = Gate(capture, logins, host.before, signed_out, check_kernel, subjects)
     authority = Authority(host.application, gate, capture, tuple(settings.assertion_headers))
     revalidation = _revalidation(settings, logins, authority, host)
     flags = settings.expired_session_policy == "flag"
@@ -190,8 +189,21 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         session_policy=settings.expired_session_policy,
         max_connection_age=settings.max_connection_age,
         websocket_nodelay=settings.websocket_nodelay,
-        close=_in_background(logins, revalidation, bridge),
+        close=_in_background(logins, subjects, revalidation, bridge),
         operator=host.operator,
+        provider_logout=provider_logout(settings, subjects, logins.ended, host.log),
+    )
+
+
+def _sources(settings: Settings) -> Sources:
+    return Sources(
+        resolvers=load_resolvers(settings.resolvers, settings),
+        platform=settings.platform_cookie(),
+        proxies=settings.networks(),
+        claims=frozenset(settings.claims),
+        owner=os.environ.get("JUPYTERHUB_USER", ""),  # only the Hub's own logins compare with it
+        provider=settings.logout_issuer,
+        named_alike=settings.logout_subject == "username",
     )
 
 
@@ -283,7 +295,7 @@ def _tell_everybody(
 
 
 def _in_background(
-    logins: Logins, revalidation: Revalidation, bridge: Bridge
+    logins: Logins, subjects: Subjects, revalidation: Revalidation, bridge: Bridge
 ) -> Callable[[], None]:
     """Start checking timeouts regularly; return a function that stops all background tasks."""
 
@@ -303,7 +315,7 @@ def _in_background(
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(function)
 
-    logins.ended.follow(logins.ended_elsewhere, run)
+    logins.ended.follow(subjects.ended_elsewhere, run)
 
     def close() -> None:
         for each in running:

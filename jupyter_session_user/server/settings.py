@@ -9,18 +9,19 @@ import ipaddress
 import math
 from typing import Any
 
-from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, validate
 
 from jupyter_session_user.core.lifecycle import Limits
 from jupyter_session_user.core.platform_cookie import PlatformCookie
 from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookiePolicy
 from jupyter_session_user.errors import ConfigurationError
-from jupyter_session_user.server.settings_revalidation import RevalidationSettings
+from jupyter_session_user.server.logout_settings import LogoutSettings
+from jupyter_session_user.server.revalidation_settings import RevalidationSettings
 
 __all__ = ["Settings"]
 
 
-class Settings(RevalidationSettings, HasTraits):
+class Settings(LogoutSettings, RevalidationSettings):
     """The settings of an administrator."""
 
     credential_cookies = List(

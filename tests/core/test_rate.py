@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_session_user.core.rate import TokenBucket
+from jupyter_session_user.core.rate import Failures, TokenBucket
 
 RATES = st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0])
 BURSTS = st.integers(1, 6)
@@ -75,3 +75,30 @@ def test_a_bucket_that_could_never_work_is_refused(rate, burst):
     """A rate of zero and a burst below one event are errors."""
     with pytest.raises(ValueError, match="rate must be above 0 and burst at least 1"):
         TokenBucket(rate, burst)
+
+
+def test_failures_block_their_own_address_for_a_while():
+    """After the burst an address is blocked, and then checked again; another one never is."""
+    failures = Failures(1.0, 3, block=10.0)
+    for _ in range(3):
+        failures.failed("one", 0.0)
+    assert failures.blocked_for("one", 0.0) == 0
+    failures.failed("one", 0.0)
+    assert failures.blocked_for("one", 4.0) == 6
+    assert failures.blocked_for("other", 4.0) == 0
+    assert failures.blocked_for("one", 10.0) == 0
+
+
+def test_few_addresses_are_remembered():
+    """Those that failed longest ago are forgotten; the latest ones stay blocked."""
+    failures = Failures(1.0, 1, block=10.0, limit=2)
+    for name in ("first", "second", "third"):
+        for _ in range(2):
+            failures.failed(name, 0.0)
+    assert [failures.blocked_for(n, 0.0) > 0 for n in ("first", "second", "third")] == [
+        False,
+        True,
+        True,
+    ]
+    with pytest.raises(ValueError, match="rate"):
+        Failures(0.0, 1, block=1.0)

@@ -21,10 +21,11 @@ from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.auth.identity import User as ServerUser
 
 from jupyter_session_user.core.cookies import CookieJar, parse_cookie_headers
-from jupyter_session_user.core.login import Login, cookie_key, identify, token_principal
+from jupyter_session_user.core.login import KINDS, Login, cookie_key, identify, token_principal
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.signed_time import signed_at
 from jupyter_session_user.core.stamp import session_stamp
+from jupyter_session_user.core.subject import Subject, subject_of
 from jupyter_session_user.core.user import User, trim_claims
 from jupyter_session_user.server.auth.hub_ends import HubEnds
 from jupyter_session_user.server.auth.known_login import new_session_id
@@ -79,6 +80,8 @@ class Sources:
         claims: Additional fields of the provider's user that a kernel may see.
         owner: The user whom a Hub started this server for; empty without a Hub.
         hub_ends: When logins at that Hub end.
+        provider: The issuer that may end logins by its own names of them; empty if none may.
+        named_alike: Whether that issuer's ``sub`` is the username here.
     """
 
     resolvers: Sequence[Resolver] = ()
@@ -87,6 +90,8 @@ class Sources:
     claims: frozenset[str] = frozenset()
     owner: str = ""
     hub_ends: HubEnds = field(default_factory=lambda: HubEnds(time.time))
+    provider: str = ""
+    named_alike: bool = False
 
 
 class Capture:
@@ -121,6 +126,8 @@ class Capture:
         self._claims = sources.claims
         self._owner = f"user:{sources.owner}" if sources.owner else None
         self.hub_ends = sources.hub_ends
+        self._provider = sources.provider
+        self._named_alike = sources.named_alike
         #: Returns the session that started a kernel; the server's kernels set it.
         self.owner_of: Callable[[str], Record | None] = lambda _kernel_id: None
         # Of this process: another run of the server may have another provider, with other users of
@@ -171,6 +178,9 @@ class Capture:
             if expiry is None and login.credential == "hub":
                 expiry = self.hub_ends.expiry(handler, key)
             login = dataclasses.replace(login, key=key, expiry=expiry)
+            if self._provider:
+                subjects = resolution.subjects or self._subjects_by_name(login)
+                login = dataclasses.replace(login, subjects=subjects)
         else:
             login = dataclasses.replace(login, credential="open")
         if self._platform is not None and login.user.is_anonymous:
@@ -179,6 +189,13 @@ class Capture:
                 login = login.named_by_platform(named, proxied=self._is_proxied(handler))
         setattr(handler, _KEPT, (server_user, login))
         return login
+
+    def _subjects_by_name(self, login: Login) -> tuple[Subject, ...]:
+        """Return how the provider names the login of a user of its own."""
+        named = self._named_alike and login.principal == f"user:{login.user.username}"
+        if not (named and login.verified and KINDS[login.credential].personal):
+            return ()
+        return (subject_of(self._provider, login.user.username, since=login.issued_at),)
 
     def refresh_user(self, handler: JupyterHandler, login: KnownLogin) -> None:
         """Take over what the provider says of a user now: the groups, the end of the login."""

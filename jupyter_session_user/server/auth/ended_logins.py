@@ -93,6 +93,36 @@ class EndedLogins:
         until = ended_until(now, before, self._ahead.pop(principal, 0))
         self._store.end_before(self._realm + principal, until, until + COOKIE_LIMIT_S)
 
+    def end_before(self, name: str, seconds: int) -> None:
+        """End all logins under a name of the identity provider's that began until then.
+
+        Args:
+            name: See ``core/subject.py``.
+            seconds: The time, in seconds since the epoch.
+        """
+        self._store.end_before(self._realm + name, seconds, seconds + COOKIE_LIMIT_S)
+
+    def ended_until(self, name: str) -> int:
+        """Return the latest time of ``end_before``; -1 if there is none."""
+        return self._store.not_before(self._realm + name)
+
+    # ------------------------------------------------------------------ tokens that count once
+
+    def is_used(self, token: str) -> bool:
+        """Tell whether a token that counts once has been used, at any server with this list."""
+        return self.state(token) is not None
+
+    def use(self, token: str, until: float) -> None:
+        """Note the use of a token that counts once.
+
+        Args:
+            token: Hash of its id.
+            until: Time after which it would be refused anyway, in seconds since the epoch.
+        """
+        self._store.end(self._realm + token, Ended("expired", self._clock().wall, until))
+
+    # ------------------------------------------------------------------------ times of cookies
+
     def seconds_missing(self, principal: str, issued_at: int | None) -> int:
         """Return how many seconds too early a cookie was signed to be valid; 0 if it is valid.
 
@@ -109,10 +139,9 @@ class EndedLogins:
 
     # -------------------------------------------------------------------------- the store
 
-    def names_of(self, key: str, principal: str) -> tuple[str, str]:
-        """Return the names under which other servers' changes mention a login."""
-        name = self._store.name
-        return name(self._realm + key), name(self._realm + principal)
+    def names_of(self, *texts: str) -> tuple[str, ...]:
+        """Return the names under which other servers' changes mention keys and users."""
+        return tuple(self._store.name(self._realm + text) for text in texts)
 
     def follow(self, changed: Callable[[Collection[str]], None], run: Run) -> None:
         """Call ``changed`` with the names of logins and users that other servers have ended.

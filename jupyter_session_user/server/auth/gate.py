@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.capture import Capture
     from jupyter_session_user.server.auth.known_login import KnownLogin
     from jupyter_session_user.server.auth.logins import Logins
+    from jupyter_session_user.server.auth.subjects import Subjects
 
 __all__ = ["Gate"]
 
@@ -63,6 +64,7 @@ class Gate:
         before: Called before every request.
         signed_out: Called with a login that has just used the logout page.
         check_kernel: Raises if a request's login may not change a kernel.
+        subjects: Tells which logins the identity provider has ended.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class Gate:
         before: Callable[[], None],
         signed_out: Callable[[KnownLogin], None],
         check_kernel: Callable[[str, Login], None],
+        subjects: Subjects,
     ) -> None:
         self._check_kernel = check_kernel
+        self._subjects = subjects
         self._capture = capture
         self._logins = logins
         self._before = before
@@ -124,7 +128,8 @@ class Gate:
             "Accept", ""
         )
         too_early = self._logins.ended.seconds_missing(login.principal, login.issued_at)
-        if too_early or self._logins.refuses(login, navigation=opens_page):
+        refused = self._subjects.refuses(login) or too_early
+        if refused or self._logins.refuses(login, navigation=opens_page):
             # A login cookie that the provider renewed in this response would be valid.
             cookies_being_set(handler).pop(login_cookie_name(handler), None)
             if opens_page and KINDS[login.credential].own_form:
@@ -140,6 +145,7 @@ class Gate:
         active = opens_page or handler.request.method not in _READING
         snapshot = snapshot_to_keep(handler, given=login.given)
         known = self._logins.saw(login, snapshot, active=active)
+        self._subjects.learn(known, login)
         if isinstance(handler, handler.identity_provider.logout_handler_class):
             self._sign_out_first(handler)
         self._follow(handler, known)

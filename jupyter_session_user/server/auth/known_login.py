@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jupyter_session_user.core.lifecycle import LoginStatus
+from jupyter_session_user.core.subject import Subject
 
 __all__ = ["KnownLogin", "Socket", "new_session_id"]
 
@@ -49,6 +50,7 @@ class KnownLogin:
         by_assertion: Whether the authority refuses its request without the proxy's assertion.
         issued_at: When its cookie was signed, in seconds since the epoch; None if unknown.
         names: The names under which other servers' changes mention it.
+        subjects: How the identity provider names it; the latest last.
     """
 
     key: str
@@ -66,6 +68,7 @@ class KnownLogin:
     by_assertion: bool = False
     issued_at: int | None = None
     names: tuple[str, ...] = ()
+    subjects: tuple[Subject, ...] = ()
 
     @property
     def in_use(self) -> bool:

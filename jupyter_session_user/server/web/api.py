@@ -20,6 +20,7 @@ from jupyter_session_user.core.session import write_time
 from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.gate import forget_login_cookie
 from jupyter_session_user.server.messages.websocket import SETTING
+from jupyter_session_user.server.web.logout import LOGOUT_ROUTES
 from jupyter_session_user.upstream.jupyter_server import forget_user
 
 if TYPE_CHECKING:
@@ -328,12 +329,13 @@ class NotFoundHandler(SessionUserHandler):
         raise web.HTTPError(404, "no such resource; see docs/server.md for those that exist")
 
 
-ROUTES: list[tuple[str, type[SessionUserHandler]]] = [
+ROUTES: list[tuple[str, type[APIHandler]]] = [
     (r"api/session-user/me", MeHandler),
     (r"api/session-user/sessions", SessionsHandler),
     (r"api/session-user/sessions/([\w-]+)", SessionHandler),
     (r"api/session-user/logout-everywhere", LogoutEverywhereHandler),
     (r"api/session-user/revalidate", RevalidateHandler),
     (r"api/session-user/health", HealthHandler),
+    *LOGOUT_ROUTES,
     (r"api/session-user/.*", NotFoundHandler),
 ]

@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
 from jupyter_session_user.core.lifecycle import Expiry
+from jupyter_session_user.core.subject import Subject
 from jupyter_session_user.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -52,10 +53,13 @@ class Resolution:
         expiry: When the login ends; None if unknown.
         key: Distinguishes this login from other logins of the same user, and stays the same when a
             token is renewed; None if unknown. The caller hashes it and never shows it.
+        subjects: How the identity provider names the login when it ends it; empty if unknown. Only
+            what this server has verified may be here.
     """
 
     expiry: Expiry | None = None
     key: str | None = None
+    subjects: tuple[Subject, ...] = ()
 
     def __repr__(self) -> str:
         """Return the expiry, and whether there is a key: the key may be part of a token."""
@@ -107,6 +111,11 @@ def _check(said: object) -> None:
         raise TypeError(type(said).__name__)
     if said.expiry is not None and not is_time(said.expiry.at):
         raise ValueError(said.expiry.at)
+    if not isinstance(said.subjects, tuple):
+        raise TypeError(type(said.subjects).__name__)
+    for subject in said.subjects:
+        if not isinstance(subject, Subject):
+            raise TypeError(type(subject).__name__)
 
 
 def is_time(value: object) -> bool:
@@ -148,13 +157,15 @@ def resolve(resolvers: Sequence[Resolver], handler: JupyterHandler, user: Server
         user: The identity provider's user.
     """
     expiry, key = None, None
+    subjects: tuple[Subject, ...] = ()
     for resolver in resolvers:
         said = resolver.resolve(handler, user)
         if said is not None:
             expiry, key = expiry or said.expiry, key or said.key
-        if expiry and key:
+            subjects = subjects or said.subjects
+        if expiry and key and subjects:
             break
-    return Resolution(expiry, key)
+    return Resolution(expiry, key, subjects)
 
 
 def _entry(name: str) -> EntryPoint:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from jupyter_session_user.server.settings import Settings
 
-__all__ = ["KeyFile", "key_file"]
+__all__ = ["ALGORITHMS", "KeyFile", "key_file", "need_joserfc"]
 
 #: Only public-key signatures. Never "none" or HMAC: the HMAC key would be the public key.
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
@@ -41,6 +41,7 @@ class KeyFile:
         issuer: Required value of ``iss``; empty for any.
         audience: Value that ``aud`` must equal or contain; empty for any.
         monotonic: A clock, in seconds.
+        setting: Name of the setting that has the path, for errors.
 
     Raises:
         ConfigurationError: The file is missing, or holds no public key.
@@ -52,11 +53,13 @@ class KeyFile:
         issuer: str = "",
         audience: str = "",
         monotonic: Callable[[], float] = time.monotonic,
+        setting: str = "jwt_jwks",
     ) -> None:
         self._path = Path(path)
         self._issuer = issuer
         self._audience = audience
         self._monotonic = monotonic
+        self._setting = setting
         self._known: dict[bytes, Mapping[str, Any] | None] = {}
         self._looked = monotonic()
         self._version, self._keys = self._stat(), self._load()
@@ -73,6 +76,14 @@ class KeyFile:
                 self._known.clear()
             self._known[digest] = self._verified(token)
         return self._known[digest]
+
+    def has_signed(self, token: str) -> bool:
+        """Tell whether one of the keys has signed a token; the answer is not remembered.
+
+        This is for tokens that come once. Others could fill the memory of ``claims`` with them.
+        """
+        self._look()
+        return self._verified(token) is not None
 
     def _verified(self, token: str) -> Mapping[str, Any] | None:
         from joserfc import jwt  # noqa: PLC0415 - optional
@@ -120,7 +131,8 @@ class KeyFile:
             found: KeySet = KeySet.import_key_set({"keys": public})
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the file
             raise ConfigurationError(
-                f"jwt_jwks: {str(self._path)!r} holds no public keys ({type(error).__name__}); "
+                f"{self._setting}: {str(self._path)!r} holds no public keys "
+                f"({type(error).__name__}); "
                 'write the issuer\'s JWKS there, {"keys": [...]}, as its jwks_uri gives it.'
             ) from None
         return found
@@ -139,10 +151,19 @@ def key_file(settings: Settings) -> KeyFile | None:
             "jwt_jwks is set, and no token is looked at; set c.JupyterSessionUser.jwt_cookie or "
             ".jwt_header"
         )
+    need_joserfc("jwt_jwks")
+    return KeyFile(settings.jwt_jwks, settings.jwt_issuer, settings.jwt_audience)
+
+
+def need_joserfc(setting: str) -> None:
+    """Raise an error with the fix if the library that verifies signatures is missing.
+
+    Raises:
+        ConfigurationError: It is not installed.
+    """
     try:
         import joserfc  # noqa: F401, PLC0415 - optional
     except ImportError:
         raise ConfigurationError(
-            "jwt_jwks needs joserfc; run: pip install 'jupyter-session-user[jwt]'"
+            f"{setting} needs joserfc; run: pip install 'jupyter-session-user[jwt]'"
         ) from None
-    return KeyFile(settings.jwt_jwks, settings.jwt_issuer, settings.jwt_audience)

@@ -8,7 +8,7 @@ it and remove it from visitors' requests.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitlets.log import get_logger
@@ -21,6 +21,7 @@ from jupyter_session_user.core.cookies import (
 )
 from jupyter_session_user.core.lifecycle import Expiry
 from jupyter_session_user.core.secret import Secret
+from jupyter_session_user.core.subject import Subject, subject_of
 from jupyter_session_user.errors import CookieError
 from jupyter_session_user.server.auth.resolvers.base import Resolution, is_time
 from jupyter_session_user.server.auth.resolvers.jwks import key_file
@@ -75,7 +76,9 @@ class JwtResolver:
         ends = [each.expiry for each in said if each.expiry is not None]
         keys = {each.key for each in said}
         first = min(ends, key=lambda end: end.at, default=None)
-        return Resolution(first, keys.pop() if len(keys) == 1 else None)
+        # A second token of the visitor does not hide the one that names this login.
+        subjects = tuple(dict.fromkeys(_subjects(claims for claims in found if claims is not None)))
+        return Resolution(first, keys.pop() if len(keys) == 1 else None, subjects)
 
     def _claims(self, token: RawCookie) -> Mapping[str, Any] | None:
         """Return the payload of a JWT; None if it is invalid, or unsigned where that matters."""
@@ -96,6 +99,17 @@ def _without_scheme(value: str) -> str:
 def _resolution(claims: Mapping[str, Any]) -> Resolution:
     at: Any = claims.get("exp")  # a NumericDate
     return Resolution(Expiry(float(at), "jwt") if is_time(at) else None, _key(claims))
+
+
+def _subjects(tokens: Iterable[Mapping[str, Any]]) -> Iterator[Subject]:
+    """Yield how their issuer names the login. ``auth_time`` stays the same in a renewed token."""
+    for claims in tokens:
+        issuer, sub, sid = (claims.get(name) for name in ("iss", "sub", "sid"))
+        if not (isinstance(issuer, str) and isinstance(sub, str) and issuer and sub):
+            continue
+        times: list[Any] = [claims.get("auth_time"), claims.get("iat")]
+        since = next((float(time) for time in times if is_time(time)), None)
+        yield subject_of(issuer, sub, sid if isinstance(sid, str) else "", since)
 
 
 def _key(claims: Mapping[str, Any]) -> str | None:
