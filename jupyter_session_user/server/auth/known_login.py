@@ -48,7 +48,8 @@ class KnownLogin:
         timed: Whether it can end by time alone.
         by_assertion: Whether the authority refuses its request without the proxy's assertion.
         issued_at: When its cookie was signed, in seconds since the epoch; None if unknown.
-        names: The names under which other servers' changes mention it.
+        name: The name under which other servers' changes mention it.
+        principal_name: The name under which they mention its user.
     """
 
     key: str
@@ -65,7 +66,8 @@ class KnownLogin:
     timed: bool = False
     by_assertion: bool = False
     issued_at: int | None = None
-    names: tuple[str, ...] = ()
+    name: str = ""
+    principal_name: str = ""
 
     @property
     def in_use(self) -> bool:
