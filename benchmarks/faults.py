@@ -112,10 +112,10 @@ async def run_site(
     here: LocalServer, there: LocalServer, redis: RedisServer, proxy: FaultProxy, kills: int
 ) -> dict[str, Any]:
     """Measure two real servers."""
-    elsewhere, bob = await entered(here, "alice"), await entered(here, "bob")
+    bob = await entered(here, "bob")
     kernel_id = await bob.start_kernel()
     socket = await bob.connect(kernel_id)
-    site = Outages(here, there, redis, proxy, elsewhere, socket)
+    site = Outages(here, there, redis, proxy, socket)
     site.wrong += await who(socket) != "bob"
     messages = await measure_messages(site)
     killed = await measure_kills(site, kills)

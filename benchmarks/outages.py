@@ -1,7 +1,7 @@
 """Two real servers while Redis fails: what messages cost, and what is lost.
 
 Used by ``faults.py``. Server A reaches Redis through a proxy that fails, server B directly. Bob
-sends messages to a kernel of A all the time. Alice's logins end on A all the time.
+sends messages to a kernel of A all the time. Other users' logins end on A all the time.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ class Outages:
         there: Server B.
         redis: Redis.
         proxy: Between A and Redis.
-        elsewhere: Alice's other browser, which revokes.
         socket: Bob's websocket to a kernel of A.
-        ended: Alice's browsers with ended logins, as server B sees them.
+        ended: Browsers with ended logins, as server B sees them.
         unsaved: How many ends the server answered with 503: in effect, and not saved yet.
         wrong: How many cells had another user than the sender.
     """
@@ -45,7 +44,6 @@ class Outages:
     there: LocalServer
     redis: RedisServer
     proxy: FaultProxy
-    elsewhere: Person
     socket: KernelSocket
     ended: list[Person] = field(default_factory=list)
     unsaved: int = 0
@@ -59,19 +57,20 @@ class Outages:
         return 1_000 * (time.perf_counter() - start)
 
     async def revoke_one(self) -> Person:
-        """Revoke a new login of alice on A; return the browser as B sees it."""
-        alice = await entered(self.here, "alice")
-        mine = (await alice.json("api/session-user/me"))["id"]
-        self.wrong += (await alice.json("api/session-user/me"))["user"]["username"] != "alice"
-        path = f"api/session-user/sessions/{mine}"
-        answer = await self.elsewhere.fetch(path, method="DELETE")
+        """Revoke a new user's login on A; return the browser as B sees it."""
+        name = f"person-{len(self.ended)}"
+        browser, elsewhere = [await entered(self.here, name) for _ in range(2)]
+        mine = await browser.json("api/session-user/me")
+        self.wrong += mine["user"]["username"] != name
+        path = f"api/session-user/sessions/{mine['id']}"
+        answer = await elsewhere.fetch(path, method="DELETE")
         if answer.code == HTTPStatus.SERVICE_UNAVAILABLE:
             self.unsaved += 1
         elif answer.code != HTTPStatus.NO_CONTENT:
             raise RuntimeError(f"not revoked: {answer.code}")
-        if not await is_refused(alice):
+        if not await is_refused(browser):
             raise RuntimeError("A accepts a login that it has revoked")
-        self.ended.append(at(self.there, alice))
+        self.ended.append(at(self.there, browser))
         return self.ended[-1]
 
     async def during(self, failing: Callable[[], Awaitable[None]]) -> dict[str, float]:

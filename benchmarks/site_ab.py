@@ -72,15 +72,17 @@ def _is_refusal(message: dict[str, Any]) -> bool:
 
 
 class Trial:
-    """One login of alice on server A that is open on server B, and ends on A.
+    """One login on server A that is open on server B, and ends on A.
 
     Args:
         here: Server A.
         there: Server B.
+        name: The user; another one in each trial, since signed cookies of one user and one second
+            are alike, and the server then signs later times.
     """
 
-    def __init__(self, here: LocalServer, there: LocalServer) -> None:
-        self._here, self._there = here, there
+    def __init__(self, here: LocalServer, there: LocalServer, name: str) -> None:
+        self._here, self._there, self._name = here, there, name
 
     async def start(self, kernel_id: str) -> None:
         """Log in on A, and open a websocket on B.
@@ -88,18 +90,19 @@ class Trial:
         Raises:
             RuntimeError: A cell has another user.
         """
-        self.alice = await entered(self._here, "alice")
-        self.id = (await self.alice.json("api/session-user/me"))["id"]
-        self.hers = at(self._there, self.alice)
+        browser = await entered(self._here, self._name)
+        self.id = (await browser.json("api/session-user/me"))["id"]
+        self.hers = at(self._there, browser)
+        self.elsewhere = await entered(self._here, self._name)
         self.socket = await self.hers.connect(kernel_id)
-        if (found := await who(self.socket)) != "alice":
-            raise RuntimeError(f"alice is {found}")
+        if (found := await who(self.socket)) != self._name:
+            raise RuntimeError(f"{self._name} is {found}")
 
-    async def revoke(self, elsewhere: Person) -> int:
-        """Revoke it on A in another browser of alice; return the status."""
+    async def revoke(self) -> int:
+        """Revoke it on A in another browser of this user; return the status."""
         path = f"api/session-user/sessions/{self.id}"
         self.began = time.perf_counter()
-        return (await elsewhere.fetch(path, method="DELETE")).code
+        return (await self.elsewhere.fetch(path, method="DELETE")).code
 
     async def refused_after(self) -> tuple[float, float]:
         """Return ms from the request to A to the refusal on B: over HTTP, and of a cell."""
