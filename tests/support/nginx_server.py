@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import subprocess
 import time
@@ -16,7 +17,7 @@ __all__ = ["nginx_running"]
 _ATTEMPTS = 3
 _PATIENCE_S = 10.0
 
-# The part between the lines "http {" and "}" is that of docs/scaling.md, with other numbers.
+# The rest is the configuration in the documentation, with other addresses.
 _CONFIG = """\
 daemon off;
 master_process off;
@@ -24,23 +25,12 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
-  access_log off;
-  {temporary}
-  map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
-  server {{
-    listen 127.0.0.1:{port};
-    proxy_http_version 1.1;
-    proxy_set_header Host $http_host;
-    proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    proxy_set_header Upgrade $http_upgrade;
-    proxy_set_header Connection $connection_upgrade;
-    proxy_read_timeout 1h;
-    proxy_buffering off;
-    {locations}
-  }}
+access_log off;
+{temporary}
+{documented}
 }}
 """
+_PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
 _KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
@@ -54,7 +44,7 @@ def nginx_running(program: str, folder: Path, servers: Mapping[str, str]) -> Ite
         servers: Address of the server at each path, such as ``/a/``.
 
     Raises:
-        RuntimeError: It does not answer; with its log.
+        RuntimeError: It does not answer; with its log. Or the documentation has no configuration.
     """
     for attempt in range(_ATTEMPTS):  # another process may take a free port before nginx does
         port = _free_port()
@@ -80,11 +70,14 @@ def _write_config(folder: Path, port: int, servers: Mapping[str, str]) -> None:
         f"location {path} {{ proxy_pass http://{urlsplit(url).netloc}; }}"
         for path, url in servers.items()
     ]
+    documented = _PAGE.read_text().partition("```nginx\n")[2].partition("```")[0]
+    text, places = re.subn(r"( *location .*\n)+", "\n".join(locations) + "\n", documented)
+    text, ports = re.subn(r"listen 80;", f"listen 127.0.0.1:{port};", text)
+    if (places, ports) != (1, 1):
+        raise RuntimeError(f"{_PAGE.name} has no configuration of nginx with locations and a port")
     temporary = [f"{kind}_temp_path {folder}/{kind};" for kind in _KINDS]
-    text = _CONFIG.format(
-        folder=folder, port=port, locations=" ".join(locations), temporary=" ".join(temporary)
-    )
-    (folder / "nginx.conf").write_text(text)
+    config = _CONFIG.format(folder=folder, temporary=" ".join(temporary), documented=text)
+    (folder / "nginx.conf").write_text(config)
 
 
 def _is_up(process: subprocess.Popen[bytes], port: int) -> bool:
