@@ -23,8 +23,8 @@ __all__ = ["COOKIE_LIMIT_S", "MOST_ENDS", "EndedLogins"]
 #: RFC 6265bis section 5.5: no browser keeps a cookie longer. In seconds.
 COOKIE_LIMIT_S = 400 * 86_400.0
 
-#: How many logins of one user a server ends one by one. A further one ends together with all logins
-#: of that user whose cookies were not signed later: one entry, however often a script logs out.
+#: How many logins of one user a server ends one by one. A further one ends together with all other
+#: logins of that user: one entry, however often a script logs out.
 MOST_ENDS = 1_000
 #: How many of them no longer count after each call of ``forget``.
 _ENDS_FORGOTTEN = 10
@@ -76,14 +76,15 @@ class EndedLogins:
             issued_at: When its cookie was signed, in seconds since the epoch; None if unknown.
 
         Returns:
-            Whether earlier logins of the user have ended with it.
+            Whether the user's other logins have ended with it.
         """
         # A revoked login stays revoked, even if the user signs out or is idle later.
         if state != "revoked" and self.state(key) is not None:
             return False
         now, renewals = self._clock().wall, self._store.renewals(self._realm + key)
         if issued_at is not None and self._is_one_too_many(principal):
-            latest = max(issued_at, math.floor(now)) if renewals else issued_at
+            # Until now: another server may be renewing a cookie of this login.
+            latest = max(issued_at, math.floor(now))
             self._store.end_before(self._realm + principal, latest, latest + COOKIE_LIMIT_S)
             return True
         for shown in (self._realm + key, *renewals):

@@ -48,8 +48,7 @@ class KnownLogin:
         timed: Whether it can end by time alone.
         by_assertion: Whether the authority refuses its request without the proxy's assertion.
         issued_at: When its cookie was signed, in seconds since the epoch; None if unknown.
-        name: The name under which other servers' changes mention it.
-        principal_name: The name under which they mention its user.
+        names: The names under which other servers' changes mention it, and its user.
     """
 
     key: str
@@ -66,8 +65,7 @@ class KnownLogin:
     timed: bool = False
     by_assertion: bool = False
     issued_at: int | None = None
-    name: str = ""
-    principal_name: str = ""
+    names: tuple[str, str] = ("", "")
 
     @property
     def in_use(self) -> bool:

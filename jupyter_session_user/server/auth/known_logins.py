@@ -64,8 +64,9 @@ class KnownLogins:
     def add(self, login: KnownLogin) -> None:
         """Add a login; the ones that were seen longest ago may be forgotten for it."""
         self._logins[login.key] = login
-        self._by_name[login.name] = login
-        self._principals[login.principal_name] = login.principal
+        name, principal_name = login.names
+        self._by_name[name] = login
+        self._principals[principal_name] = login.principal
         own = self._by_principal.setdefault(login.principal, {})
         own[login.key] = None
         surplus = max(0, len(self._logins) - self._limit)
@@ -88,13 +89,14 @@ class KnownLogins:
 
     def _forget(self, login: KnownLogin) -> None:
         del self._logins[login.key]
-        self._by_name.pop(login.name, None)
+        name, principal_name = login.names
+        self._by_name.pop(name, None)
         self.agenda.drop(login.key)
         keys = self._by_principal[login.principal]
         del keys[login.key]
         if not keys:
             del self._by_principal[login.principal]
-            self._principals.pop(login.principal_name, None)
+            self._principals.pop(principal_name, None)
 
     # ------------------------------------------------------------------------- logins in use
 

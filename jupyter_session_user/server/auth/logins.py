@@ -346,12 +346,10 @@ class Logins:
 
     def _new(self, shown: Login, now: Moment) -> KnownLogin:
         status = lifecycle.begin(now)
-        name, principal_name = self.ended.names_of(shown.key, shown.principal)
         login = KnownLogin(
             *(shown.key, shown.principal, shown.credential, status),
             issued_at=shown.issued_at,
-            name=name,
-            principal_name=principal_name,
+            names=self.ended.names_of(shown.key, shown.principal),
         )
         ended = self.ended.state(shown.key)
         if ended is not None:  # it ended while its request was being handled
