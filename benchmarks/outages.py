@@ -145,11 +145,14 @@ async def measure_kills(site: Outages, kills: int) -> dict[str, Any]:
     Returns:
         What got lost, and the seconds from Redis's return until B refuses that login.
     """
+    start = time.perf_counter()
+    await site.revoke_one()
+    usual = time.perf_counter() - start
     times, before = [], site.unsaved
     answered = len(site.ended)
     for number in range(kills):
         ending = asyncio.create_task(site.revoke_one())
-        await asyncio.sleep(0.08 * number / kills)  # before, during or after the answer
+        await asyncio.sleep(1.5 * usual * number / kills)  # before, during or after the answer
         await asyncio.to_thread(site.redis.stop)
         await ending
         await asyncio.to_thread(site.redis.start)
