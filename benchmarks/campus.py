@@ -9,8 +9,8 @@ no kernel is connected. Takes two to three minutes for 100,000 people. Prints JS
 ``per_second`` on server A, as if all people signed out within an hour; ``known_on_b_ms`` is the
 time until server B knows, and ``loop_lag_ms`` how late a timer of B is, which is what a message
 waits. ``burst``: the rest of the logins end as fast as A can; ``ends_per_second`` counts until B
-knows all, and ``loop_lag_ms`` is that of B meanwhile. ``memory``: of a login, of an end, in bytes;
-``refill_s``: until an emptied Redis has all ends again, for a minute at most; ``start_s``: until a new server knows them;
+knows all, and ``loop_lag_ms`` is that of B meanwhile. ``emptied_redis``: ``refill_s`` until an
+emptied Redis has all ends again, for a minute at most. ``start_s``: until a new server knows them.
 ``forget_ms``: how long the hourly removal of old entries takes on the server's thread.
 """
 
