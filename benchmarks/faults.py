@@ -1,12 +1,18 @@
 """How soon one server knows what another one has ended, and what a failing store costs.
 
-    python benchmarks/faults.py
+    python benchmarks/faults.py [--kills 50]
 
 Two servers' lists of ended logins over one journal. ``known_after_ms``: from the end on one server
 to the answer on the other, in milliseconds, for a SQLite file and for Redis. For each failure of
 the network to Redis: ``answer_us``, the 99th percentile of one question meanwhile, in
 microseconds, and ``recovered_s``, from the end of the failure until both servers know all ends.
-Needs redis-server. Prints JSON.
+
+Then two real servers. ``messages``: the time of a message to a kernel and its answer while logins
+end; ``usual_ms`` with a healthy Redis, then for each failure. ``kills``: Redis, without a disk, is
+killed while a login is revoked; ``accepted_later`` counts revoked logins that a server accepts
+after all kills, and ``new_server`` those that a server accepts that starts after them. ``wrong``
+counts requests and cells with another user than the sender. Needs redis-server. Prints JSON; ends
+with status 1 if a goal is missed.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +30,10 @@ from typing import Any
 
 import _paths  # noqa: F401 - for what comes from the tests
 from fault_proxy import MODES, FaultProxy
+from local_server import LocalServer
+from outages import Outages, measure_kills, measure_messages
 from redis_server import RedisServer
+from site_ab import at, entered, is_refused, two_servers, who
 from support import percentiles, report
 
 from jupyter_session_user.store.base import Ended
@@ -34,6 +44,7 @@ from jupyter_session_user.store.sqlite import SqliteJournal
 
 FAR = 1e12
 PATIENCE_S = 30.0
+ADDED_MS, RECOVERED_S = 20.0, 3.0
 
 
 @contextmanager
@@ -97,11 +108,61 @@ def failure(server: RedisServer, mode: str) -> dict[str, float]:
     return {"answer_us": percentiles(times)["p99"], "recovered_s": round(recovered, 2)}
 
 
+async def run_site(
+    here: LocalServer, there: LocalServer, redis: RedisServer, proxy: FaultProxy, kills: int
+) -> dict[str, Any]:
+    """Measure two real servers."""
+    bob = await entered(here, "bob")
+    kernel_id = await bob.start_kernel()
+    socket = await bob.connect(kernel_id)
+    site = Outages(here, there, redis, proxy, socket)
+    site.wrong += await who(socket) != "bob"
+    messages = await measure_messages(site)
+    killed = await measure_kills(site, kills)
+    await socket.close()
+    with tempfile.TemporaryDirectory() as name, two_servers(Path(name), redis.url) as (third,):
+        new = [not await is_refused(at(third, person)) for person in site.ended]
+        bob_there = not await is_refused(at(third, bob))
+    return {
+        "messages": messages,
+        "kills": {**killed, "new_server": sum(new), "bob_is_accepted_there": bob_there},
+        "wrong": site.wrong,
+    }
+
+
+def real_servers(program: str, folder: Path, kills: int) -> dict[str, Any]:
+    """Run two real servers, one of them behind the proxy."""
+    redis = RedisServer(program, folder)
+    proxy = FaultProxy(redis.port)
+    try:
+        urls = (f"redis://127.0.0.1:{proxy.port}/0", redis.url)
+        with two_servers(folder, *urls) as (here, there):
+            return asyncio.run(run_site(here, there, redis, proxy, kills))
+    finally:
+        proxy.close()
+        redis.stop()
+
+
+def goals(result: dict[str, Any]) -> dict[str, bool]:
+    """Return which goals of the project are met."""
+    failures, kills = result["messages"]["failures"].values(), result["kills"]
+    return {
+        "added_p99_ms <= 20": all(each["added_p99_ms"] <= ADDED_MS for each in failures),
+        "recovered_s <= 3": kills["recovered_s"]["max"] <= RECOVERED_S
+        and all(each["known_on_b_after_s"] <= RECOVERED_S for each in failures),
+        "nothing lost": kills["accepted_later"] + kills["new_server"] == 0
+        and kills["bob_is_accepted_there"],
+        "nobody is somebody else": result["wrong"] == 0,
+    }
+
+
 def main() -> None:
     """Run the measurements."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--trials", type=int, default=200)
-    trials = parser.parse_args().trials
+    parser.add_argument("--kills", type=int, default=50)
+    options = parser.parse_args()
+    trials = options.trials
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         raise SystemExit("redis-server is missing")
@@ -116,7 +177,11 @@ def main() -> None:
             failures = {mode: failure(server, mode) for mode in MODES}
         finally:
             server.stop()
-    report({"known_after_ms": {"sqlite": sqlite, "redis": redis}, "failures": failures})
+        site = real_servers(program, Path(name), options.kills)
+    met = goals(site)
+    lists = {"known_after_ms": {"sqlite": sqlite, "redis": redis}, "failures": failures}
+    report({**lists, **site, "goals": met})
+    sys.exit(not all(met.values()))
 
 
 if __name__ == "__main__":

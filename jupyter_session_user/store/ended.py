@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Generic, TypeVar
 
 from jupyter_session_user.store.base import MAX_RENEWALS, Ended, Run
@@ -85,20 +85,32 @@ class MemoryEnded:
 
     # ------------------------------------------------------------------- as rows of a journal
 
-    def rows(self) -> Iterator[Change]:
-        """Return all entries."""
-        for key, ended in self._ended.items():
-            yield Change("ended", key, tuple(ended))
-        for principal, (seconds, until) in self._not_before.items():
-            yield Change("not_before", principal, (seconds, until))
-        for number, (new, (first, until)) in enumerate(self._first.items()):
-            yield Change("renewal", new, (first, number, until))
+    def subjects(self) -> list[tuple[str, str, int]]:
+        """Return table, key and number of all entries; any thread may call it."""
+        # list() of a dictionary is atomic: this server's thread may change it meanwhile.
+        found = [("ended", key, 0) for key in list(self._ended)]
+        found += [("not_before", principal, 0) for principal in self._not_before.all()]
+        found += [("renewal", new, number) for number, new in enumerate(self._first.all())]
+        return found
 
-    def row(self, table: str, key: str) -> Change:
-        """Return an entry that exists in ``ended`` or ``not_before``."""
+    def row(self, table: str, key: str, number: int = 0) -> Change | None:
+        """Return an entry; None if it is not there.
+
+        Args:
+            table: A key of ``TABLES``.
+            key: Its key in this table.
+            number: The place of a renewed cookie among all of them.
+        """
         if table == "ended":
-            return Change(table, key, tuple(self._ended[key]))
-        return Change(table, key, (self.not_before(key), self._not_before.until(key)))
+            ended = self._ended.get(key)
+            return None if ended is None else Change(table, key, tuple(ended))
+        lasting = self._not_before if table == "not_before" else self._first
+        until = lasting.until(key)
+        if not until:
+            return None
+        if table == "not_before":
+            return Change(table, key, (self.not_before(key), until))
+        return Change(table, key, (self.canonical(key), number, until))
 
     def merge(self, change: Change) -> Merged:
         """Take over another server's change, unless the entry here counts more."""
@@ -174,8 +186,8 @@ class _Lasting(Generic[_T]):
     def get(self, key: str, default: _T) -> _T:
         return self._values.get(key, (default, 0.0))[0]
 
-    def items(self) -> Iterable[tuple[str, tuple[_T, float]]]:
-        return self._values.items()
+    def all(self) -> list[str]:
+        return list(self._values)
 
     def until(self, key: str) -> float:
         return self._values[key][1] if key in self._values else 0.0

@@ -53,7 +53,9 @@ class Journal(Protocol):
         """
 
     def commit(self, changes: Collection[Change], forget: float | None) -> None:
-        """Save changes, all or none of them; called in one thread.
+        """Save changes; called in one thread.
+
+        After an error the caller gives all of them again, so a part may be saved already.
 
         Args:
             changes: At most one for each table and id.

@@ -2,8 +2,12 @@
 
 A hash holds the rows, a sorted set the times of their removal, and a stream the latest changes
 (https://redis.io/docs/latest/develop/data-types/streams/). One transaction writes all three. A
-server that reads the stream misses no change, unlike with publish and subscribe. After each lost
-connection it reads all rows, and writes what a restarted Redis has lost.
+server that reads the stream misses no change, unlike with publish and subscribe.
+
+A fourth key names the generation of the data, at random. A server reads all rows, and writes
+what Redis has lost, after each lost connection, if the generation is another one (Redis was
+emptied, or a replica that is behind has taken over), and after a pause in which the stream may have
+dropped changes.
 
 Redis sees hashes only. The hash of a username is easy to compute, so only the servers need access.
 """
@@ -11,7 +15,9 @@ Redis sees hashes only. The hash of a username is easy to compute, so only the s
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -28,7 +34,9 @@ __all__ = ["RedisJournal"]
 
 # The braces keep all keys of a Redis Cluster on one node, for the transactions.
 _PREFIX = "{jupyter-session-user}:"
-_ROWS, _UNTIL, _CHANGES = (_PREFIX + name for name in ("rows", "until", "changes"))
+_ROWS, _UNTIL, _CHANGES, _GENERATION = (
+    _PREFIX + name for name in ("rows", "until", "changes", "generation")
+)
 
 #: Seconds for a connection and for an answer; the writing thread waits for nothing longer.
 _TIMEOUT_S = 1.0
@@ -36,9 +44,17 @@ _BLOCK_MS = 1_000
 _RETRY_S = 0.5
 #: How long the stream keeps a change, in seconds: readers are behind by a moment.
 _STREAM_S = 3_600
+#: A reader that has paused for longer may have missed changes, in seconds: its machine slept.
+_PAUSE_S = 600
+#: How often the generation is compared, in seconds.
+_COMPARE_S = 1.0
 _BATCH = 1_000
 #: All servers hash alike, also after Redis has lost everything.
 _SALT = b"jupyter-session-user 1"
+
+
+class _LostError(JournalError):
+    """Changes may have been lost, without an error of the connection."""
 
 
 class RedisJournal:
@@ -58,6 +74,10 @@ class RedisJournal:
         self._redis = _client(url, _TIMEOUT_S)
         self._reader = _client(url, _TIMEOUT_S + _BLOCK_MS / 1000)
         self._last = "0"
+        self._generation = ""
+        self._compared = self._read = (
+            0.0  # wall clock: the monotonic one stops in a machine's sleep
+        )
         self._foreign = 0
         problem = ""
         try:
@@ -89,17 +109,24 @@ class RedisJournal:
         Raises:
             JournalError: They cannot be saved now.
         """
+        rest = iter(changes)
         with _as_journal_error():
-            pipeline = self._redis.pipeline(transaction=True)
-            for change in changes:
-                name, text = f"{change.table} {change.id}", json.dumps(change)
-                pipeline.hset(_ROWS, name, text)
-                pipeline.zadd(_UNTIL, {name: float(change.values[-1])})
-                oldest = f"{int((time.time() - _STREAM_S) * 1000)}"
-                pipeline.xadd(_CHANGES, {"row": text}, minid=oldest, approximate=True)
-            pipeline.execute()
+            # In parts: Redis does nothing else during a transaction.
+            while part := list(itertools.islice(rest, _BATCH)):
+                self._write(part)
             if forget is not None:
                 self._forget(forget)
+
+    def _write(self, changes: Iterable[Change]) -> None:
+        pipeline = self._redis.pipeline(transaction=True)
+        # By the clock of Redis, which numbers the changes.
+        oldest = max(0, int(self._last.partition("-")[0]) - _STREAM_S * 1_000)
+        for change in changes:
+            name, text = f"{change.table} {change.id}", json.dumps(change)
+            pipeline.hset(_ROWS, name, text)
+            pipeline.zadd(_UNTIL, {name: float(change.values[-1])})
+            pipeline.xadd(_CHANGES, {"row": text}, minid=str(oldest), approximate=True)
+        pipeline.execute()
 
     def _forget(self, now: float) -> None:
         """Remove what is out of date; if another server writes meanwhile, at the next time."""
@@ -126,7 +153,7 @@ class RedisJournal:
         resync: Callable[[Collection[Change]], None],
         stop: threading.Event,
     ) -> None:
-        """Pass on changes; after a lost connection, all rows."""
+        """Pass on changes; all rows if Redis, or this reader, may have lost some."""
         connected = True
         while not stop.is_set():
             try:
@@ -136,7 +163,9 @@ class RedisJournal:
                 changes = self._next()
                 if changes:
                     received(changes)
-            except JournalError:  # noqa: PERF203 - the writing thread reports it
+            except _LostError:  # noqa: PERF203 - each round may fail
+                connected = False
+            except JournalError:  # the writing thread reports it
                 connected = False
                 stop.wait(_RETRY_S)
         self._reader.close()
@@ -149,6 +178,14 @@ class RedisJournal:
         """Wait for the next changes."""
         with _as_journal_error():
             answer: Any = self._reader.xread({_CHANGES: self._last}, count=_BATCH, block=_BLOCK_MS)
+            now = time.time()
+            if not 0 <= now - self._read < _PAUSE_S:
+                raise _LostError
+            self._read = now
+            if not 0 <= now - self._compared < _COMPARE_S:
+                self._compared = now
+                if self._reader.get(_GENERATION) != self._generation:
+                    raise _LostError
         entries = answer[0][1] if answer else []
         if entries:
             self._last = entries[-1][0]
@@ -157,6 +194,9 @@ class RedisJournal:
     def _all(self) -> list[Change]:
         """Return all rows, and read the stream from here on."""
         with _as_journal_error():
+            self._reader.set(_GENERATION, secrets.token_hex(8), nx=True)
+            self._generation = str(self._reader.get(_GENERATION))
+            self._read = time.time()
             newest: Any = self._reader.xrevrange(_CHANGES, count=1)
             self._last = newest[0][0] if newest else "0"
             texts = [text for _, text in self._reader.hscan_iter(_ROWS, count=_BATCH)]

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import TypeVar
 
 from jupyter_session_user.store.base import Ended, Run
 from jupyter_session_user.store.ended import MemoryEnded, Merged
@@ -19,6 +21,15 @@ from jupyter_session_user.store.journal import Change, Journal
 from jupyter_session_user.store.writer import Writer
 
 __all__ = ["SharedEnded"]
+
+_T = TypeVar("_T")
+
+#: How many changes are applied before the server handles its messages: about 2 ms.
+_TURN = 500
+_LOOK_S = 0.5
+#: How long the journal says that a cookie of a login is forgotten, in seconds: for servers that
+#: are behind. A server that remembers the cookie for longer is not wrong.
+_GONE_S = 86_400.0
 
 
 class SharedEnded:
@@ -93,7 +104,8 @@ class SharedEnded:
         self._number += 1
         self._writer.write(Change("renewal", new, (key, self._number, until)))
         for gone in set(before).difference(self._memory.renewals(key)):
-            self._writer.write(Change("renewal", gone, ("", self._number, until)))
+            soon = min(until, time.time() + _GONE_S)
+            self._writer.write(Change("renewal", gone, ("", self._number, soon)))
 
     def forget(self, now: float) -> None:
         """Remove entries that are out of date."""
@@ -111,11 +123,17 @@ class SharedEnded:
     def follow(self, changed: Callable[[Collection[str]], None], run: Run) -> None:
         """Take over the changes of other servers, in a thread of its own."""
 
+        def merge(changes: Collection[Change]) -> None:
+            names = self._merge_all(changes)
+            if names:
+                changed(names)
+
         def received(changes: Collection[Change]) -> None:
-            run(lambda: self._received(changes, changed))
+            self._in_turns(changes, merge, run)
 
         def resync(rows: Collection[Change]) -> None:
-            run(lambda: self._resync(rows, changed))
+            self._in_turns(self._missing(rows), self._write_again, run)
+            received(rows)
 
         threading.Thread(
             target=self._journal.follow,
@@ -131,20 +149,32 @@ class SharedEnded:
 
     # ------------------------------------------------------------------------------ merging
 
-    def _received(
-        self, changes: Iterable[Change], changed: Callable[[Collection[str]], None]
+    def _in_turns(
+        self, items: Collection[_T], apply: Callable[[Collection[_T]], None], run: Run
     ) -> None:
-        names = self._merge_all(changes)
-        if names:
-            changed(names)
+        """Apply a function to all items in the server's thread, where messages pass in between."""
+        rest = iter(items)
+        while part := list(itertools.islice(rest, _TURN)):
+            done = threading.Event()
 
-    def _resync(self, rows: Collection[Change], changed: Callable[[Collection[str]], None]) -> None:
-        """Merge all rows of the journal, and write what it does not hold."""
+            def turn(part: Collection[_T] = part, done: threading.Event = done) -> None:
+                try:
+                    apply(part)
+                finally:
+                    done.set()
+
+            run(turn)
+            while not done.wait(_LOOK_S):
+                if self._stop.is_set():
+                    return
+
+    def _missing(self, rows: Collection[Change]) -> list[tuple[str, str, int]]:
+        """Return what the journal does not hold, although it is known here."""
         there = {(row.table, row.id) for row in rows}
-        for row in self._memory.rows():
-            if (row.table, row.id) not in there:
-                self._writer.write(row)
-        self._received(rows, changed)
+        return [subject for subject in self._memory.subjects() if subject[:2] not in there]
+
+    def _write_again(self, subjects: Collection[tuple[str, str, int]]) -> None:
+        self._writer.write(*(self._memory.row(*subject) for subject in subjects))
 
     def _merge_all(self, changes: Iterable[Change]) -> list[str]:
         taken = []

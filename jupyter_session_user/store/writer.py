@@ -40,11 +40,13 @@ class Writer:
         self._thread.start()
         atexit.register(self.close)  # the interpreter does not wait for a daemon thread
 
-    def write(self, change: Change) -> None:
-        """Queue a change, in place of an earlier change of the same subject."""
+    def write(self, *changes: Change | None) -> None:
+        """Queue changes, each in place of an earlier change of the same subject; None is none."""
         with self._lock:
-            self._pending.pop(change[:2], None)
-            self._pending[change[:2]] = change
+            for change in changes:
+                if change is not None:
+                    self._pending.pop(change[:2], None)
+                    self._pending[change[:2]] = change
         self._wake.put(Future())
 
     def forget(self, now: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+from fault_proxy import FaultProxy
 from people import Person
 from servers import DEMO, PASSWORDS, eventually, kernel_of, opened, own_server, username
 
@@ -93,3 +94,43 @@ async def test_a_sign_out_ends_the_login_on_all_servers(start, how):
     assert [await code(at(server, bob)) for server in (one, other, third)] == [200] * 3
     again = await logged_in(other, "alice")
     assert [await code(at(server, again)) for server in (one, other, third)] == [200] * 3
+
+
+@pytest.mark.parametrize("mode", ["refused", "hole"])
+async def test_a_redis_that_is_out_of_reach_delays_no_message_and_loses_no_revocation(
+    redis_server, tmp_path, mode
+):
+    """Alice revokes a login meanwhile: in effect here at once, with status 503; there, later.
+
+    Bob's cells go on, and so does alice's other browser, on both servers.
+    """
+    proxy = FaultProxy(redis_server.port)
+    secret = tmp_path / "secret"
+    secret.write_text("the same on all servers, and long enough")
+    same = f"--ServerApp.cookie_secret_file={secret}"
+    with ExitStack() as stack:
+        stack.callback(proxy.close)
+        here, there = [
+            stack.enter_context(
+                own_server(*DEMO, ONE_COOKIE, same, f"--JupyterSessionUser.store_url={url}")
+            )
+            for url in (f"redis://127.0.0.1:{proxy.port}/0", redis_server.url)
+        ]
+        alice, elsewhere, bob = [await logged_in(here, name) for name in ("alice", "alice", "bob")]
+        mine = (await alice.json("api/session-user/me"))["id"]
+        async with kernel_of(bob) as kernel_id, opened(bob, kernel_id) as socket:
+            assert await username(socket) == "bob"
+            proxy.fail(mode)
+            path = f"api/session-user/sessions/{mine}"
+            assert (await elsewhere.fetch(path, method="DELETE")).code == 503
+            assert [await code(one) for one in (alice, elsewhere, bob)] == [403, 200, 200]
+            assert await code(at(there, alice)) == 200
+            assert await username(socket, timeout=20) == "bob"
+            proxy.heal()
+
+            async def refused():
+                return await code(at(there, alice)) == 403
+
+            await eventually(refused)
+            assert [await code(at(there, one)) for one in (elsewhere, bob)] == [200, 200]
+            assert await username(socket) == "bob"

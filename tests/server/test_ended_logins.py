@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_session_user.core.lifecycle import Moment
-from jupyter_session_user.server.auth.ended_logins import EndedLogins
+from jupyter_session_user.server.auth.ended_logins import COOKIE_LIMIT_S, MOST_ENDS, EndedLogins
 from jupyter_session_user.store.ended import MemoryEnded
 from jupyter_session_user.store.shared import SharedEnded
 from jupyter_session_user.store.sqlite import SqliteJournal
@@ -69,3 +69,52 @@ def test_servers_of_one_realm_share_what_ended(store):
     first.end_principal("alice")
     assert second.seconds_missing("alice", 999_999) > 0
     assert second.seconds_missing("bob", 999_999) == 0
+
+
+def test_many_sign_outs_of_one_user_fill_no_memory_and_displace_nothing():
+    """Alice signs out 100,000 times: each login stays refused; bob's revoked login does, too.
+
+    Her entries do not grow with their number; bob's other login and her next one are valid.
+    """
+    store = MemoryEnded()
+    now = [NOW]
+    ended = EndedLogins(store, lambda: now[0])
+    ended.end("bob's", "bob", "revoked", issued_at=5)
+    for number in range(100_000):
+        ended.end(f"key {number}", "alice", "signed_out", issued_at=number)
+        if number % 20_000 == 0:
+            ended.forget()
+    refused = [
+        ended.state(f"key {number}") is not None or ended.seconds_missing("alice", number) > 0
+        for number in range(100_000)
+    ]
+    assert all(refused)
+    assert ended.seconds_missing("alice", int(NOW.wall) + 1) == 0
+    assert len(store.subjects()) < 1.1 * MOST_ENDS
+    assert (ended.state("bob's"), ended.seconds_missing("bob", 6)) == ("revoked", 0)
+    now[0] = Moment(NOW.wall + COOKIE_LIMIT_S - 1, 0.0)
+    ended.forget()
+    assert ended.state("bob's") == "revoked"
+    now[0] = Moment(NOW.wall + COOKIE_LIMIT_S + 1, 0.0)
+    ended.forget()
+    assert store.subjects() == []
+
+
+def test_the_number_of_ends_of_one_user_does_not_change_how_another_one_ends():
+    """After alice's many sign-outs, bob's sign-out ends that login alone, also an earlier one."""
+    ended = EndedLogins(MemoryEnded(), lambda: NOW)
+    for number in range(MOST_ENDS + 5):
+        ended.end(f"key {number}", "alice", "signed_out", issued_at=number)
+    assert ended.end("bob's second", "bob", "signed_out", issued_at=20) is False
+    assert ended.state("bob's second") == "signed_out"
+    assert ended.state("bob's first") is None
+    assert ended.seconds_missing("bob", 10) == 0
+
+
+def test_a_login_whose_time_is_unknown_always_has_an_entry_of_its_own():
+    """A token or a JWT carries no time of ours, so a point in time cannot end it."""
+    ended = EndedLogins(MemoryEnded(), lambda: NOW)
+    for number in range(MOST_ENDS + 5):
+        ended.end(f"key {number}", "alice", "revoked")
+    assert {ended.state(f"key {number}") for number in range(MOST_ENDS + 5)} == {"revoked"}
+    assert ended.seconds_missing("alice", 0) == 0

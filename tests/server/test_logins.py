@@ -12,7 +12,7 @@ from jupyter_session_user.core.lifecycle import Expiry, Limits, Moment
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User
-from jupyter_session_user.server.auth.ended_logins import EndedLogins
+from jupyter_session_user.server.auth.ended_logins import MOST_ENDS, EndedLogins
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.store.ended import MemoryEnded
@@ -564,3 +564,54 @@ def test_memory_is_bounded_and_open_sockets_are_not_forgotten():
     assert logins.canonical("renewed 0") == "renewed 0"
     assert logins.canonical("renewed 999") == ALICE.key
     assert math.isinf(logins.get(ALICE.key).due)
+
+
+def test_one_sign_out_too_many_ends_the_logins_of_that_user_alone():
+    """Alice's open websockets learn it; her next login and bob's continue."""
+    clock = Clock()
+    ended = EndedLogins(MemoryEnded(), clock)
+    logins = Logins(MemoryStore(10), ended, clock, Limits(), logging.getLogger("test"))
+    people = {
+        name: Shown(name, principal, issued_at=at)
+        for name, principal, at in (
+            ("early", "user:alice", 2),
+            ("late", "user:alice", int(START) + 1),
+            ("bob", "user:bob", 2),
+        )
+    }
+    sockets = {}
+    for name, shown in people.items():
+        logins.saw(shown)
+        logins.attach(shown.key, socket := Socket())
+        sockets[name] = socket
+    for number in range(MOST_ENDS + 1):
+        logins.saw(Shown(f"key {number}", "user:alice", issued_at=10 + number))
+        logins.end(f"key {number}", "signed_out")
+    assert {name: socket.told for name, socket in sockets.items()} == {
+        "early": ["revoked"],
+        "late": [],
+        "bob": [],
+    }
+
+
+def test_what_another_server_ends_costs_no_look_at_the_other_logins():
+    """A thousand known logins: a change looks at the login, or the user's, that it names."""
+    clock = Clock()
+    ended = EndedLogins(MemoryEnded(), clock)
+    logins = Logins(MemoryStore(10), ended, clock, Limits(), logging.getLogger("test"))
+    logins.saw(Shown("alice 1", "user:alice", issued_at=5))
+    logins.saw(Shown("alice 2", "user:alice", issued_at=6))
+    for number in range(1_000):
+        logins.saw(Shown(f"key {number}", f"user:{number}", issued_at=5))
+    asked, state = [], ended.state
+    ended.state = lambda key: asked.append(key) or state(key)
+    ended.end("alice 1", "user:alice", "revoked")
+    asked.clear()
+    logins.ended_elsewhere([ended.names_of("alice 1", "user:alice")[0], "unknown"])
+    assert (asked, logins.get("alice 1").status.state) == (["alice 1"], "revoked")
+    asked.clear()
+    ended.end_principal("user:alice")
+    logins.ended_elsewhere([ended.name_of("user:alice")])
+    assert sorted(asked) == ["alice 1", "alice 2"]
+    assert logins.get("alice 2").status.state == "revoked"
+    assert all(logins.get(f"key {number}").status.state == "active" for number in range(1_000))

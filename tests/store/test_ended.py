@@ -10,22 +10,34 @@ import pytest
 
 from jupyter_session_user.store.base import MAX_RENEWALS, Ended, EndedStore
 from jupyter_session_user.store.ended import MemoryEnded
+from jupyter_session_user.store.redis import RedisJournal
 from jupyter_session_user.store.shared import SharedEnded
 from jupyter_session_user.store.sqlite import SqliteJournal
 
-#: ``path -> store``: a new implementation needs one more line.
-STORES: dict[str, Callable[[Path], EndedStore]] = {
+
+def _redis(request: pytest.FixtureRequest) -> EndedStore:
+    return SharedEnded(RedisJournal(request.getfixturevalue("redis_server").url))
+
+
+def _sqlite(request: pytest.FixtureRequest) -> EndedStore:
+    folder: Path = request.getfixturevalue("tmp_path")
+    return SharedEnded(SqliteJournal(folder / "ended.sqlite3"))
+
+
+#: A new implementation needs one more line.
+STORES: dict[str, Callable[[pytest.FixtureRequest], EndedStore]] = {
     "memory": lambda _: MemoryEnded(),
-    "sqlite": lambda path: SharedEnded(SqliteJournal(path)),
+    "sqlite": _sqlite,
+    "redis": _redis,
 }
 FAR = 1e12
 ALICE, BOB = "user:alice", "user:bob"
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EndedStore]:
+def store(request: pytest.FixtureRequest) -> Iterator[EndedStore]:
     """Return each implementation in turn."""
-    made = STORES[request.param](tmp_path / "ended.sqlite3")
+    made = STORES[request.param](request)
     yield made
     made.close()
 

@@ -11,16 +11,23 @@ __all__ = ["RedisServer"]
 
 
 class RedisServer:
-    """A real Redis or Valkey server on a port of its own, without persistence."""
+    """A real Redis or Valkey server on a port of its own, without persistence.
 
-    def __init__(self, program: str, folder: Path) -> None:
+    Args:
+        program: The program.
+        folder: A private folder.
+        options: Further options, such as those for TLS.
+    """
+
+    def __init__(self, program: str, folder: Path, *options: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        port = "--tls-port" if "--tls-port" in options else "--port"
         self._command = [
-            *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)),
-            *("--save", "", "--appendonly", "no"),
+            *(program, "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""),
+            *("--appendonly", "no", *options, port, str(self.port)),
         ]
         self.start()
 

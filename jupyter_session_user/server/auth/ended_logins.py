@@ -18,10 +18,16 @@ if TYPE_CHECKING:
     from jupyter_session_user.core.lifecycle import Moment
     from jupyter_session_user.store.base import EndedStore, Run
 
-__all__ = ["COOKIE_LIMIT_S", "EndedLogins"]
+__all__ = ["COOKIE_LIMIT_S", "MOST_ENDS", "EndedLogins"]
 
 #: RFC 6265bis section 5.5: no browser keeps a cookie longer. In seconds.
 COOKIE_LIMIT_S = 400 * 86_400.0
+
+#: How many logins of one user a server ends one by one. A further one ends together with all other
+#: logins of that user: one entry, however often a script logs out.
+MOST_ENDS = 1_000
+#: How many of them no longer count after each call of ``forget``.
+_ENDS_FORGOTTEN = 10
 
 
 class EndedLogins:
@@ -39,6 +45,7 @@ class EndedLogins:
         self._clock = clock
         self._realm = f"{realm}\n" if realm else ""
         self._ahead: dict[str, int] = {}
+        self._ends: dict[str, int] = {}
 
     # --------------------------------------------------------------------------- one login
 
@@ -51,7 +58,14 @@ class EndedLogins:
         ended = self.how(key)
         return None if ended is None else ended.state
 
-    def end(self, key: str, principal: str, state: str, seconds: float = COOKIE_LIMIT_S) -> None:
+    def end(
+        self,
+        key: str,
+        principal: str,
+        state: str,
+        seconds: float = COOKIE_LIMIT_S,
+        issued_at: int | None = None,
+    ) -> bool:
         """End a login for good, including all cookies that it has used.
 
         Args:
@@ -59,15 +73,32 @@ class EndedLogins:
             principal: ``Record.principal``; empty if unknown.
             state: How the login ends.
             seconds: How long to refuse it, in seconds.
+            issued_at: When its cookie was signed, in seconds since the epoch; None if unknown.
+
+        Returns:
+            Whether the user's other logins have ended with it.
         """
         # A revoked login stays revoked, even if the user signs out or is idle later.
         if state != "revoked" and self.state(key) is not None:
-            return
+            return False
         now, renewals = self._clock().wall, self._store.renewals(self._realm + key)
+        if issued_at is not None and self._is_one_too_many(principal):
+            # Until now: another server may be renewing a cookie of this login.
+            latest = max(issued_at, math.floor(now))
+            self._store.end_before(self._realm + principal, latest, latest + COOKIE_LIMIT_S)
+            return True
         for shown in (self._realm + key, *renewals):
             self._store.end(shown, Ended(state, now, now + seconds))
         if len(renewals) >= MAX_RENEWALS and principal:
             self.end_principal(principal)  # earlier cookies of this login were forgotten
+            return True
+        return False
+
+    def _is_one_too_many(self, principal: str) -> bool:
+        if not principal:
+            return False
+        self._ends[principal] = self._ends.get(principal, 0) + 1
+        return self._ends[principal] > MOST_ENDS
 
     def reopen(self, key: str) -> None:
         """Accept a login again; harmless if it has not ended."""
@@ -143,6 +174,10 @@ class EndedLogins:
         """Return the names under which other servers' changes mention keys and users."""
         return tuple(self._store.name(self._realm + text) for text in texts)
 
+    def name_of(self, principal: str) -> str:
+        """Return the name under which other servers' changes mention a user."""
+        return self._store.name(self._realm + principal)
+
     def follow(self, changed: Callable[[Collection[str]], None], run: Run) -> None:
         """Call ``changed`` with the names of logins and users that other servers have ended.
 
@@ -165,6 +200,11 @@ class EndedLogins:
         now = self._clock().wall
         self._store.forget(now)
         self._ahead = {principal: at for principal, at in self._ahead.items() if at > now}
+        self._ends = {
+            principal: count - _ENDS_FORGOTTEN
+            for principal, count in self._ends.items()
+            if count > _ENDS_FORGOTTEN
+        }
 
     def close(self) -> None:
         """Save the remaining changes."""

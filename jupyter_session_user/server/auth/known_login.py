@@ -49,8 +49,9 @@ class KnownLogin:
         timed: Whether it can end by time alone.
         by_assertion: Whether the authority refuses its request without the proxy's assertion.
         issued_at: When its cookie was signed, in seconds since the epoch; None if unknown.
-        names: The names under which other servers' changes mention it.
+        names: The names under which other servers' changes mention it, and its user.
         subjects: How the identity provider names it; the latest last.
+        provider_names: The names under which changes mention those.
     """
 
     key: str
@@ -67,8 +68,9 @@ class KnownLogin:
     timed: bool = False
     by_assertion: bool = False
     issued_at: int | None = None
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ("", "")
     subjects: tuple[Subject, ...] = ()
+    provider_names: tuple[str, ...] = ()
 
     @property
     def in_use(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from jupyter_session_user.core.agenda import Agenda
@@ -28,6 +28,11 @@ class KnownLogins:
         self._quota = max(1, limit // 10)
         self._logins: OrderedDict[str, KnownLogin] = OrderedDict()
         self._by_principal: dict[str, dict[str, None]] = {}
+        #: By the names under which other servers' changes mention a login, and its user.
+        self._by_name: dict[str, KnownLogin] = {}
+        self._principals: dict[str, str] = {}
+        #: Keys of logins, by the identity provider's names.
+        self._by_provider: dict[str, dict[str, None]] = {}
         self._followed: list[KnownLogin] = []
         #: Called at once with a login that may be followed from now on.
         self.on_follow: Callable[[KnownLogin], None] = lambda _: None
@@ -50,9 +55,39 @@ class KnownLogins:
         """Return the logins of a user."""
         return [self._logins[key] for key in self._by_principal.get(principal, ())]
 
+    def named(self, names: Iterable[str]) -> Iterator[KnownLogin]:
+        """Yield the logins that changes of other servers mention, themselves or by their user."""
+        for name in names:
+            if (login := self._by_name.get(name)) is not None:
+                yield login
+            if (principal := self._principals.get(name)) is not None:
+                yield from self.of_principal(principal)
+
+    def name(self, login: KnownLogin, names: tuple[str, ...]) -> None:
+        """Set the names that stand for a login at the identity provider."""
+        self._unname(login)
+        login.provider_names = names
+        for name in names:
+            self._by_provider.setdefault(name, {})[login.key] = None
+
+    def named_by_provider(self, names: Iterable[str]) -> list[KnownLogin]:
+        """Return the logins that have one of these names at the identity provider."""
+        keys = {key: None for name in names for key in self._by_provider.get(name, ())}
+        return [self._logins[key] for key in keys]
+
+    def _unname(self, login: KnownLogin) -> None:
+        for name in login.provider_names:
+            keys = self._by_provider[name]
+            keys.pop(login.key, None)
+            if not keys:
+                del self._by_provider[name]
+
     def add(self, login: KnownLogin) -> None:
         """Add a login; the ones that were seen longest ago may be forgotten for it."""
         self._logins[login.key] = login
+        name, principal_name = login.names
+        self._by_name[name] = login
+        self._principals[principal_name] = login.principal
         own = self._by_principal.setdefault(login.principal, {})
         own[login.key] = None
         surplus = max(0, len(self._logins) - self._limit)
@@ -75,11 +110,15 @@ class KnownLogins:
 
     def _forget(self, login: KnownLogin) -> None:
         del self._logins[login.key]
+        name, principal_name = login.names
+        self._by_name.pop(name, None)
+        self._unname(login)
         self.agenda.drop(login.key)
         keys = self._by_principal[login.principal]
         del keys[login.key]
         if not keys:
             del self._by_principal[login.principal]
+            self._principals.pop(principal_name, None)
 
     # ------------------------------------------------------------------------- logins in use
 

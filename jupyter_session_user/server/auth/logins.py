@@ -233,9 +233,13 @@ class Logins:
             ("cookie", "") if known is None else (known.credential, known.principal)
         )
         blocks = blocks_the_next(state, credential)
-        self.ended.end(key, principal, state, self._limits.block if blocks else COOKIE_LIMIT_S)
+        seconds = self._limits.block if blocks else COOKIE_LIMIT_S
+        issued_at = None if login is None else login.issued_at
+        others = self.ended.end(key, principal, state, seconds, issued_at)
         if login is not None:
             self._trigger(login, _TRIGGERS[state])
+        if others:
+            self.ended_elsewhere([self.ended.name_of(principal)])
 
     def replace(self, key: str, principal: str) -> None:
         """End a browser's login after a user has signed in again in that browser.
@@ -276,10 +280,7 @@ class Logins:
         Args:
             names: See ``EndedLogins.names_of``.
         """
-        changed = set(names)
-        for login in self:
-            if changed.isdisjoint(login.names):
-                continue
+        for login in self.known.named(names):
             state = self.ended.state(login.key)
             if state is None and self.ended.seconds_missing(login.principal, login.issued_at):
                 state = "revoked"
@@ -345,11 +346,10 @@ class Logins:
 
     def _new(self, shown: Login, now: Moment) -> KnownLogin:
         status = lifecycle.begin(now)
-        names = self.ended.names_of(shown.key, shown.principal)
         login = KnownLogin(
             *(shown.key, shown.principal, shown.credential, status),
             issued_at=shown.issued_at,
-            names=names,
+            names=self.ended.names_of(shown.key, shown.principal),
         )
         ended = self.ended.state(shown.key)
         if ended is not None:  # it ended while its request was being handled

@@ -29,8 +29,6 @@ __all__ = ["Subjects"]
 #: How many subjects of one login are remembered: a browser's login here may outlive several at the
 #: provider.
 _REMEMBERED = 8
-#: How many of a login's names are those of its key and its user.
-_OWN_NAMES = 2
 
 
 class Subjects:
@@ -89,13 +87,11 @@ class Subjects:
             return
         login.subjects = (*login.subjects, *new)[-_REMEMBERED:]
         texts = [name for subject in login.subjects for name in subject.names]
-        login.names = (*login.names[:_OWN_NAMES], *self._ended.names_of(*texts))
+        self._logins.known.name(login, self._ended.names_of(*texts))
 
     def _apply(self, names: Iterable[str]) -> int:
-        changed, count = set(names), 0
-        for login in self._logins:
-            if not login.subjects or changed.isdisjoint(login.names):
-                continue
+        count = 0
+        for login in self._logins.known.named_by_provider(names):
             state = self._how(login.subjects, login.status.since.wall)
             count += state is not None and self._end(login.key, state)
         return count
