@@ -10,7 +10,17 @@ from collections.abc import Iterator
 
 import pytest
 from local_server import LocalServer
-from servers import DEMO, EXTENSION, eventually, kernel_of, opened, own_server, people_on, username
+from servers import (
+    DEMO,
+    EXTENSION,
+    eventually,
+    json_lines,
+    kernel_of,
+    opened,
+    own_server,
+    people_on,
+    username,
+)
 
 from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REPLY_TYPE, REQUEST_TYPE
 from jupyter_session_user.core.stamp import KEY
@@ -191,29 +201,38 @@ async def test_the_gateway_learns_who_starts_a_kernel(gateway_server):
                 assert (await socket.execute(code)).text.strip() == f"{name} {sender}"
 
 
-async def test_without_a_client_the_error_names_the_gateway(gateway_server):
-    """A request that no websocket brings to the server gets no answer."""
-    code = """
+ASKS_ALONE = """
 import threading, time
 from jupyter_session_user import *
 from jupyter_session_user.kernel.ipykernel import helper
-said, gone = [], threading.Event()
-def ask():
+asked = []
+def ask(operation):
     session = get_session()
-    gone.wait(30)
-    try: helper().comm.ask("cookies", session.id, timeout=.5)
-    except RequestTimeout as error: said.append(str(error))
-threading.Thread(target=bind_current_user(ask)).start()
-threading.Timer(1.5, gone.set).start()
+    time.sleep(1.5)
+    begun = time.perf_counter()
+    try: helper().comm.ask(operation, session.id)
+    except RequestTimeout as error: asked.append((time.perf_counter() - begun, str(error)))
+for operation in ("cookies", "refresh"):
+    threading.Thread(target=bind_current_user(ask), args=(operation,)).start()
 """
+
+
+async def test_without_a_client_a_request_fails_at_once_and_names_the_fix(gateway_server):
+    """A thread of alice asks after her tab is closed; bob opens his, and is answered."""
     alice, bob = await people_on(gateway_server)
+    bob.cookies["locale"] = "fr"
     async with kernel_of(alice) as kernel_id:
         async with opened(alice, kernel_id) as hers:
-            assert not (await hers.execute(code)).errors
+            assert not (await hers.execute(ASKS_ALONE)).errors
         await asyncio.sleep(3)
         async with opened(bob, kernel_id) as his:
-            assert "behind a gateway" in (await his.execute("print(said)")).text
-            assert await username(his) == "bob"
+            (_, said), (_, too) = times = await json_lines(
+                his, "import json\nfor one in asked: print(json.dumps(one))"
+            )
+            assert "the last client has disconnected" in said and said == too
+            assert said.endswith("Open the notebook of this kernel, then call again.")
+            assert min(seconds for seconds, _ in times) < 0.1
+            assert (await his.execute(COOKIES)).text.strip() == "['locale'] bob"
 
 
 async def test_browsers_do_not_see_our_comm_through_a_gateway(gateway_server):
