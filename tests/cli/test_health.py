@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import gateways
 import pytest
+import real_gateways as gateways
 from local_server import LocalServer
 from people import Person
 from servers import (

@@ -16,8 +16,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import gateways
 import pytest
+import real_gateways as gateways
 from local_server import LocalServer
 from people import LEGACY, V1, KernelSocket, Person
 from servers import (

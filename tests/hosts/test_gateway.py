@@ -10,8 +10,8 @@ import json
 import time
 from collections.abc import Iterator
 
-import gateways
 import pytest
+import real_gateways as gateways
 from local_server import LocalServer
 from servers import (
     DEMO,

@@ -9,8 +9,8 @@ import sys
 import venv
 from pathlib import Path
 
-import gateways
 import pytest
+import real_gateways as gateways
 from local_server import local_server
 
 ROOT = Path(__file__).parents[2]
