@@ -53,16 +53,16 @@ class GatewayStarts:
                 user = starter.session.user
                 name = {} if user.is_anonymous else {_VARIABLE: user.username}
                 kwargs["env"] = {**name, **(kwargs.get("env") or {})}
-            # Jupyter passes the server's own variables on as well.
-            sent = (kwargs.get("env") or {}).get(_VARIABLE) or os.environ.get(_VARIABLE, "")
-            return self._noting(start(**kwargs), sent)
+            return self._noting(start(**kwargs), (kwargs.get("env") or {}).get(_VARIABLE))
 
         return start_kernel
 
-    async def _noting(self, started: Awaitable[Any], name: str) -> Any:
+    async def _noting(self, started: Awaitable[Any], own_name: str | None) -> Any:
         try:
             return await started
         except web.HTTPError as error:
+            # Jupyter passes the server's own variable on as well, and may have set it just now.
+            name = own_name or os.environ.get(_VARIABLE, "")
             about_name = any(_VARIABLE in str(argument) for argument in error.args)
             known = name in self._refused or len(self._refused) < _MAX_NAMES
             if error.status_code == HTTPStatus.FORBIDDEN and about_name and known:
