@@ -163,8 +163,8 @@ def _asked(server: sessions.Server) -> Iterator[Finding]:
 def _refused_by_gateway(username: str | None, kernels: int) -> str:
     """Return why Enterprise Gateway started no kernel, and the fix."""
     who = (
-        f"KERNEL_USERNAME was {username!r} (the verified user who asked for the kernel; if there was "
-        "none, the value in the server's own environment)"
+        f"KERNEL_USERNAME was {username!r} (the verified user who asked for the kernel; if there "
+        "was none, the value in the server's own environment)"
         if username is not None
         else "KERNEL_USERNAME was not set, since no verified user asked for the kernel, so that "
         "the gateway took the account that it runs as"
