@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 import real_gateways as gateways
@@ -331,3 +332,27 @@ comm._publish({"comm_id": comm._comm_id, "data": request}, comm._topic)
         assert await username(his) == "bob"
     kinds = {m["header"]["msg_type"] for m in his.everything}
     assert not kinds & {"comm_open", "comm_msg", REQUEST_TYPE}
+
+
+@pytest.mark.parametrize("kind", gateways.GATEWAYS)
+async def test_after_a_gateway_was_killed_each_user_is_the_same(kind, need):
+    """The tabs close while Jupyter tries to connect again; new kernels have alice and bob."""
+    reason = gateways.missing(kind)
+    need(not reason, reason)
+    with (
+        gateways.gateway(kind) as first,
+        own_server(*DEMO, f"--GatewayClient.url={first.url}") as server,
+    ):
+        alice, bob = people = await people_on(server)
+        kernel_id = await alice.start_kernel()
+        async with opened(alice, kernel_id) as hers, opened(bob, kernel_id) as his:
+            assert [await username(socket) for socket in (hers, his)] == ["alice", "bob"]
+            first.process.kill()
+            first.process.wait()
+            await eventually(lambda: server.log_text().count("Attempting to re-establish") >= 2)
+        await asyncio.sleep(3)  # its pause is one to two seconds
+        assert "AssertionError" not in server.log_text()
+        with gateways.gateway(kind, port=urlsplit(first.url).port):
+            for person, name in zip(people, ("alice", "bob"), strict=True):
+                async with kernel_of(person) as new, opened(person, new) as socket:
+                    assert await username(socket) == name

@@ -122,6 +122,8 @@ class StampedConnection(_Base):
         """Connect like the class below, and send small messages immediately."""
         context = self._context
         handler = self.websocket_handler
+        if handler.ws_connection is None:
+            return None  # Jupyter tries a lost gateway again, also after the client has left
         self._format = format_of(handler.selected_subprotocol)
         if context.websocket_nodelay:
             handler.set_nodelay(True)
