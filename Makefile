@@ -16,6 +16,10 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 	2>/dev/null && echo yes),$(name))))
 OLDEST_PYTHON ?= $(or $(shell for name in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python; do \
 	"$$name" -c 'import venv, ensurepip' 2>/dev/null && echo "$$name" && break; done),$(PYTHON))
+# The newest Python that today's Enterprise Gateway installs on as its authors mean it.
+ENTERPRISE_PYTHON ?= $(or $(shell for name in python3.11 "$$HOME"/.pyenv/versions/3.11.*/bin/python \
+	python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python; do \
+	"$$name" -c 'import venv' 2>/dev/null && echo "$$name" && break; done),$(PYTHON))
 # Arguments of pytest. With any, only part of the tests may run: then coverage is not measured.
 PYTEST_ARGS ?=
 # Arguments of the demonstration, for example --check.
@@ -68,8 +72,20 @@ $(VENV)/.proxy: | $(VENV)/.extra-dev
 	-export PATH="$(CURDIR)/$(BIN):$$PATH"; npm install --prefix $(VENV)/proxy --no-audit --no-fund \
 		--silent 'configurable-http-proxy@>=5' && touch $@
 
+# Enterprise Gateway needs Jupyter Server 1, hence an environment of its own; its kernels run there, too,
+# so this package is there without Jupyter Server 2. Without it, its tests are skipped with the reason.
+# setuptools has distutils for Python 3.12 and later.
+ENTERPRISE := $(VENV)/enterprise-gateway
+$(ENTERPRISE)/.made: constraints/enterprise-gateway.txt $(BUILD_SOURCES) | $(VENV)/.extra-dev
+	-$(BIN)/uv venv --quiet --clear --python '$(ENTERPRISE_PYTHON)' $(ENTERPRISE) \
+		&& $(BIN)/uv pip install --quiet --python $(ENTERPRISE)/bin/python --only-binary pyzmq \
+		--override constraints/enterprise-gateway.txt \
+		'jupyter-enterprise-gateway>=3.3,<4' 'ipykernel>=6.29,<7' 'setuptools<81' \
+		&& $(BIN)/uv pip install --quiet --python $(ENTERPRISE)/bin/python --no-deps --editable . \
+		&& touch $@
+
 .PHONY: venv
-venv: $(VENV)/.extra-dev $(VENV)/.proxy ## Make .venv with everything for tests and checks
+venv: $(VENV)/.extra-dev $(VENV)/.proxy $(ENTERPRISE)/.made ## Make .venv with everything for tests and checks
 
 labextension/node_modules/.yarn-state.yml: labextension/package.json labextension/yarn.lock \
 		labextension/.yarnrc.yml | $(VENV)/.extra-dev
@@ -86,7 +102,7 @@ WORKERS ?= 2
 test: test-python test-front ## Run all tests, in random order
 
 .PHONY: test-python
-test-python: $(VENV)/.extra-dev $(VENV)/.proxy ## Run the Python tests; core/ must be covered by its own
+test-python: $(VENV)/.extra-dev $(VENV)/.proxy $(ENTERPRISE)/.made ## Run the Python tests; core/ must be covered by its own
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m pytest -n $(WORKERS) --cov=$(PACKAGE).core --cov-report=term \
 		--cov-fail-under=95 tests/core

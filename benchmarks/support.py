@@ -19,6 +19,8 @@ from local_server import LocalServer, local_server
 from people import Person
 from tornado.ioloop import IOLoop
 
+from jupyter_session_user.testing.demo_identity import DemoIdentityProvider
+
 HERE = Path(__file__).resolve().parent
 #: Extensions that may be installed here, and do not belong to the measurement.
 _OTHERS = (
@@ -68,6 +70,19 @@ def server(*, ours: bool, nodelay: bool) -> Iterator[LocalServer]:
     )
     with local_server(*arguments, env={"PYTHONPATH": f"{HERE}:{HERE.parent}"}) as running:
         yield running
+
+
+class NamedLogin(DemoIdentityProvider):
+    """Users log in with their name as the password, and can sign out."""
+
+    def process_login_form(self, handler: Any) -> User | None:
+        """Return the user of the form."""
+        name = handler.get_argument("username", "")
+        return User(name) if name and name == handler.get_argument("password", "") else None
+
+    def user_from_cookie(self, cookie_value: str) -> User | None:
+        """Return the user that the signed cookie names."""
+        return IdentityProvider.user_from_cookie(self, cookie_value)
 
 
 def person(running: LocalServer, name: str) -> Person:

@@ -179,6 +179,25 @@ def _asked(server: sessions.Server) -> Iterator[Finding]:
             "(unknown_at_server) there; upgrade it, or have it run that code inside the request "
             "of the user who asked for it",
         )
+    for refused in health.get("refused_by_gateway", ()):
+        yield Finding(f"gateway of {what}", "fix", _refused_by_gateway(**refused))
+
+
+def _refused_by_gateway(username: str | None, kernels: int) -> str:
+    """Return why Enterprise Gateway started no kernel, and the fix."""
+    who = (
+        f"KERNEL_USERNAME was {username!r} (the verified user who asked for the kernel; if there "
+        "was none, the value in the server's own environment)"
+        if username is not None
+        else "KERNEL_USERNAME was not set, since no verified user asked for the kernel, so that "
+        "the gateway took the account that it runs as"
+    )
+    return (
+        f"refused to start a kernel {kernels} time{'' if kernels == 1 else 's'} (403): {who}; the "
+        "gateway's own lists decide (unauthorized_users, which has 'root' by default, and "
+        "authorized_users); sign in under another name, or change these lists in the gateway's "
+        "configuration (c.EnterpriseGatewayApp.unauthorized_users)"
+    )
 
 
 def _kernel(what: str, spec: dict[str, Any]) -> Finding:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_session_user.core.protocol import (
+    LINK_TYPE,
     REPLY_TYPE,
     REQUEST_TYPE,
     TOPIC_PREFIX,
@@ -45,8 +46,8 @@ HEADERS_END = _PARENT + 1
 #: A tuple: Python would evaluate ``str | bytes`` again for each message.
 _TEXT = (str, bytes)
 
-_OUR_TYPES = frozenset({UPDATE_TYPE, REPLY_TYPE, REQUEST_TYPE})
-_OUR_PARENTS = frozenset({UPDATE_TYPE, REPLY_TYPE})
+_OUR_PARENTS = frozenset({UPDATE_TYPE, REPLY_TYPE, LINK_TYPE})
+_OUR_TYPES = _OUR_PARENTS | {REQUEST_TYPE}
 _OUR_BYTES = f"{KEY}_".encode()  # all of them begin like this
 
 

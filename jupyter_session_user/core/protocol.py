@@ -4,7 +4,8 @@ A request has the content and the topic of a comm message. Its comm id starts wi
 server subscribes to that topic alone. Its message type is our own: Jupyter Server counts any
 ``comm_msg`` as activity, so a kernel that sends requests would never be culled. The server replies
 with another type on the control channel, which the kernel receives while a cell runs. A third type
-on that channel carries session updates, for kernels that subscribed with ``watch``.
+on that channel carries session updates, for kernels that subscribed with ``watch``. A fourth tells
+a kernel behind a gateway whether any client connects it to the server.
 https://jupyter-client.readthedocs.io/en/stable/messaging.html#custom-messages
 """
 
@@ -20,6 +21,7 @@ from jupyter_session_user.errors import LocalProtocolError, RemoteProtocolError
 __all__ = [
     "COMM_ID_PREFIX",
     "EVENTS",
+    "LINK_TYPE",
     "MAX_REQUEST_BYTES",
     "OPERATIONS",
     "REPLY_TYPE",
@@ -27,6 +29,7 @@ __all__ = [
     "TARGET",
     "TOPIC_PREFIX",
     "UPDATE_TYPE",
+    "LinkState",
     "Reply",
     "Request",
     "Update",
@@ -44,6 +47,8 @@ REQUEST_TYPE = KEY + "_request"
 REPLY_TYPE = KEY + "_reply"
 #: Control message type of the server's session updates.
 UPDATE_TYPE = KEY + "_update"
+#: Control message type of the server's statements about its link to the kernel.
+LINK_TYPE = KEY + "_link"
 
 #: ``visitor`` asks for the visitor's session, in a kernel that a runner made for one visitor.
 #: ``watch`` subscribes to session updates; the reply has the sessions that are not active, or
@@ -200,6 +205,36 @@ class Update:
         return cls(event, kind.from_wire(data.get("session")))
 
 
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """Whether requests of a kernel behind a gateway reach the server.
+
+    Attributes:
+        connected: Whether a client is connected to the kernel.
+        serial: Orders these statements: they take different ways through the gateway.
+    """
+
+    connected: bool
+    serial: int
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the content of the control message."""
+        return {"version": VERSION, "connected": self.connected, "serial": self.serial}
+
+    @classmethod
+    def from_wire(cls, wire: object) -> LinkState:
+        """Read the output of :meth:`to_wire`.
+
+        Raises:
+            RemoteProtocolError: ``wire`` is not such an object.
+        """
+        data = _versioned(wire)
+        connected, serial = data.get("connected"), data.get("serial")
+        if type(connected) is not bool or type(serial) is not int:
+            raise RemoteProtocolError("link: malformed")
+        return cls(connected, serial)
+
+
 def is_comm_id(value: object) -> TypeGuard[str]:
     """Tell whether this is a comm id of ours."""
     return isinstance(value, str) and len(value) <= _MAX_ID and value.startswith(COMM_ID_PREFIX)
@@ -215,7 +250,7 @@ def is_reserved(msg_type: object, content: object) -> bool:
     Raises:
         RemoteProtocolError: ``content`` of a comm message is not a JSON object.
     """
-    if msg_type in (REPLY_TYPE, UPDATE_TYPE):
+    if msg_type in (REPLY_TYPE, UPDATE_TYPE, LINK_TYPE):
         return True
     if not isinstance(msg_type, str) or msg_type not in _COMM_TYPES:
         return False

@@ -13,7 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_session_user.core.protocol import COMM_ID_PREFIX, Reply, Request, Update
+from jupyter_session_user.core.protocol import (
+    COMM_ID_PREFIX,
+    LinkState,
+    Reply,
+    Request,
+    Update,
+)
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import KEY, is_server_stamp
 from jupyter_session_user.errors import (
@@ -30,6 +36,10 @@ DEFAULT_TIMEOUT_S = 5.0
 #: The first request of a kernel may come before the server's subscription is complete; then it is
 #: lost, and sent again. Seconds until then, doubled each time.
 FIRST_RETRY_S = 0.1
+
+#: The server said that no client connects this kernel to it. A client may have come at this moment,
+#: so a request is tried all the same. Seconds until it fails.
+ALONE_S = 0.05
 
 #: A request may be lost before the server listens, and a kernel behind a gateway gets no answer
 #: without a client. Seconds until it is repeated, doubled each time.
@@ -55,6 +65,8 @@ class CommClient:
         self._comm_id = COMM_ID_PREFIX + _new_id()
         self._topic = f"comm-{self._comm_id}".encode()
         self._waiting: dict[str, Callable[[Reply], None]] = {}
+        self._link = LinkState(connected=True, serial=-1)
+        self._on_alone: set[Callable[[], None]] = set()
 
     def ask(
         self, operation: str, session_id: str, timeout: float = DEFAULT_TIMEOUT_S, **details: Any
@@ -76,22 +88,22 @@ class CommClient:
         request = Request(_new_id(), operation, session_id, **details)
         slot = _Slot()
         self._waiting[request.id] = slot.fill
-        pause, left = FIRST_RETRY_S, timeout
+        self._on_alone.add(slot.wake)
+        pause, deadline = FIRST_RETRY_S, time.monotonic() + timeout
         try:
-            while left > 0:
+            while (left := deadline - time.monotonic()) > 0:
+                alone = not self._link.connected
                 self._send(request)
-                reply = slot.wait(min(pause, left))
+                reply = slot.wait(min(ALONE_S if alone else pause, left))
                 if reply is not None:
                     return reply
-                left -= pause
+                if alone and not self._link.connected:
+                    raise RequestTimeout(_NO_CLIENT)
                 pause *= 2
         finally:
             del self._waiting[request.id]
-        raise RequestTimeout(
-            f"Jupyter Server did not answer within {timeout:g} s. It may be busy, it may limit "
-            "this kernel's requests (c.JupyterSessionUser.comm_rate), or the kernel runs "
-            "behind a gateway and no client is connected to it: open its notebook."
-        )
+            self._on_alone.discard(slot.wake)
+        raise RequestTimeout(_NO_ANSWER.format(timeout))
 
     def post(self, request: Request, take: Callable[[Reply], None]) -> None:
         """Send a request without waiting.
@@ -116,14 +128,46 @@ class CommClient:
             return
         try:
             reply = Reply.from_wire(content.get("data"))
+            self._link = LinkState(connected=True, serial=self._link.serial)
             take = self._waiting.get(reply.id)
             if take is not None:
                 take(reply)
         except RemoteProtocolError:
             return  # the waiting call gets a timeout, and its message says what to check
 
+    def deliver_link(self, message: dict[str, Any]) -> None:
+        """Take the server's statement whether a client connects this kernel to it.
+
+        Args:
+            message: A control message, as ipykernel hands it to a handler.
+        """
+        if not is_server_stamp(message["metadata"].get(KEY)):
+            return
+        try:
+            state = LinkState.from_wire(message["content"])
+        except RemoteProtocolError:
+            return
+        if state.serial <= self._link.serial:
+            return
+        self._link = state
+        if not state.connected:
+            for wake in list(self._on_alone):
+                wake()
+
     def _send(self, request: Request) -> None:
         self._publish({"comm_id": self._comm_id, "data": request.to_wire()}, self._topic)
+
+
+_NO_ANSWER = (
+    "Jupyter Server did not answer within {:g} s. It may be busy or stopped, it may limit this "
+    "kernel's requests (c.JupyterSessionUser.comm_rate), or the kernel runs behind a gateway and "
+    "no client is connected to it: open its notebook."
+)
+_NO_CLIENT = (
+    "Jupyter Server cannot be asked: this kernel runs behind a gateway, which connects it to the "
+    "server only while a client is connected, and the last client has disconnected. Open the "
+    "notebook of this kernel, then call again."
+)
 
 
 def _new_id() -> str:
@@ -133,18 +177,22 @@ def _new_id() -> str:
 class _Slot:
     """Waits for one answer."""
 
-    __slots__ = ("_done", "_reply")
+    __slots__ = ("_reply", "_woken")
 
     def __init__(self) -> None:
-        self._done = threading.Event()
+        self._woken = threading.Event()
         self._reply: Reply | None = None
 
     def fill(self, reply: Reply) -> None:
         self._reply = reply
-        self._done.set()
+        self._woken.set()
+
+    def wake(self) -> None:
+        self._woken.set()
 
     def wait(self, seconds: float) -> Reply | None:
-        self._done.wait(seconds)
+        self._woken.wait(seconds)
+        self._woken.clear()  # before the reply is read, so that none is overlooked
         return self._reply
 
 

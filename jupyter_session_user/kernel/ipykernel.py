@@ -153,7 +153,11 @@ def _forget_kernel() -> None:
 
 def _install(kernel: Any) -> Helper:
     # A script without a kernel never gets here, and need not load the comm.
-    from jupyter_session_user.core.protocol import REPLY_TYPE, UPDATE_TYPE  # noqa: PLC0415
+    from jupyter_session_user.core.protocol import (  # noqa: PLC0415
+        LINK_TYPE,
+        REPLY_TYPE,
+        UPDATE_TYPE,
+    )
     from jupyter_session_user.kernel.comm import CommClient, UpdateReceiver  # noqa: PLC0415
 
     comm = CommClient(functools.partial(_publish, kernel), control_thread=kernel.control_thread)
@@ -178,6 +182,7 @@ def _install(kernel: Any) -> Helper:
     _guard_stdin(kernel)
     kernel.control_handlers[REPLY_TYPE] = lambda _stream, _ident, reply: comm.deliver(reply)
     kernel.control_handlers[UPDATE_TYPE] = lambda _stream, _ident, update: updates.deliver(update)
+    kernel.control_handlers[LINK_TYPE] = lambda _stream, _ident, state: comm.deliver_link(state)
     return Helper(kernel, witnesses, comm, updates, stamped)
 
 

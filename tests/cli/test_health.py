@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+import real_gateways as gateways
 from local_server import LocalServer
 from people import Person
 from servers import (
@@ -117,6 +120,48 @@ async def test_a_package_that_runs_cells_for_no_user_is_named():
         assert found["text"].startswith(
             "has run code in kernels 2 times outside any user's request"
         )
+
+
+@pytest.fixture(scope="module")
+def enterprise_gateway(need) -> Iterator[LocalServer]:
+    """Run Enterprise Gateway; it takes itself to be root's."""
+    reason = gateways.missing("enterprise_gateway")
+    need(not reason, reason)
+    with gateways.gateway("enterprise_gateway", env={"LOGNAME": "root"}) as gateway:
+        yield gateway
+
+
+async def refusal(server: LocalServer, person: Person) -> str:
+    """Have a person ask for two kernels in vain, and return what ``doctor`` says about it."""
+    for _ in range(2):
+        refused = await person.fetch("api/kernels", method="POST", body={})
+        assert refused.code == 403
+    done = run_doctor(server, "--server", server.url)
+    (found,) = (f for f in json.loads(done.stdout) if f["what"].startswith("gateway of "))
+    assert found["verdict"] == "fix" and done.returncode == 1
+    assert "refused to start a kernel 2 times (403)" in found["text"]
+    assert "unauthorized_users, which has 'root' by default" in found["text"]
+    return str(found["text"])
+
+
+async def test_a_gateway_that_refuses_root_is_explained(enterprise_gateway):
+    """Alice's kernel starts; root's does not, and ``doctor`` names root and the lists."""
+    url = f"--GatewayClient.url={enterprise_gateway.url}"
+    with own_server(*identity("HeaderIdentityProvider"), url) as server:
+        root, alice = (Person(server.url, {"X-User": n}) for n in ("root", "alice"))
+        async with kernel_of(alice) as kernel_id, opened(alice, kernel_id) as hers:
+            assert await username(hers) == "alice"
+            assert (await root.json(HEALTH))["refused_by_gateway"] == []
+        assert "KERNEL_USERNAME was 'root'" in await refusal(server, root)
+
+
+async def test_a_kernel_without_a_starter_is_that_of_the_gateways_account(enterprise_gateway):
+    """Nobody logs in, so that no name is sent: the finding does not name a user."""
+    url = f"--GatewayClient.url={enterprise_gateway.url}"
+    with own_server(
+        "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", url
+    ) as open_to_all:
+        assert "KERNEL_USERNAME was not set" in await refusal(open_to_all, Person(open_to_all.url))
 
 
 def test_a_server_that_does_not_run_is_an_error(server: LocalServer):

@@ -17,7 +17,13 @@ from jupyter_session_user.core.kernel_messages import (
     kernel_info_of_text,
     question_of_text,
 )
-from jupyter_session_user.core.protocol import REPLY_TYPE, REQUEST_TYPE, TOPIC_PREFIX, UPDATE_TYPE
+from jupyter_session_user.core.protocol import (
+    LINK_TYPE,
+    REPLY_TYPE,
+    REQUEST_TYPE,
+    TOPIC_PREFIX,
+    UPDATE_TYPE,
+)
 from jupyter_session_user.errors import RemoteProtocolError
 
 SPELLINGS = ("header", "msg_type", "msg_id", "content", "comm_id", "data", "channel")
@@ -98,13 +104,16 @@ def test_a_message_with_our_topic_is_for_the_server_only():
     assert not is_private([b"kernel.stream", b"<IDS|MSG>", *PACKED])
 
 
-@pytest.mark.parametrize("kind", [UPDATE_TYPE, REPLY_TYPE, REQUEST_TYPE, UPDATE_TYPE + "_2", 1])
+OURS = (UPDATE_TYPE, REPLY_TYPE, REQUEST_TYPE, LINK_TYPE)
+
+
+@pytest.mark.parametrize("kind", [*OURS, UPDATE_TYPE + "_2", 1])
 @pytest.mark.parametrize("place", ["header", "parent_header"])
 def test_a_gateways_message_of_our_types_is_for_the_server_only(kind, place):
     """Its own type or its parent's type decides; other mentions of the type do not."""
     message = {"header": SENT, "parent_header": PARENT, "content": {"text": UPDATE_TYPE}}
     message |= {place: {"msg_type": kind}}
-    assert is_private(json.dumps(message)) is (kind in {UPDATE_TYPE, REPLY_TYPE, REQUEST_TYPE})
+    assert is_private(json.dumps(message)) is (kind in OURS)
 
 
 @given(st.lists(st.binary(max_size=20), min_size=1, max_size=8) | st.binary() | st.text())

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from jupyter_session_user.core.protocol import (
     COMM_ID_PREFIX,
     EVENTS,
+    LINK_TYPE,
     OPERATIONS,
     REPLY_TYPE,
     TARGET,
     TOPIC_PREFIX,
     UPDATE_TYPE,
+    LinkState,
     Reply,
     Request,
     Update,
@@ -214,6 +216,7 @@ def test_one_prefix_names_our_comm_everywhere():
     assert TARGET + "." == COMM_ID_PREFIX
     assert REPLY_TYPE == "jupyter_session_user_reply"
     assert UPDATE_TYPE == "jupyter_session_user_update"
+    assert LINK_TYPE == "jupyter_session_user_link"
 
 
 # ------------------------------------------------------------------------------------- reserved
@@ -223,7 +226,7 @@ def test_one_prefix_names_our_comm_everywhere():
 @settings(max_examples=50, deadline=None)
 def test_the_server_s_types_are_reserved_whatever_they_carry(content):
     """Only the server sends replies and updates."""
-    for msg_type in (REPLY_TYPE, UPDATE_TYPE):
+    for msg_type in (REPLY_TYPE, UPDATE_TYPE, LINK_TYPE):
         assert is_reserved(msg_type, content)
         assert is_reserved(msg_type, json.dumps(content).encode())
 
@@ -282,3 +285,28 @@ def test_a_comm_whose_content_is_no_object_is_refused(msg_type, content):
     """Content that a kernel could not read is not forwarded."""
     with pytest.raises(RemoteProtocolError):
         is_reserved(msg_type, content)
+
+
+@given(st.booleans(), st.integers())
+def test_the_state_of_a_link_survives(connected, serial):
+    """What the server says arrives as it was said."""
+    state = LinkState(connected, serial)
+    assert LinkState.from_wire(json.loads(json.dumps(state.to_wire()))) == state
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        None,
+        {"connected": True, "serial": 1},
+        {"version": 2, "connected": True, "serial": 1},
+        {"version": 1, "connected": 1, "serial": 1},
+        {"version": 1, "connected": False, "serial": True},
+        {"version": 1, "connected": False, "serial": 1.0},
+        {"version": 1, "connected": False},
+    ],
+)
+def test_a_malformed_state_of_a_link_is_refused(wire):
+    """It is an error of the other side, never a state."""
+    with pytest.raises(RemoteProtocolError):
+        LinkState.from_wire(wire)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import importlib.util
 import json
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import real_gateways as gateways
 from local_server import LocalServer
 from people import LEGACY, V1, KernelSocket, Person
 from servers import (
@@ -547,10 +546,10 @@ async def test_an_old_connection_is_closed_so_that_the_proxy_sees_a_new_one(agin
 @pytest.fixture(scope="module")
 def gateway_server(need) -> Iterator[LocalServer]:
     """Run a gateway that is slow to accept websockets, and a server with its kernels there."""
-    need(importlib.util.find_spec("kernel_gateway"), "jupyter_kernel_gateway is not installed")
-    command = (sys.executable, "-m", "slow_gateway")
+    reason = gateways.missing("kernel_gateway")
+    need(not reason, reason)
     with (
-        own_server(command=command, extensions=()) as gateway,
+        gateways.gateway("kernel_gateway", "--slow") as gateway,
         own_server(
             *identity("HeaderIdentityProvider"),
             *TOKENS,

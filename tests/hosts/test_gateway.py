@@ -1,16 +1,30 @@
-"""Kernels behind a Jupyter Kernel Gateway: stamped by the same mixin, over another class."""
+"""Kernels behind Kernel Gateway and Enterprise Gateway: the same mixin, over another class.
+
+Enterprise Gateway's kernels run in its own environment: with ipykernel 6, and Jupyter Server 1.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import sys
+import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
+import real_gateways as gateways
 from local_server import LocalServer
-from servers import DEMO, EXTENSION, eventually, kernel_of, opened, own_server, people_on, username
+from servers import (
+    DEMO,
+    EXTENSION,
+    eventually,
+    json_lines,
+    kernel_of,
+    opened,
+    own_server,
+    people_on,
+    username,
+)
 
 from jupyter_session_user.core.protocol import COMM_ID_PREFIX, REPLY_TYPE, REQUEST_TYPE
 from jupyter_session_user.core.stamp import KEY
@@ -19,17 +33,18 @@ FORGED = {"version": 1, "session_id": "x", "user": {"username": "mallory"}, "sou
 ECHO = "import json; print(json.dumps(get_ipython().kernel.get_parent()['metadata']))"
 
 
-@pytest.fixture(scope="module")
-def gateway_server(need) -> Iterator[LocalServer]:
+@pytest.fixture(scope="module", params=gateways.GATEWAYS)
+def gateway_server(request, need) -> Iterator[LocalServer]:
     """Run a gateway, and a server that uses its kernels."""
-    need(importlib.util.find_spec("kernel_gateway"), "jupyter_kernel_gateway is not installed")
-    command = (sys.executable, "-m", "slow_gateway")
+    reason = gateways.missing(request.param)
+    need(not reason, reason)
     with (
-        own_server(command=command, extensions=()) as gateway,
+        gateways.gateway(request.param, "--slow") as gateway,
         own_server(
             *DEMO,
             f"--GatewayClient.url={gateway.url}",
             "--JupyterSessionUser.share_cookies=locale",
+            "--JupyterSessionUser.share_cookies=account",
             extensions=(EXTENSION, "probe_extension"),
         ) as running,
     ):
@@ -126,16 +141,32 @@ cookies = get_cookies()
 print(sorted(cookies), get_session().refresh().user.username)
 """
 FOLLOWS = """
-import threading, time
+import json, threading, time
 from jupyter_session_user import *
-states = []
+try: learned
+except NameError: learned = {}
+def learn(name, what): learned.setdefault(f"{name} {what}", time.time())
 def follow():
     session = get_session()
-    for _ in range(400):
-        if session.state not in states: states.append(session.state)
+    for _ in range(1200):
+        learn(session.user.username, session.state)
         time.sleep(.05)
-cancel = on_session_change(lambda session: states.append(f"told {session.state}"))
-thread = threading.Thread(target=bind_current_user(follow)); thread.start()
+def told(session): learn(get_current_user(allow_expired=True).username, "told " + session.state)
+cancel = on_session_change(told)
+thread = threading.Thread(target=bind_current_user(follow), daemon=True); thread.start()
+"""
+LEARNED = "print(json.dumps(learned))"
+SIGNED = """
+from jupyter_session_user import get_cookies
+print(get_cookies().get_signed("account"), get_cookies().get_signed("locale"))
+"""
+CALLBACKS = """
+from comm import get_comm_manager
+from jupyter_session_user import get_current_user
+def on_open(comm, message):
+    @comm.on_msg
+    def answer(message): comm.send({"user": get_current_user().username})
+get_comm_manager().register_target("who", on_open)
 """
 
 
@@ -163,17 +194,72 @@ async def test_the_end_of_a_login_crosses_a_gateway(gateway_server):
         opened(alice, kernel_id) as hers,
         opened(bob, kernel_id) as his,
     ):
-        assert not (await hers.execute(FOLLOWS)).errors
-        assert await username(his) == "bob"
+        for socket in (hers, his):
+            assert not (await socket.execute(FOLLOWS)).errors
+        left = time.time()
         await alice.fetch("logout")
 
         async def ended():
-            seen = (await his.execute("print(states)")).text
-            return "'signed_out'" in seen and "told signed_out" in seen
+            (learned,) = await json_lines(his, LEARNED)
+            both = {"alice signed_out", "alice told signed_out"} <= learned.keys()
+            return learned if both else None
 
-        await eventually(ended)
+        learned = await eventually(ended)
+        assert learned["alice signed_out"] - left < 1
+        assert {key for key in learned if key.startswith("bob")} == {"bob active"}
         check = "from jupyter_session_user import *; print(get_session().state)"
         assert (await his.execute(check)).text.strip() == "active"
+
+
+async def test_the_next_client_brings_the_end_that_happened_meanwhile(gateway_server):
+    """Alice closes her tab and signs out: her thread learns it when bob opens his."""
+    alice, bob = await people_on(gateway_server)
+    async with kernel_of(alice) as kernel_id:
+        async with opened(alice, kernel_id) as hers:
+            assert not (await hers.execute(FOLLOWS)).errors
+        await alice.fetch("logout")
+        await asyncio.sleep(1)
+        async with opened(bob, kernel_id) as his:
+
+            async def ended():
+                (learned,) = await json_lines(his, LEARNED)
+                return {"alice signed_out", "alice told signed_out"} <= learned.keys()
+
+            await eventually(ended)
+            assert await username(his) == "bob"
+
+
+async def test_signed_values_cross_a_gateway(gateway_server):
+    """The server verifies each user's own cookie; a value that it did not sign is none."""
+    people = await people_on(gateway_server)
+    async with kernel_of(people[0]) as kernel_id:
+        for person, value in zip(people, ("a-17", "b-23"), strict=True):
+            path = f"api/probe/signed-cookie?name=account&value={value}"
+            person.cookies["account"] = (await person.json(path))["raw"]
+            person.cookies["locale"] = person.cookies["account"]  # signed for the other name
+            async with opened(person, kernel_id) as socket:
+                assert (await socket.execute(SIGNED)).text.strip() == f"{value} None"
+
+
+async def test_a_callback_runs_as_the_sender_of_its_message(gateway_server):
+    """Alice's and bob's widget messages in turn, with forged stamps, on one comm."""
+    alice, bob = await people_on(gateway_server)
+    async with (
+        kernel_of(alice) as kernel_id,
+        opened(alice, kernel_id) as hers,
+        opened(bob, kernel_id) as his,
+    ):
+        assert not (await hers.execute(CALLBACKS)).errors
+        content = {"comm_id": "c1", "target_name": "who", "data": {}}
+        await hers.send(hers.message("comm_open", content))
+        for socket, name in ((hers, "alice"), (his, "bob"), (hers, "alice")):
+            click = socket.message("comm_msg", {"comm_id": "c1", "data": {}}, {KEY: FORGED})
+            await socket.send(click)
+            while True:
+                answer = await socket.receive(click["header"]["msg_id"])
+                if answer["header"]["msg_type"] == "comm_msg":
+                    break
+            assert answer["content"]["data"] == {"user": name}
 
 
 async def test_the_gateway_learns_who_starts_a_kernel(gateway_server):
@@ -191,29 +277,40 @@ async def test_the_gateway_learns_who_starts_a_kernel(gateway_server):
                 assert (await socket.execute(code)).text.strip() == f"{name} {sender}"
 
 
-async def test_without_a_client_the_error_names_the_gateway(gateway_server):
-    """A request that no websocket brings to the server gets no answer."""
-    code = """
+ASKS_ALONE = """
 import threading, time
 from jupyter_session_user import *
 from jupyter_session_user.kernel.ipykernel import helper
-said, gone = [], threading.Event()
-def ask():
+asked = []
+def ask(operation):
     session = get_session()
-    gone.wait(30)
-    try: helper().comm.ask("cookies", session.id, timeout=.5)
-    except RequestTimeout as error: said.append(str(error))
-threading.Thread(target=bind_current_user(ask)).start()
-threading.Timer(1.5, gone.set).start()
+    time.sleep(1.5)
+    begun = time.perf_counter()
+    try: helper().comm.ask(operation, session.id)
+    except RequestTimeout as error: asked.append((time.perf_counter() - begun, str(error)))
+for operation in ("cookies", "refresh"):
+    threading.Thread(target=bind_current_user(ask), args=(operation,)).start()
 """
+
+
+async def test_without_a_client_a_request_fails_at_once_and_names_the_fix(gateway_server):
+    """A thread of alice asks after her tab is closed; bob opens his, and is answered."""
     alice, bob = await people_on(gateway_server)
+    bob.cookies["locale"] = "fr"
     async with kernel_of(alice) as kernel_id:
         async with opened(alice, kernel_id) as hers:
-            assert not (await hers.execute(code)).errors
+            assert not (await hers.execute(ASKS_ALONE)).errors
         await asyncio.sleep(3)
         async with opened(bob, kernel_id) as his:
-            assert "behind a gateway" in (await his.execute("print(said)")).text
-            assert await username(his) == "bob"
+            (_, said), (_, too) = times = await json_lines(
+                his, "import json\nfor one in asked: print(json.dumps(one))"
+            )
+            assert "the last client has disconnected" in said and said == too
+            assert said.endswith("Open the notebook of this kernel, then call again.")
+            assert min(seconds for seconds, _ in times) < 0.1
+            assert (await his.execute(COOKIES)).text.strip() == "['locale'] bob"
+    parents = {message["parent_header"].get("msg_type", "") for message in his.everything}
+    assert not [kind for kind in parents if kind.startswith(KEY)]
 
 
 async def test_browsers_do_not_see_our_comm_through_a_gateway(gateway_server):
@@ -235,3 +332,27 @@ comm._publish({"comm_id": comm._comm_id, "data": request}, comm._topic)
         assert await username(his) == "bob"
     kinds = {m["header"]["msg_type"] for m in his.everything}
     assert not kinds & {"comm_open", "comm_msg", REQUEST_TYPE}
+
+
+@pytest.mark.parametrize("kind", gateways.GATEWAYS)
+async def test_after_a_gateway_was_killed_each_user_is_the_same(kind, need):
+    """The tabs close while Jupyter tries to connect again; new kernels have alice and bob."""
+    reason = gateways.missing(kind)
+    need(not reason, reason)
+    with (
+        gateways.gateway(kind) as first,
+        own_server(*DEMO, f"--GatewayClient.url={first.url}") as server,
+    ):
+        alice, bob = people = await people_on(server)
+        kernel_id = await alice.start_kernel()
+        async with opened(alice, kernel_id) as hers, opened(bob, kernel_id) as his:
+            assert [await username(socket) for socket in (hers, his)] == ["alice", "bob"]
+            first.process.kill()
+            first.process.wait()
+            await eventually(lambda: server.log_text().count("Attempting to re-establish") >= 2)
+        await asyncio.sleep(3)  # its pause is one to two seconds
+        assert "AssertionError" not in server.log_text()
+        with gateways.gateway(kind, port=urlsplit(first.url).port):
+            for person, name in zip(people, ("alice", "bob"), strict=True):
+                async with kernel_of(person) as new, opened(person, new) as socket:
+                    assert await username(socket) == name

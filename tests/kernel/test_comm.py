@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jupyter_session_user.core.protocol import COMM_ID_PREFIX, Reply, Request
+from jupyter_session_user.core.protocol import COMM_ID_PREFIX, LinkState, Reply, Request
 from jupyter_session_user.core.stamp import KEY, SERVER_STAMP
 from jupyter_session_user.errors import LocalProtocolError, RequestTimeout
 from jupyter_session_user.kernel.comm import CommClient
@@ -37,6 +38,11 @@ class Wire:
         self.sent.append((content, topic))
         request = Request.from_wire(content["data"])
         self.control.submit(self.server, self, content["comm_id"], request)
+
+    def tell_link(self, connected, serial, stamp=BY_SERVER) -> None:
+        """Deliver the server's statement about the kernel's clients."""
+        content = LinkState(connected, serial).to_wire()
+        self.client.deliver_link({"metadata": {KEY: stamp}, "content": content})
 
     def send(self, comm_id, data, stamp=BY_SERVER) -> None:
         """Deliver a control message, as the kernel's handler would."""
@@ -227,3 +233,65 @@ def test_concurrent_askers(joined):
     with ThreadPoolExecutor(len(names)) as pool:
         replies = list(pool.map(lambda name: wire.client.ask("refresh", name), names))
     assert [reply.result["for"] for reply in replies] == names
+
+
+NO_CLIENT = r"the last client has disconnected.*Open the notebook"
+
+
+def test_a_request_without_a_client_fails_at_once(joined):
+    """The server has said that the last client left, so the error comes within 0.1 s."""
+    wire = joined(lambda *_: None)
+    wire.tell_link(connected=False, serial=1)
+    times = []
+    for name in ("alice", "bob", "alice", "bob"):
+        begun = time.monotonic()
+        with pytest.raises(RequestTimeout, match=NO_CLIENT):
+            wire.client.ask("cookies", name)
+        times.append(time.monotonic() - begun)
+    assert min(times) < 0.1  # the machine may be busy
+
+
+def test_a_request_that_waits_when_the_last_client_leaves_fails_then(joined):
+    """The answer cannot come any more; the request does not wait for five seconds."""
+    wire = joined(lambda wire, *_: wire.tell_link(connected=False, serial=1))
+    begun = time.monotonic()
+    with pytest.raises(RequestTimeout, match=NO_CLIENT):
+        wire.client.ask("cookies", "alice")
+    assert time.monotonic() - begun < 1
+
+
+def test_a_client_that_came_meanwhile_answers(joined):
+    """What the server said may be out of date: an answer counts, and takes it back."""
+    wire = joined(answer)
+    wire.tell_link(connected=False, serial=1)
+    assert wire.client.ask("refresh", "alice").result["for"] == "alice"
+    wire.server = lambda *_: None
+    with pytest.raises(RequestTimeout, match="did not answer"):
+        wire.client.ask("refresh", "bob", timeout=SOON_S)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [(False, 1, BY_SERVER), (True, 2, BY_SERVER)],
+        [(True, 2, BY_SERVER), (False, 1, BY_SERVER)],  # overtaken in the gateway
+        [(False, 1, BY_BOB), (False, 1, None), (False, 1, {})],  # a client's
+    ],
+)
+def test_no_false_reason(joined, statements):
+    """Only the server's latest statement counts; otherwise the error does not say "no client"."""
+    wire = joined(lambda *_: None)
+    for connected, serial, stamp in statements:
+        wire.tell_link(connected=connected, serial=serial, stamp=stamp)
+    with pytest.raises(RequestTimeout, match="did not answer"):
+        wire.client.ask("refresh", "alice", timeout=SOON_S)
+
+
+@pytest.mark.parametrize(
+    "content", [None, [], {"version": 1}, {"version": 1, "connected": 0, "serial": "1"}]
+)
+def test_a_malformed_statement_is_ignored(joined, content):
+    """The control thread gets no error, and the next request its answer."""
+    wire = joined(answer)
+    wire.client.deliver_link({"metadata": {KEY: BY_SERVER}, "content": content})
+    assert wire.client.ask("refresh", "alice").result["for"] == "alice"

@@ -10,6 +10,8 @@ import venv
 from pathlib import Path
 
 import pytest
+import real_gateways as gateways
+from local_server import local_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +67,31 @@ class Environment:
         return {package["name"] for package in json.loads(listed)}
 
 
+class BesideEnterpriseGateway(Environment):
+    """A fresh environment that sees all packages of Enterprise Gateway's, except this one.
+
+    pip counts them as installed, and cannot change them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        python = gateways.enterprise_python()
+        subprocess.run([str(python), "-m", "venv", str(folder / "venv")], check=True, timeout=100)
+        self.python = folder / "venv" / "bin" / "python"
+        (theirs,) = python.parents[1].glob("lib/python*/site-packages")
+        (ours,) = (folder / "venv").glob("lib/python*/site-packages")
+        seen = folder / "seen"
+        seen.mkdir()
+        for entry in theirs.iterdir():
+            if "jupyter_session_user" not in entry.name:
+                (seen / entry.name).symlink_to(entry)
+        (ours / "seen.pth").write_text(f"{seen}\n", encoding="utf-8")
+
+    def versions(self) -> dict[str, str]:
+        """Return the version of each package."""
+        listed = json.loads(self.run("-m", "pip", "list", "--format", "json").stdout)
+        return {one["name"].replace("-", "_"): one["version"] for one in listed}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """Build the wheel without a network: the test environment has the build tools."""
@@ -99,6 +126,21 @@ def test_with_streamlit_alone(tmp_path, wheel, need):
     assert not {name for name in app.names() if name.startswith(("jupyter_", "jupyter-server"))}
     said = app.run("-W", "ignore", "-c", IN_STREAMLIT).stdout
     assert said.strip(), said
+
+
+def test_beside_enterprise_gateway(tmp_path, wheel, need):
+    """The wheel changes nothing that Enterprise Gateway needs, which still starts."""
+    reason = gateways.missing("enterprise_gateway")
+    need(not reason, reason)
+    gateway = BesideEnterpriseGateway(tmp_path)
+    before = gateway.versions()
+    assert before["jupyter_server"].startswith("1.")
+    gateway.run("-m", "pip", "install", "--quiet", str(wheel))
+    after = gateway.versions()
+    assert after.pop("jupyter_session_user") and after == before
+    command = (str(gateway.python), "-m", "gateway_program", "enterprise_gateway")
+    with local_server(command=command, env={"PYTHONPATH": str(ROOT / "tests/support")}) as running:
+        assert "Enterprise Gateway" in running.log_text()
 
 
 @pytest.mark.parametrize(("version", "is_refused"), [("2.15.0", True), ("2.16.0", False)])

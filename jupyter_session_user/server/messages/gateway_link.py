@@ -3,11 +3,15 @@
 The kernel's sockets are on another machine. Each client of such a kernel has a websocket from this
 server to the gateway, which brings all that the kernel publishes, its requests too. A reply goes
 back over the same websocket. Without a client no request arrives, and the kernel gets no answer.
+The last client's websocket therefore tells the kernel so before it closes. The next one tells the
+kernel that requests arrive again, and brings the updates that it missed.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -17,9 +21,11 @@ from weakref import WeakSet
 
 from jupyter_session_user.core.kernel_messages import question_of_text
 from jupyter_session_user.core.protocol import (
+    LINK_TYPE,
     MAX_REQUEST_BYTES,
     REPLY_TYPE,
     UPDATE_TYPE,
+    LinkState,
     Reply,
     Request,
     Update,
@@ -38,6 +44,8 @@ __all__ = ["GatewayConnection", "GatewayLink"]
 
 #: Ids of the latest requests: each of the kernel's websockets brings the same request.
 _REMEMBERED = 256
+#: Updates that wait for the next client: the latest of each session. A kernel has no more places.
+_MAX_WAITING = 1000
 
 
 class GatewayConnection(Protocol):
@@ -45,6 +53,9 @@ class GatewayConnection(Protocol):
 
     def send_to_gateway(self, text: str) -> bool:
         """Send a message of the server itself; tell whether the connection is open."""
+
+    def is_open_to_gateway(self) -> bool:
+        """Tell whether messages can be sent."""
 
 
 class GatewayLink:
@@ -71,6 +82,10 @@ class GatewayLink:
         self._connections: WeakSet[GatewayConnection] = WeakSet()
         self._seen: deque[str] = deque(maxlen=_REMEMBERED)
         self._is_watched = False
+        # Begins with the clock, so that a later link counts on.
+        self._serials = itertools.count(time.time_ns())
+        self._waiting: dict[str, Update] = {}
+        self._is_alone = False
 
     def is_current(self) -> bool:
         """Return True: the gateway finds the kernel by its id, which a restart keeps."""
@@ -84,6 +99,20 @@ class GatewayLink:
         """Use a client's connection as well."""
         self._connections.add(connection)
 
+    def opened(self, connection: GatewayConnection) -> None:
+        """Tell the kernel, over a connection that is open now, what it could not hear before."""
+        if self._is_alone:
+            self._is_alone = not self._tell(connection, connected=True)
+        waiting, self._waiting = self._waiting, {}
+        for update in waiting.values():
+            self.send_update(update)
+
+    def leave(self, connection: GatewayConnection) -> None:
+        """Stop using a connection that is about to close; the last one tells the kernel."""
+        self._connections.discard(connection)
+        if self._is_watched and not any(c.is_open_to_gateway() for c in self._connections):
+            self._is_alone |= self._tell(connection, connected=False)
+
     def hear(self, text: str | bytes, connection: GatewayConnection) -> None:
         """Answer a message that the kernel published for the server."""
         try:
@@ -92,10 +121,20 @@ class GatewayLink:
             self._drops.note(error)
 
     def send_update(self, update: Update) -> None:
-        """Send an update over any open connection, if the kernel subscribed to updates."""
-        if self._is_watched:
-            text = _message(UPDATE_TYPE, update.to_wire())
-            any(each.send_to_gateway(text) for each in list(self._connections))
+        """Send an update to the kernel if it subscribed; without a client, keep it for the next."""
+        if not self._is_watched:
+            return
+        text = _message(UPDATE_TYPE, update.to_wire())
+        if any(each.send_to_gateway(text) for each in list(self._connections)):
+            return
+        self._waiting.pop(update.session.id, None)
+        self._waiting[update.session.id] = update
+        if len(self._waiting) > _MAX_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+
+    def _tell(self, connection: GatewayConnection, *, connected: bool) -> bool:
+        state = LinkState(connected, next(self._serials))
+        return connection.send_to_gateway(_message(LINK_TYPE, state.to_wire()))
 
     def _hear(self, text: str | bytes, connection: GatewayConnection) -> None:
         if len(text) > MAX_REQUEST_BYTES:

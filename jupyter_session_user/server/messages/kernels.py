@@ -18,6 +18,7 @@ from tornado import web
 from jupyter_session_user.core.stamp import unknown_stamp
 from jupyter_session_user.server.messages.clients import stamping
 from jupyter_session_user.server.messages.foreign_clients import ForeignClients
+from jupyter_session_user.server.messages.gateway_starts import GatewayStarts
 from jupyter_session_user.server.messages.runners.visitors import (
     Visitor,
     is_preheating,
@@ -87,6 +88,7 @@ class Kernels:
         self._owners: weakref.WeakKeyDictionary[KernelManager, Record] = weakref.WeakKeyDictionary()
         self.speakers = Speakers()
         self.senders = Senders(log)
+        self.gateway_starts = GatewayStarts(origin)
         self._foreign = ForeignClients()
         self._manager_of: Callable[[str], KernelManager | None] = lambda _: None
         self._log = log
@@ -104,7 +106,7 @@ class Kernels:
         self._capture.owner_of = self._owner_of
         kernels.kernel_manager_factory = _Factory(kernels.kernel_manager_factory, self._adopt)
         if isinstance(kernels, GatewayMappingKernelManager):
-            setattr(kernels, "start_kernel", self._naming_starter(kernels.start_kernel))  # noqa: B010
+            setattr(kernels, "start_kernel", self.gateway_starts.naming(kernels.start_kernel))  # noqa: B010
         remove = kernels.remove_kernel
 
         @functools.wraps(remove)
@@ -219,25 +221,6 @@ class Kernels:
             return True
         self._settled(visitor, manager)
         return self._is(visitor, handler)
-
-    def _naming_starter(self, start: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``start_kernel`` that tells a gateway the user who starts a kernel.
-
-        Enterprise Gateway limits and authorizes by ``KERNEL_USERNAME``, and may run the kernel as
-        that account. Without this, it is the same for all users: the server's own environment has
-        it. https://jupyter-enterprise-gateway.readthedocs.io/en/latest/users/kernel-envs.html
-        """
-
-        @functools.wraps(start)
-        def start_kernel(**kwargs: Any) -> Any:
-            starter = self._origin.record(None)
-            if starter is not None and starter.session.verified:
-                user = starter.session.user
-                name = {} if user.is_anonymous else {"KERNEL_USERNAME": user.username}
-                kwargs["env"] = {**name, **(kwargs.get("env") or {})}
-            return start(**kwargs)
-
-        return start_kernel
 
     def _adopt(self, manager: KernelManager) -> None:
         # A synchronous manager determines the current loop while it starts its kernel, which

@@ -59,6 +59,9 @@ if TYPE_CHECKING:
         kernel_manager: Any
         multi_kernel_manager: Any
         websocket_handler: Any
+        ws: Any  # this and the next two: behind a gateway
+        ws_future: Any
+        disconnected: bool
 
         def connect(self) -> Any: ...
         def disconnect(self) -> Any: ...
@@ -119,6 +122,8 @@ class StampedConnection(_Base):
         """Connect like the class below, and send small messages immediately."""
         context = self._context
         handler = self.websocket_handler
+        if handler.ws_connection is None:
+            return None  # Jupyter tries a lost gateway again, also after the client has left
         self._format = format_of(handler.selected_subprotocol)
         if context.websocket_nodelay:
             handler.set_nodelay(True)
@@ -127,20 +132,33 @@ class StampedConnection(_Base):
             link.join(self)
             self._link = link
         if self._record is None:
-            return super().connect()
+            return self._connect_below()
         context.logins.attach(self._record.key, self)
         if self._state.deadline < _NEVER:
             left = self._state.deadline - time.monotonic()
             self._timer = IOLoop.current().call_later(max(0.0, left), self._note, OLD)
-        connected = super().connect()
+        connected = self._connect_below()
         self._look_at_login(active=False)  # browsers reconnect automatically
         if hasattr(connected, "add_done_callback"):  # ZMQ: the streams begin to receive then
             connected.add_done_callback(lambda _: self._note(CONNECTED))
         return connected
 
+    def _connect_below(self) -> Any:
+        connecting = super().connect()
+        return connecting if self._link is None else self._connect_to_gateway(connecting)
+
+    async def _connect_to_gateway(self, connecting: Any) -> None:
+        """Connect, and tell the link as soon as the websocket to the gateway is open."""
+        await connecting
+        if self._link is not None and self.ws_future is not None:
+            link = self._link
+            IOLoop.current().add_future(self.ws_future, lambda _: link.opened(self))
+
     def disconnect(self) -> Any:
         """Disconnect like the class below, and stop following the login."""
         self._note(DISCONNECTED)
+        if self._link is not None:
+            self._link.leave(self)
         if self._record is not None:
             self._context.logins.detach(self._record.key, self)
         if self._timer is not None:
@@ -211,10 +229,18 @@ class StampedConnection(_Base):
         Returns:
             Whether the connection is open.
         """
-        if getattr(self, "ws", None) is None or getattr(self, "disconnected", True):
+        if not self.is_open_to_gateway():
             return False
         super().handle_incoming_message(text)
         return True
+
+    def is_open_to_gateway(self) -> bool:
+        """Tell whether the connection to the gateway is open."""
+        if self.ws is None or self.disconnected:
+            return False
+        # Jupyter keeps a lost connection until it connects again.
+        protocol = self.ws.protocol
+        return protocol is not None and not protocol.is_closing()
 
     def on_kernel_restarted(self) -> None:
         """Notify the client, unless it may no longer see anything of the kernel."""

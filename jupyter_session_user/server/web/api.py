@@ -305,16 +305,20 @@ class HealthHandler(SessionUserHandler):
 
     @permitted
     async def get(self) -> None:
-        """Respond with the reason for failed validations, and packages that send without a user."""
+        """Respond with what keeps logins, packages and a gateway from working as they should."""
         mine = self.mine()
         if mine is not None and not mine.session.user.admin:
             raise web.HTTPError(403, "only an administrator may see the health of the server")
         unknown = self.context.kernels.senders.seen()
+        refused = self.context.kernels.gateway_starts.refused()
         self.answer(
             {
                 "revalidation_failing": self.context.revalidation.failing or None,
                 "senders_without_user": [
                     {"package": package, "messages": count} for package, count in unknown.items()
+                ],
+                "refused_by_gateway": [
+                    {"username": name or None, "kernels": count} for name, count in refused.items()
                 ],
             }
         )
