@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.agenda import Agenda
 
@@ -31,6 +32,10 @@ class KnownLogins:
         self._followed: list[KnownLogin] = []
         #: Called at once with a login that may be followed from now on.
         self.on_follow: Callable[[KnownLogin], None] = lambda _: None
+        #: All open websockets, through weak references.
+        self.open: weakref.WeakSet[Any] = weakref.WeakSet()
+        #: Called when a websocket has been opened.
+        self.on_open: Callable[[], None] = lambda: None
         #: When to look at a login, in monotonic seconds.
         self.agenda = Agenda()
 
@@ -83,10 +88,12 @@ class KnownLogins:
 
     # ------------------------------------------------------------------------- logins in use
 
-    def follow(self, login: KnownLogin) -> None:
-        """Note that a login may be followed from now on."""
+    def follow(self, login: KnownLogin, socket: Any) -> None:
+        """Note that a login may be followed from now on, because of an open websocket."""
         self._followed.append(login)
         self.on_follow(login)
+        self.open.add(socket)
+        self.on_open()
 
     def expired_in_use(self, login: KnownLogin) -> None:
         """Note that an open login has expired: the user's other logins may continue its work."""
