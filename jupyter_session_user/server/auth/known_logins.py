@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.agenda import Agenda
+from jupyter_session_user.core.groups import Groups
 
 if TYPE_CHECKING:
     from jupyter_session_user.server.auth.known_login import KnownLogin
@@ -28,7 +29,7 @@ class KnownLogins:
         self._limit = limit
         self._quota = max(1, limit // 10)
         self._logins: OrderedDict[str, KnownLogin] = OrderedDict()
-        self._by_principal: dict[str, dict[str, None]] = {}
+        self._by_principal = Groups()
         self._followed: list[KnownLogin] = []
         #: Called at once with a login that may be followed from now on.
         self.on_follow: Callable[[KnownLogin], None] = lambda _: None
@@ -53,20 +54,19 @@ class KnownLogins:
 
     def of_principal(self, principal: str) -> list[KnownLogin]:
         """Return the logins of a user."""
-        return [self._logins[key] for key in self._by_principal.get(principal, ())]
+        return [self._logins[key] for key in self._by_principal.of(principal)]
 
     def add(self, login: KnownLogin) -> None:
         """Add a login; the ones that were seen longest ago may be forgotten for it."""
         self._logins[login.key] = login
-        own = self._by_principal.setdefault(login.principal, {})
-        own[login.key] = None
+        self._by_principal.put(login.principal, login.key)
+        own = self._by_principal.of(login.principal)
         surplus = max(0, len(self._logins) - self._limit)
         crowded = own if len(own) > self._quota else self._logins
         for key in list(itertools.islice(crowded, surplus)):
             old = self._logins[key]
             if old is login or old.in_use:
-                self._logins.move_to_end(key)
-                own.update({key: own.pop(key)} if key in own else {})
+                self.seen(old)
             else:
                 self._forget(old)
         if self._has_open_expired(login.principal):
@@ -75,16 +75,12 @@ class KnownLogins:
     def seen(self, login: KnownLogin) -> None:
         """Note that a login was seen just now."""
         self._logins.move_to_end(login.key)
-        own = self._by_principal[login.principal]
-        own[login.key] = own.pop(login.key)
+        self._by_principal.put(login.principal, login.key)
 
     def _forget(self, login: KnownLogin) -> None:
         del self._logins[login.key]
         self.agenda.drop(login.key)
-        keys = self._by_principal[login.principal]
-        del keys[login.key]
-        if not keys:
-            del self._by_principal[login.principal]
+        self._by_principal.discard(login.principal, login.key)
 
     # ------------------------------------------------------------------------- logins in use
 
