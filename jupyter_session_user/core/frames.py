@@ -118,25 +118,20 @@ class Format:
 
 
 def _stamp_v1(frame: str | bytes, stamp: bytes) -> bytes | Spliced | None:
-    return _stamp_plain_v1(frame, stamp) or _stamp_any_v1(frame, stamp)
+    """Stamp a v1 frame; nearly all have no buffers and need no parsing, which takes half the time.
 
-
-def _stamp_plain_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
-    """Stamp a v1 frame that has no buffers and needs no parsing.
-
-    Nearly all messages are of this kind, and this takes half the time. None leaves the frame, and
-    its errors, to the general function.
+    All others, and their errors, are for the general function.
     """
     if not isinstance(frame, bytes) or len(frame) < _V1_PLAIN.size:
-        return None
+        return _stamp_any_v1(frame, stamp)
     count, channel, header, parent, metadata, content, end = _V1_PLAIN.unpack_from(frame)
     if count != _V1_MIN_OFFSETS or not (
         _V1_PLAIN.size <= channel <= header <= parent <= metadata <= content <= end <= len(frame)
     ):
-        return None
+        return _stamp_any_v1(frame, stamp)
     heads = frame[header:content]
     if frame[channel:header] not in _CHANNELS or heads.find(b"comm_") >= 0 or may_spell_key(heads):
-        return None
+        return _stamp_any_v1(frame, stamp)
     stamped = prepend(frame[metadata:content], stamp)
     shift = len(stamped) - (content - metadata)
     table, first = _V1_PLAIN.size - _V1_LATER.size, _V1_PLAIN.size
