@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
-
 __all__ = ["came_with_token", "forget_user", "kernel_info_of", "reads_slices", "user_so_far"]
+
+_ZMQ_METHOD = (
+    "jupyter_server.services.kernels.connection.channels",
+    "ZMQChannelsWebsocketConnection.handle_incoming_message",
+)
 
 
 def came_with_token(handler: Any) -> bool:
@@ -42,5 +45,6 @@ def reads_slices(handle_incoming_message: Any) -> bool:
     The method for ZMQ does: ``deserialize_msg_from_ws_v1`` makes slices, and pyzmq sends views. If
     a release wanted more of a frame than slices, it would get a TypeError, and send nothing.
     """
-    own = ZMQChannelsWebsocketConnection.handle_incoming_message
-    return getattr(handle_incoming_message, "__func__", None) is own
+    function = getattr(handle_incoming_message, "__func__", None)
+    names = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+    return names == _ZMQ_METHOD

@@ -91,6 +91,13 @@ class KnownLogins:
         self.open.add(socket)
         self.on_open()
 
+    def closed(self, key: str, socket: Any) -> None:
+        """Note that a kernel websocket of a login has closed; harmless when repeated."""
+        self.open.discard(socket)
+        login = self.get(key)
+        if login is not None:
+            login.remove_socket(socket)
+
     def expired_in_use(self, login: KnownLogin) -> None:
         """Note that an open login has expired: the user's other logins may continue its work."""
         self._followed.extend(self.of_principal(login.principal))

@@ -212,10 +212,7 @@ class Logins:
 
     def detach(self, key: str, socket: Socket) -> None:
         """Stop following a websocket; harmless when repeated."""
-        self.known.open.discard(socket)
-        login = self.known.get(key)
-        if login is not None:
-            login.remove_socket(socket)
+        self.known.closed(key, socket)
 
     # ------------------------------------------------------------------------ ending logins
 
