@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from support import report
+from tornado.httputil import HTTPHeaders
 
 from jupyter_session_user.core.lifecycle import Limits, Moment
 from jupyter_session_user.core.login import Login
@@ -28,10 +29,24 @@ from jupyter_session_user.core.user import User
 from jupyter_session_user.server.auth.ended_logins import EndedLogins
 from jupyter_session_user.server.auth.known_login import new_session_id
 from jupyter_session_user.server.auth.logins import Logins
+from jupyter_session_user.server.auth.request_snapshot import RequestSnapshot
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.store.ended import MemoryEnded
 from jupyter_session_user.store.memory import MemoryStore
 
+#: The headers of a request besides its cookies.
+HEADERS = {
+    "Host": "127.0.0.1:8888",
+    "Connection": "keep-alive",
+    "User-Agent": f"Mozilla/5.0 {'x' * 100}",
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+    "Accept-Language": "en-GB,en;q=0.9",
+    "Referer": "http://127.0.0.1:8888/lab/tree/notebook.ipynb",
+    "Sec-Fetch-Dest": "empty",
+    "Sec-Fetch-Mode": "cors",
+    "Sec-Fetch-Site": "same-origin",
+}
 SIZES = (10, 10_000, 100_000)
 ROUNDS = 7
 
@@ -71,7 +86,14 @@ def best(function: Callable[[], Any], calls: int) -> float:
     return min(rounds)
 
 
-def measure(size: int) -> dict[str, float]:
+def snapshot(number: int) -> RequestSnapshot:
+    """Return the latest request of a login, as Chromium sends one to JupyterLab."""
+    headers = HTTPHeaders({name: f"{value}" for name, value in HEADERS.items()})
+    headers["Cookie"] = f'_xsrf=2|{number:08x}|{"0" * 48}; username-host="2|{"0" * 180}"'
+    return RequestSnapshot(f"/api/kernels?{number}", headers, "127.0.0.1", "http", "HTTP/1.1", None)
+
+
+def measure(size: int, *, snapshots: bool = False) -> dict[str, float]:
     """Return the costs with that many known logins."""
     limits = Limits(idle=3_600.0, absolute=86_400.0)
     ended = EndedLogins(MemoryEnded(), now)
@@ -80,7 +102,7 @@ def measure(size: int) -> dict[str, float]:
     logins = Logins(store, ended, now, limits, logging.getLogger("scale"), limit=size)
     for number in range(size):
         shown = login(number)
-        logins.saw(shown)
+        logins.saw(shown, snapshot(number) if snapshots else None)
         remember(store, shown)
     memory = tracemalloc.get_traced_memory()[0] / size
     tracemalloc.stop()
@@ -101,11 +123,13 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     results = {str(size): measure(size) for size in SIZES}
     few = results[str(SIZES[0])]
+    with_snapshots = measure(SIZES[1], snapshots=True)["bytes_per_login"]
     ratios = {
         size: {name: round(value / few[name], 2) for name, value in result.items()}
         for size, result in results.items()
     }
-    report({"logins": results, "ratio": ratios})
+    memory = {"bytes_per_login_with_request": with_snapshots, "goal_without": 2_048}
+    report({"logins": results, "ratio": ratios, **memory})
 
 
 if __name__ == "__main__":

@@ -27,6 +27,10 @@ _OTHERS = (
     *("jupyter_lsp", "jupyterlab", "jupyter_server_nbmodel", "jupyter_server_terminals"),
     *("notebook", "notebook_shim", "voila.server_extension"),
 )
+BY_HEADER = (
+    "--ServerApp.identity_provider_class=support.HeaderIdentity",
+    "--ServerApp.disable_check_xsrf=True",
+)
 _SETTING = "kernel_websocket_connection_class"
 
 
@@ -55,18 +59,27 @@ def _load_jupyter_server_extension(app: Any) -> None:
 
 
 @contextmanager
-def server(*, ours: bool, nodelay: bool) -> Iterator[LocalServer]:
-    """Run a server with or without us, with or without TCP_NODELAY on its websockets."""
+def server(
+    *more: str, ours: bool, nodelay: bool, identity: Sequence[str] = BY_HEADER
+) -> Iterator[LocalServer]:
+    """Run a server with or without us, with or without TCP_NODELAY on its websockets.
+
+    Args:
+        more: Further arguments of its command line.
+        ours: Whether it has the extension.
+        nodelay: Whether its websockets send small messages immediately.
+        identity: The arguments for its identity provider.
+    """
     extensions = {
         **dict.fromkeys(_OTHERS, False),
         "jupyter_session_user": ours,
         "support": nodelay and not ours,
     }
     arguments = (
-        "--ServerApp.identity_provider_class=support.HeaderIdentity",
+        *identity,
         f"--ServerApp.jpserver_extensions={extensions}",
         f"--JupyterSessionUser.websocket_nodelay={nodelay}",
-        "--ServerApp.disable_check_xsrf=True",
+        *more,
     )
     with local_server(*arguments, env={"PYTHONPATH": f"{HERE}:{HERE.parent}"}) as running:
         yield running

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import math
+from collections.abc import Callable
 
 __all__ = ["Agenda"]
 
@@ -17,6 +19,13 @@ class Agenda:
         self._times: dict[str, float] = {}
         #: May hold former times of a name; ``_times`` tells which one counts.
         self._heap: list[tuple[float, str]] = []
+        #: Called when a time is put that is earlier than all others.
+        self.on_earlier: Callable[[], None] = lambda: None
+
+    @property
+    def next_at(self) -> float:
+        """The earliest time, infinite without any; may be a former time of a name, never later."""
+        return self._heap[0][0] if self._heap else math.inf
 
     def __len__(self) -> int:
         """Return the number of names."""
@@ -29,6 +38,8 @@ class Agenda:
         if len(self._heap) > 2 * len(self._times) + _SLACK:
             self._heap = [(at, name) for name, at in self._times.items()]
             heapq.heapify(self._heap)
+        if self._heap[0] == (at, name):
+            self.on_earlier()
 
     def put_earlier(self, name: str, at: float) -> None:
         """Set the time of a name, unless it has an earlier one."""

@@ -30,7 +30,7 @@ from jupyter_session_user.core.protocol import is_reserved
 from jupyter_session_user.core.stamp import load_json, may_spell_key, prepend, splice, stamp_mapping
 from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
 
-__all__ = ["LEGACY", "MAX_PARTS", "V1", "ClientMessage", "Format", "format_of"]
+__all__ = ["LEGACY", "MAX_PARTS", "V1", "ClientMessage", "Format", "Spliced", "format_of"]
 
 _V1_PROTOCOL = "v1.kernel.websocket.jupyter.org"
 
@@ -52,6 +52,9 @@ _V1_LATER = struct.Struct("<2Q")  # the two offsets that a longer metadata moves
 
 _STDIN = '"channel": "stdin"'
 
+#: Buffers of at least this many bytes are not copied; see :class:`Spliced`.
+_LARGE = 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class ClientMessage:
@@ -69,6 +72,36 @@ class ClientMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Spliced:
+    """A stamped v1 frame with large buffers, which still lie in the frame as it was received.
+
+    Its slices are those of the whole frame. A reader who needs no more than slices saves a copy of
+    the buffers, which would take as long as receiving them; ``bytes`` makes the whole frame.
+
+    Attributes:
+        head: The frame up to the end of the content, with the stamp.
+        buffers: The buffers, one after the other.
+    """
+
+    head: bytes
+    buffers: memoryview
+
+    def __getitem__(self, part: slice) -> bytes | memoryview:
+        """Return a part of the frame; a view if it is a part of the buffers."""
+        start, stop, _ = part.indices(len(self.head) + len(self.buffers))
+        first = len(self.head)
+        if stop <= first:
+            return self.head[start:stop]
+        if start >= first:
+            return self.buffers[start - first : stop - first]
+        return bytes(self)[start:stop]
+
+    def __bytes__(self) -> bytes:
+        """Return the whole frame."""
+        return b"".join((self.head, self.buffers))
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """A format of the client's frames.
 
@@ -79,31 +112,26 @@ class Format:
         is_stdin: Tells whether a frame, as returned by stamping, goes to the stdin channel.
     """
 
-    stamp: Callable[[str | bytes, bytes], str | bytes | None]
+    stamp: Callable[[str | bytes, bytes], str | bytes | Spliced | None]
     read: Callable[[str | bytes], ClientMessage | None]
     is_stdin: Callable[[Any], bool]
 
 
-def _stamp_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
-    return _stamp_plain_v1(frame, stamp) or _stamp_any_v1(frame, stamp)
+def _stamp_v1(frame: str | bytes, stamp: bytes) -> bytes | Spliced | None:
+    """Stamp a v1 frame; nearly all have no buffers and need no parsing, which takes half the time.
 
-
-def _stamp_plain_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
-    """Stamp a v1 frame that has no buffers and needs no parsing.
-
-    Nearly all messages are of this kind, and this takes half the time. None leaves the frame, and
-    its errors, to the general function.
+    All others, and their errors, are for the general function.
     """
     if not isinstance(frame, bytes) or len(frame) < _V1_PLAIN.size:
-        return None
+        return _stamp_any_v1(frame, stamp)
     count, channel, header, parent, metadata, content, end = _V1_PLAIN.unpack_from(frame)
     if count != _V1_MIN_OFFSETS or not (
         _V1_PLAIN.size <= channel <= header <= parent <= metadata <= content <= end <= len(frame)
     ):
-        return None
+        return _stamp_any_v1(frame, stamp)
     heads = frame[header:content]
     if frame[channel:header] not in _CHANNELS or heads.find(b"comm_") >= 0 or may_spell_key(heads):
-        return None
+        return _stamp_any_v1(frame, stamp)
     stamped = prepend(frame[metadata:content], stamp)
     shift = len(stamped) - (content - metadata)
     table, first = _V1_PLAIN.size - _V1_LATER.size, _V1_PLAIN.size
@@ -111,7 +139,7 @@ def _stamp_plain_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
     return b"".join((frame[:table], later, frame[first:metadata], stamped, frame[content:end]))
 
 
-def _stamp_any_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
+def _stamp_any_v1(frame: str | bytes, stamp: bytes) -> bytes | Spliced | None:
     frame, offsets = _v1_checked(frame)
     if _v1_is_reserved(frame, offsets):
         return None
@@ -120,15 +148,18 @@ def _stamp_any_v1(frame: str | bytes, stamp: bytes) -> bytes | None:
     shift = len(metadata) - (end - start)
     later = [offset + shift for offset in offsets[_CONTENT:]]
     table = 8 * (_CONTENT + 1)  # the count and the offsets before content stay as they are
-    return b"".join(
-        (
-            frame[:table],
-            struct.pack(f"<{len(later)}Q", *later),
-            frame[8 * (len(offsets) + 1) : start],
-            metadata,
-            frame[end : offsets[-1]],
-        )
+    content_end = offsets[_CONTENT + 1]
+    head = (
+        frame[:table],
+        struct.pack(f"<{len(later)}Q", *later),
+        frame[8 * (len(offsets) + 1) : start],
+        metadata,
+        memoryview(frame)[end:content_end],
     )
+    buffers = memoryview(frame)[content_end : offsets[-1]]
+    if len(buffers) >= _LARGE:
+        return Spliced(b"".join(head), buffers)
+    return b"".join((*head, buffers))
 
 
 def _read_v1(frame: str | bytes) -> ClientMessage | None:
@@ -143,8 +174,10 @@ def _read_v1(frame: str | bytes) -> ClientMessage | None:
     return _asked(_v1_part(frame, offsets, _CHANNEL).decode("ascii"), header, content)
 
 
-def _is_stdin_v1(frame: bytes) -> bool:
+def _is_stdin_v1(frame: bytes | Spliced) -> bool:
     """Tell whether a v1 frame, as returned by stamping, goes to the stdin channel."""
+    if isinstance(frame, Spliced):
+        frame = frame.head
     (channel,) = _V1_FIRST.unpack_from(frame, 8)
     return frame.startswith(b"stdin", channel)  # no other client channel begins like this
 
@@ -219,7 +252,8 @@ def _stamp_legacy(frame: str | bytes, stamp: bytes) -> str | bytes | None:
     if later and later[-1] >= 2**32:
         raise RemoteProtocolError("binary frame: longer than its table can say")
     table = struct.pack(f"!{len(offsets) + 1}I", len(offsets), offsets[0], *later)
-    return b"".join((table, frame[len(table) : offsets[0]], packed, frame[end:]))
+    buffers = memoryview(frame)[end:]  # a view, since they may be large
+    return b"".join((table, frame[len(table) : offsets[0]], packed, buffers))
 
 
 def _read_legacy(frame: str | bytes) -> ClientMessage | None:
@@ -247,7 +281,7 @@ def _legacy_message(frame: str | bytes) -> tuple[dict[str, Any] | None, tuple[in
 
 
 def _checked(message: object) -> dict[str, Any] | None:
-    if not isinstance(message, dict) or not isinstance(message.get("header"), dict):
+    if not isinstance(message, dict) or "header" not in message:
         raise RemoteProtocolError("message: no header")
     if "parent_header" not in message:  # any value passes
         raise RemoteProtocolError("message: no parent_header")
@@ -261,7 +295,9 @@ def _checked(message: object) -> dict[str, Any] | None:
         raise IgnoredMessage("message: content is a text")
     if not isinstance(content, dict | None):
         raise RemoteProtocolError("message: content is not an object")
-    if is_reserved(message["header"].get("msg_type"), content or {}):
+    # Releases of Jupyter Server treat other headers differently; the kernel ignores their message.
+    header = message["header"]
+    if isinstance(header, dict) and is_reserved(header.get("msg_type"), content or {}):
         return None
     if not isinstance(message.get("metadata", {}), dict):
         raise IgnoredMessage("metadata: not an object")

@@ -32,6 +32,7 @@ from jupyter_session_user.server.auth.resolvers.base import load_resolvers
 from jupyter_session_user.server.auth.revalidation import Authority, Pace, Revalidation
 from jupyter_session_user.server.auth.subjects import Subjects
 from jupyter_session_user.server.auth.succession import Succession
+from jupyter_session_user.server.auth.watch import Watch
 from jupyter_session_user.server.messages.bridge import Answers, Bridge
 from jupyter_session_user.server.messages.kernels import Kernels
 from jupyter_session_user.server.messages.outside import separate_other_servers
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "ServerContext", "build_context", "ends_the_program"]
 
-#: How often timeouts are checked for idle logins, in milliseconds.
-TICK_MS = 250
 #: How often expired entries are removed from the list of ended logins, in milliseconds.
 FORGET_MS = 3_600_000
 
@@ -297,19 +296,16 @@ def _tell_everybody(
 def _in_background(
     logins: Logins, subjects: Subjects, revalidation: Revalidation, bridge: Bridge
 ) -> Callable[[], None]:
-    """Start checking timeouts regularly; return a function that stops all background tasks."""
+    """Start watching the logins; return a function that stops all background tasks."""
 
-    def tick() -> None:
+    def look() -> None:
         logins.tick()
         revalidation.ask_those_due()
 
-    running = [
-        PeriodicCallback(tick, TICK_MS),
-        PeriodicCallback(logins.ended.forget, FORGET_MS),
-    ]
-    for each in running:
-        each.start()
     loop = asyncio.get_event_loop()
+    watch = Watch(logins.known, look, loop)
+    forgetting = PeriodicCallback(logins.ended.forget, FORGET_MS)
+    forgetting.start()
 
     def run(function: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
@@ -318,8 +314,8 @@ def _in_background(
     logins.ended.follow(subjects.ended_elsewhere, run)
 
     def close() -> None:
-        for each in running:
-            each.stop()
+        watch.close()
+        forgetting.stop()
         revalidation.close()
         bridge.close()
         logins.ended.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
+from jupyter_session_user.core.groups import Groups
 from jupyter_session_user.store.base import Record
 
 __all__ = ["MemoryStore"]
@@ -33,11 +34,11 @@ class MemoryStore:
         self._quota = max(1, int(limit * _QUOTA))
         self._by_id: OrderedDict[str, Record] = OrderedDict()
         self._ids: dict[tuple[str, str | None], str] = {}
-        self._by_kernel: dict[str, dict[str, None]] = {}
+        self._by_kernel = Groups()
         # A login has few records, and a tuple takes a fifth of the memory of a dictionary.
         self._by_login: dict[str, tuple[str, ...]] = {}
         #: By user; the record that was put longest ago comes first.
-        self._by_principal: dict[str, dict[str, None]] = {}
+        self._by_principal = Groups()
 
     def get(self, session_id: str) -> Record | None:
         """Return the record with this session id, or None."""
@@ -60,12 +61,11 @@ class MemoryStore:
         mine = self._by_login.get(record.key, ())
         if session.id not in mine:
             self._by_login[record.key] = (*mine, session.id)
-        users = self._by_principal.setdefault(record.principal, {})
-        users.pop(session.id, None)
-        users[session.id] = None
-        if session.kernel_id is not None:
-            self._by_kernel.setdefault(session.kernel_id, {})[session.id] = None
+        self._by_principal.put(record.principal, session.id)
+        if session.kernel_id is not None and known != session.id:
+            self._by_kernel.put(session.kernel_id, session.id)
         if len(self._by_id) > self._limit:
+            users = self._by_principal.of(record.principal)
             crowded = users if len(users) > self._quota else self._by_id
             self._remove(next(iter(crowded)))
 
@@ -75,11 +75,11 @@ class MemoryStore:
 
     def on_kernel(self, kernel_id: str) -> list[Record]:
         """Return the records of one kernel, oldest first."""
-        return [self._by_id[session_id] for session_id in self._by_kernel.get(kernel_id, ())]
+        return [self._by_id[session_id] for session_id in self._by_kernel.of(kernel_id)]
 
     def drop_kernel(self, kernel_id: str) -> None:
         """Forget all records of a removed kernel."""
-        for session_id in list(self._by_kernel.get(kernel_id, ())):
+        for session_id in list(self._by_kernel.of(kernel_id)):
             self._remove(session_id)
 
     def __iter__(self) -> Iterator[Record]:
@@ -99,13 +99,6 @@ class MemoryStore:
             self._by_login[record.key] = left
         else:
             del self._by_login[record.key]
-        _discard(self._by_principal, record.principal, session_id)
+        self._by_principal.discard(record.principal, session_id)
         if kernel_id is not None:
-            _discard(self._by_kernel, kernel_id, session_id)
-
-
-def _discard(index: dict[str, dict[str, None]], key: str, session_id: str) -> None:
-    ids = index[key]
-    del ids[session_id]
-    if not ids:
-        del index[key]
+            self._by_kernel.discard(kernel_id, session_id)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["came_with_token", "forget_user", "kernel_info_of", "user_so_far"]
+__all__ = ["came_with_token", "forget_user", "kernel_info_of", "reads_slices", "user_so_far"]
+
+_ZMQ_METHOD = (
+    "jupyter_server.services.kernels.connection.channels",
+    "ZMQChannelsWebsocketConnection.handle_incoming_message",
+)
 
 
 def came_with_token(handler: Any) -> bool:
@@ -32,3 +37,14 @@ def kernel_info_of(connection: Any) -> dict[str, Any]:
     """Return the content of the ``kernel_info_reply`` that a ZMQ connection waits for."""
     future = getattr(connection, "_kernel_info_future", None)
     return (future.result() or {}) if future is not None and future.done() else {}
+
+
+def reads_slices(handle_incoming_message: Any) -> bool:
+    """Tell whether this method of a kernel's websocket reads a v1 frame by its slices alone.
+
+    The method for ZMQ does: ``deserialize_msg_from_ws_v1`` makes slices, and pyzmq sends views. If
+    a release wanted more of a frame than slices, it would get a TypeError, and send nothing.
+    """
+    function = getattr(handle_incoming_message, "__func__", None)
+    names = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+    return names == _ZMQ_METHOD

@@ -37,6 +37,7 @@ STAMP = session_stamp(Session("s1", User("ada"), "jupyter_server", verified=True
 OURS = json.loads(STAMP)
 OTHER_STAMP = unknown_stamp("a second stamp")
 FORGED = '{"version":1,"server":true}'
+FORGED_METADATA = f'{{"{KEY}":{FORGED}}}'
 PARTS = ("header", "parent_header", "metadata", "content")
 CHANNELS = ("shell", "control", "stdin")
 
@@ -623,20 +624,40 @@ def test_a_binary_frame_that_outgrows_its_table_is_refused():
 
 @pytest.mark.parametrize(
     ("part", "text"),
-    [
-        ("header", "[]"),
-        ("header", "null"),
-        ("header", '"comm_msg"'),
-        ("content", "[]"),
-        ("content", '"{}"'),
-        ("content", "0"),
-    ],
+    [("content", "[]"), ("content", '"{}"'), ("content", "0")],
 )
 def test_a_legacy_part_of_another_kind_is_refused(part, text):
     """A part that would make Jupyter Server fail does not reach it."""
     frame = json_text(texts(**{part: text}), "shell")
     assert refused(TEXT, frame)
     assert refused(BINARY, binary_frame(frame.encode()))
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '"comm_msg"', "0"])
+def test_a_legacy_header_of_another_kind_is_passed_on(text):
+    """Releases of Jupyter Server close the socket or not; no kernel takes it for a message."""
+    frame = json_text(texts(header=text), "shell")
+    for stamped in (
+        json.loads(LEGACY.stamp(frame, STAMP)),
+        json.loads(LEGACY.stamp(binary_frame(frame.encode()), STAMP)[8:]),
+    ):
+        assert stamped["metadata"] == {KEY: OURS}
+        assert stamped["header"] == json.loads(text)
+
+
+@pytest.mark.parametrize("buffers", [[bytes(2**20)], [b"", b"x", bytes(range(256)) * 5_000, b"y"]])
+def test_large_buffers_are_not_copied(buffers):
+    """Jupyter Server reads the same message from the slices as from the whole frame."""
+    stamped = V1.stamp(write_v1(texts(metadata=FORGED_METADATA), "stdin", buffers), STAMP)
+    assert isinstance(stamped, frames.Spliced)
+    assert frames.V1.is_stdin(stamped)
+    for read in (read_v1(stamped), read_v1(bytes(stamped))):
+        assert read["metadata"] == {KEY: OURS}
+        assert read["buffers"] == buffers
+        assert read["channel"] == "stdin"
+    assert stamped[0 : len(bytes(stamped))] == bytes(stamped)
+    views = [part for part in read_v1(stamped)["buffers"] if part]
+    assert all(isinstance(part, memoryview) for part in views)
 
 
 @pytest.mark.parametrize("frame", ["", "[]", "null", "1", "{}", "{", '{"header":{}}', "\ufeff{}"])

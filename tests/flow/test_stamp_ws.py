@@ -214,6 +214,7 @@ m = seen[-1]
 print(json.dumps([m["metadata"], [base64.b64encode(bytes(b)).decode() for b in m["buffers"]]]))
 """
     buffers = [b"", os.urandom(1000), b'{"jupyter_session_user": 1}', bytes(range(256)), b"\0" * 9]
+    buffers.append(os.urandom(2**20))  # large enough that it is not copied
     async with kernel_of(alice) as own:
         async with opened(alice, own) as socket:
             await socket.execute(code)

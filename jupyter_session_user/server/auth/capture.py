@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from jupyter_server.auth.identity import IdentityProvider
@@ -29,6 +29,7 @@ from jupyter_session_user.core.subject import Subject, subject_of
 from jupyter_session_user.core.user import User, trim_claims
 from jupyter_session_user.server.auth.hub_ends import HubEnds
 from jupyter_session_user.server.auth.known_login import new_session_id
+from jupyter_session_user.server.auth.recent_logins import RecentLogins
 from jupyter_session_user.server.auth.request_snapshot import snapshot_to_keep
 from jupyter_session_user.server.auth.resolvers.base import resolve
 from jupyter_session_user.store.base import Record
@@ -61,6 +62,9 @@ _COMPARED_FIELDS = (
     *("verified", "expires_at", "expiry_source", "state", "degraded"),
     *("kernel_owner", "owns_kernel"),
 )
+
+#: ``last_seen_at`` of a session without a kernel may be this old.
+_FRESH = timedelta(seconds=1)
 
 #: Attribute of a handler that caches its login, which is needed several times per request.
 _KEPT = "_jupyter_session_user_login"
@@ -121,6 +125,7 @@ class Capture:
         self._now = now
         self._logins = logins
         self._resolvers = sources.resolvers
+        self._recent = RecentLogins(sources.resolvers, self._find)
         self._platform = sources.platform
         self._proxies = sources.proxies
         self._claims = sources.claims
@@ -150,6 +155,8 @@ class Capture:
         if self._logins.get(login.key) is None:
             self._logins.saw(login, snapshot_to_keep(handler, given=login.given))
         first = self._store.find(login.key, None)
+        if first is not None and kernel_id is None and self._is_fresh(first, login):
+            return first
         if first is not None and login.user.is_anonymous:
             # Jupyter generates a new anonymous user for each request of a token client: keep the
             # first name.
@@ -167,28 +174,34 @@ class Capture:
         kept, login = getattr(handler, _KEPT, (None, None))
         if kept is server_user:  # a login form changes the user of its request
             return cast("Login", login)
-        login = _login_of(handler, self._user_of(handler, server_user))
-        if is_hub_service(server_user):
-            login = dataclasses.replace(login, principal=f"service:{login.user.username}")
-        if handler.identity_provider.auth_enabled:
-            resolution = resolve(self._resolvers, handler, server_user)
-            login = login.resolved(hub_session(server_user), resolution.key)
-            key = self._logins.canonical(login.key)
-            expiry = resolution.expiry
-            if expiry is None and login.credential == "hub":
-                expiry = self.hub_ends.expiry(handler, key)
-            login = dataclasses.replace(login, key=key, expiry=expiry)
-            if self._provider:
-                subjects = resolution.subjects or self._subjects_by_name(login)
-                login = dataclasses.replace(login, subjects=subjects)
-        else:
-            login = dataclasses.replace(login, credential="open")
+        login = self._recent.of(handler, server_user)
+        key = self._logins.canonical(login.key)
+        if key != login.key:
+            login = dataclasses.replace(login, key=key)
         if self._platform is not None and login.user.is_anonymous:
             named = self._platform.user(parse_cookie_headers(_cookie_headers(handler)))
             if named is not None:
                 login = login.named_by_platform(named, proxied=self._is_proxied(handler))
         setattr(handler, _KEPT, (server_user, login))
         return login
+
+    def _find(self, handler: JupyterHandler, server_user: ServerUser) -> Login:
+        """Return the login as the request shows it; everything here is in ``RecentLogins``."""
+        login = _login_of(handler, self._user_of(handler, server_user))
+        if is_hub_service(server_user):
+            login = dataclasses.replace(login, principal=f"service:{login.user.username}")
+        if not handler.identity_provider.auth_enabled:
+            return dataclasses.replace(login, credential="open")
+        resolution = resolve(self._resolvers, handler, server_user)
+        login = login.resolved(hub_session(server_user), resolution.key)
+        expiry = resolution.expiry
+        if expiry is None and login.credential == "hub":
+            expiry = self.hub_ends.expiry(handler, login.key)
+        login = dataclasses.replace(login, expiry=expiry)
+        if not self._provider:
+            return login
+        subjects = resolution.subjects or self._subjects_by_name(login)
+        return dataclasses.replace(login, subjects=subjects)
 
     def _subjects_by_name(self, login: Login) -> tuple[Subject, ...]:
         """Return how the provider names the login of a user of its own."""
@@ -273,6 +286,21 @@ class Capture:
         peer = ipaddress.ip_address(address[0].partition("%")[0])
         return any(peer in network for network in self._proxies)
 
+    def _is_fresh(self, record: Record, login: Login) -> bool:
+        """Tell whether a record already shows a request: a page makes dozens in one second.
+
+        The state of a login changes its records at once, so they show that anyway.
+        """
+        session = record.session
+        seen = session.last_seen_at
+        return (
+            session.user is login.user
+            and (session.source, session.verified) == (login.source, login.verified)
+            and (record.principal, record.credential) == (login.principal, login.credential)
+            and seen is not None
+            and timedelta(0) <= self._now() - seen < _FRESH
+        )
+
     def _keep(self, handler: JupyterHandler, login: Login, kernel_id: str | None) -> Record:
         known = self._store.find(login.key, kernel_id)
         record = self._record(handler, login, kernel_id, known)
@@ -297,7 +325,7 @@ class Capture:
             authenticated_at=old.authenticated_at if old else now,
             last_seen_at=now,
             revision=old.revision if old else 0,
-            principal=login.opaque_principal(self._person_key),
+            principal=self._opaque_principal(login, known),
             kernel_owner=_name_of(owner, login),
             owns_kernel=owner is not None and owner.principal == login.principal,
             **self._logins.status_fields(login.key),
@@ -309,6 +337,16 @@ class Capture:
             return dataclasses.replace(record, stamp=known.stamp)
         session = dataclasses.replace(session, revision=session.revision + 1)
         return dataclasses.replace(record, session=session, stamp=session_stamp(session))
+
+    def _opaque_principal(self, login: Login, known: Record | None) -> str:
+        """Return the user's id for kernels; the one in the known record if it is of the same."""
+        if known is not None:
+            old = known.session
+            if (known.principal, old.source, old.verified) == (
+                *(login.principal, login.source, login.verified),
+            ):
+                return old.principal
+        return login.opaque_principal(self._person_key)
 
     def _cookies(self, handler: JupyterHandler) -> CookieJar:
         jar = parse_cookie_headers(_cookie_headers(handler))

@@ -156,6 +156,13 @@ class Gate:
         if is_handshake(handler):
             if not isinstance(handler, KernelWebsocketHandler):
                 self._logins.attach_other(known, handler)
+                on_close = handler.on_close
+
+                def closed() -> None:
+                    self._logins.known.open.discard(handler)
+                    on_close()
+
+                handler.on_close = closed
             return
         on_finish = handler.on_finish
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.agenda import Agenda
+from jupyter_session_user.core.groups import Groups
 
 if TYPE_CHECKING:
     from jupyter_session_user.server.auth.known_login import KnownLogin
@@ -27,7 +29,7 @@ class KnownLogins:
         self._limit = limit
         self._quota = max(1, limit // 10)
         self._logins: OrderedDict[str, KnownLogin] = OrderedDict()
-        self._by_principal: dict[str, dict[str, None]] = {}
+        self._by_principal = Groups()
         #: By the names under which other servers' changes mention a login, and its user.
         self._by_name: dict[str, KnownLogin] = {}
         self._principals: dict[str, str] = {}
@@ -36,6 +38,10 @@ class KnownLogins:
         self._followed: list[KnownLogin] = []
         #: Called at once with a login that may be followed from now on.
         self.on_follow: Callable[[KnownLogin], None] = lambda _: None
+        #: All open websockets, through weak references.
+        self.open: weakref.WeakSet[Any] = weakref.WeakSet()
+        #: Called when a websocket has been opened.
+        self.on_open: Callable[[], None] = lambda: None
         #: When to look at a login, in monotonic seconds.
         self.agenda = Agenda()
 
@@ -53,7 +59,7 @@ class KnownLogins:
 
     def of_principal(self, principal: str) -> list[KnownLogin]:
         """Return the logins of a user."""
-        return [self._logins[key] for key in self._by_principal.get(principal, ())]
+        return [self._logins[key] for key in self._by_principal.of(principal)]
 
     def named(self, names: Iterable[str]) -> Iterator[KnownLogin]:
         """Yield the logins that changes of other servers mention, themselves or by their user."""
@@ -88,15 +94,14 @@ class KnownLogins:
         name, principal_name = login.names
         self._by_name[name] = login
         self._principals[principal_name] = login.principal
-        own = self._by_principal.setdefault(login.principal, {})
-        own[login.key] = None
+        self._by_principal.put(login.principal, login.key)
+        own = self._by_principal.of(login.principal)
         surplus = max(0, len(self._logins) - self._limit)
         crowded = own if len(own) > self._quota else self._logins
         for key in list(itertools.islice(crowded, surplus)):
             old = self._logins[key]
             if old is login or old.in_use:
-                self._logins.move_to_end(key)
-                own.update({key: own.pop(key)} if key in own else {})
+                self.seen(old)
             else:
                 self._forget(old)
         if self._has_open_expired(login.principal):
@@ -105,8 +110,7 @@ class KnownLogins:
     def seen(self, login: KnownLogin) -> None:
         """Note that a login was seen just now."""
         self._logins.move_to_end(login.key)
-        own = self._by_principal[login.principal]
-        own[login.key] = own.pop(login.key)
+        self._by_principal.put(login.principal, login.key)
 
     def _forget(self, login: KnownLogin) -> None:
         del self._logins[login.key]
@@ -114,18 +118,25 @@ class KnownLogins:
         self._by_name.pop(name, None)
         self._unname(login)
         self.agenda.drop(login.key)
-        keys = self._by_principal[login.principal]
-        del keys[login.key]
-        if not keys:
-            del self._by_principal[login.principal]
+        self._by_principal.discard(login.principal, login.key)
+        if not self._by_principal.of(login.principal):
             self._principals.pop(principal_name, None)
 
     # ------------------------------------------------------------------------- logins in use
 
-    def follow(self, login: KnownLogin) -> None:
-        """Note that a login may be followed from now on."""
+    def follow(self, login: KnownLogin, socket: Any) -> None:
+        """Note that a login may be followed from now on, because of an open websocket."""
         self._followed.append(login)
         self.on_follow(login)
+        self.open.add(socket)
+        self.on_open()
+
+    def closed(self, key: str, socket: Any) -> None:
+        """Note that a kernel websocket of a login has closed; harmless when repeated."""
+        self.open.discard(socket)
+        login = self.get(key)
+        if login is not None:
+            login.remove_socket(socket)
 
     def expired_in_use(self, login: KnownLogin) -> None:
         """Note that an open login has expired: the user's other logins may continue its work."""

@@ -203,18 +203,16 @@ class Logins:
         login = self.known.get(key)
         if login is not None:
             login.add_socket(socket)
-            self.known.follow(login)
+            self.known.follow(login, socket)
 
     def attach_other(self, login: KnownLogin, handler: Any) -> None:
         """Close another open websocket when its login ends, through a weak reference."""
         login.add_other(handler)
-        self.known.follow(login)
+        self.known.follow(login, handler)
 
     def detach(self, key: str, socket: Socket) -> None:
         """Stop following a websocket; harmless when repeated."""
-        login = self.known.get(key)
-        if login is not None:
-            login.remove_socket(socket)
+        self.known.closed(key, socket)
 
     # ------------------------------------------------------------------------ ending logins
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tornado import web
 from tornado.ioloop import IOLoop
 
-from jupyter_session_user.core.frames import LEGACY, Format, format_of
+from jupyter_session_user.core.frames import LEGACY, Format, Spliced, format_of
 from jupyter_session_user.core.kernel_messages import (
     HEADERS_END,
     channel_of_text,
@@ -42,7 +42,7 @@ from jupyter_session_user.core.stamp import unknown_stamp
 from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.quarantine import Quarantine
-from jupyter_session_user.upstream.jupyter_server import kernel_info_of
+from jupyter_session_user.upstream.jupyter_server import kernel_info_of, reads_slices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +88,7 @@ class StampedConnection(_Base):
     _state = SocketState()
     _format: Format | None = None  # until the socket is connected
     _context: ServerContext  # set once: reading settings takes two slow attributes
+    _reads_slices = False  # whether the class below needs no more of a large frame
     _client_session = ""  # as the client chose it, and writes it into its headers
     _quarantine: Quarantine  # once the client is answered in place of the kernel
     _timer: object = None
@@ -125,6 +126,7 @@ class StampedConnection(_Base):
         if handler.ws_connection is None:
             return None  # Jupyter tries a lost gateway again, also after the client has left
         self._format = format_of(handler.selected_subprotocol)
+        self._reads_slices = reads_slices(super().handle_incoming_message)
         if context.websocket_nodelay:
             handler.set_nodelay(True)
         link = context.bridge.attach(self.kernel_manager)
@@ -194,7 +196,13 @@ class StampedConnection(_Base):
         except RemoteProtocolError as error:
             self._refuse(str(error))
             return
+        self._forward(stamped)
+
+    def _forward(self, stamped: str | bytes | Spliced) -> None:
+        """Give a stamped message to the class below."""
         try:
+            if isinstance(stamped, Spliced) and not self._reads_slices:
+                stamped = bytes(stamped)
             super().handle_incoming_message(stamped)
         except Exception as error:  # noqa: BLE001 - the client sent what the class below cannot
             # read; only this client loses its socket.

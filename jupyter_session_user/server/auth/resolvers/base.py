@@ -85,6 +85,8 @@ class _Guarded:
         self._name = name
         self._resolver = resolver
         self._logged_kinds: set[type] = set()
+        #: Whether the result depends on nothing but the login cookie: then it is asked once.
+        self.by_login_cookie = getattr(resolver, "by_login_cookie", False) is True
 
     def resolve(self, handler: JupyterHandler, user: ServerUser) -> Resolution | None:
         """Return the resolver's result; None if it fails."""

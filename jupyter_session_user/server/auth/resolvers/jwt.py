@@ -48,6 +48,7 @@ class JwtResolver:
     def __init__(self, settings: Settings) -> None:
         self._cookie: str = settings.jwt_cookie
         self._header: str = settings.jwt_header
+        self.by_login_cookie = not (self._cookie or self._header)  # it reads none
         self._keys = key_file(settings)
         if self._keys is None and (self._cookie or self._header):
             get_logger().warning(_NOT_VERIFIED, self._header or self._cookie)

@@ -32,6 +32,8 @@ _DAY_S = timedelta(days=1).total_seconds()
 class SignedCookieResolver:
     """Estimates the end of a login from the cookie that the identity provider signed."""
 
+    by_login_cookie = True
+
     def __init__(self, settings: Settings) -> None:
         del settings
 
