@@ -90,8 +90,8 @@ class IdentityUnavailable(SessionUserError):
         "headless": "nbconvert, papermill, jupyter console: no server, no user",
         "server_without_extension": "pip install jupyter-session-user in the server's environment",
         "voila_not_enabled": (
-            "standalone voila without the classes of this package: "
-            "jupyter session-user enable voila"
+            "standalone voila without this package: pip install jupyter-session-user in its "
+            "environment, or, after disable, jupyter session-user enable voila"
         ),
         "direct_client": (
             "a message from a client that bypasses the server, such as jupyter console --existing"

@@ -202,20 +202,17 @@ def _voila_trouble(version: str) -> str:
     """Return the problem of standalone Voila and its fix; empty if it works."""
     alone = f"{version}: works as a server extension; "
     try:
-        values = voila_config.effective()
+        value, source = voila_config.in_effect()
     except (ConfigurationError, OSError) as error:
         return f"{alone}standalone 'voila' may not start; {error}"
-    ours = {(section, key): value for section, key, value in voila_config.KEYS}
-    for (section, key), value in values.items():
-        if value not in (None, ours[section, key]):
-            return (
-                f"{alone}a voila.json sets {section}.{key} to {value!r}, so that standalone "
-                "'voila' is not enabled; remove it, or derive that class from "
-                f"{ours[section, key]}"
-            )
-    if values != ours:
+    if value == voila_config.MANAGER:
+        return ""
+    if value in {None, voila_config.DEFAULT}:
         return f"{alone}standalone 'voila' is not enabled; run 'jupyter session-user enable voila'"
-    return ""
+    return (
+        f"{alone}{source} sets another kernel manager ({value}), so standalone 'voila' is not "
+        f"enabled; remove it, or derive that class from {voila_config.MANAGER}"
+    )
 
 
 def _trouble(*projects: str) -> str:
