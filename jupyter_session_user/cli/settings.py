@@ -6,9 +6,15 @@ extension, so they cannot show them.
 
 from __future__ import annotations
 
-from jupyter_session_user.server.voila import JupyterSessionUser
+from traitlets.config import Configurable
+
+from jupyter_session_user.server.settings import Settings
 
 __all__ = ["config_text", "help_text"]
+
+
+class JupyterSessionUser(Settings, Configurable):
+    """The settings, under the name that configuration files use for them."""
 
 
 def help_text() -> str:

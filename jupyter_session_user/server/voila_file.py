@@ -51,11 +51,12 @@ def _is_set_elsewhere() -> bool:
 
     Inside a virtual environment, this package's file would count more than the user's.
     """
-    for folder in (Path.cwd(), *map(Path, jupyter_config_path())):
-        try:
-            settings = json.loads((folder / "voila.json").read_text(encoding="utf-8"))
-            if settings["VoilaConfiguration"]["multi_kernel_manager_class"]:
-                return True
-        except (OSError, ValueError, LookupError, TypeError):
-            continue  # not there, without that key, or for Voila itself to complain about
-    return False
+    return any(map(_names_manager, (Path.cwd(), *map(Path, jupyter_config_path()))))
+
+
+def _names_manager(folder: Path) -> bool:
+    try:
+        settings = json.loads((folder / "voila.json").read_text(encoding="utf-8"))
+        return bool(settings["VoilaConfiguration"]["multi_kernel_manager_class"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return False  # not there, without that key, or for Voila itself to complain about
