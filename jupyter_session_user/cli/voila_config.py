@@ -72,10 +72,10 @@ def enable(path: Path) -> bool:
     if value == MANAGER:
         return changed
     if value == DEFAULT:
+        options = (f"--{where}" for where in ("user", "sys-prefix") if path_for(where) == source)
+        command = "".join(f"run 'jupyter session-user enable voila {o}', or " for o in options)
         raise ConfigurationError(
-            f"{source} switches it off as well; run 'jupyter session-user enable voila "
-            f"{'--user' if source == path_for('user') else '--sys-prefix'}', or remove "
-            f"{_SECTION}.{_KEY} from that file"
+            f"{source} switches it off as well; {command}remove {_SECTION}.{_KEY} from that file"
         )
     raise ConfigurationError(_other_class(source, value))
 

@@ -17,9 +17,7 @@ from jupyter_core.paths import jupyter_config_path
 from jupyter_session_user.errors import SessionUserError
 from jupyter_session_user.server import check_version
 
-__all__ = ["MANAGER", "add_to"]
-
-MANAGER = "jupyter_session_user.server.voila.SessionUserKernelManager"
+__all__ = ["add_to"]
 
 _log = logging.getLogger("jupyter_session_user")
 

@@ -185,7 +185,10 @@ class SessionsHandler(SessionUserHandler):
 
     async def _paths(self) -> dict[str | None, str]:
         """Return the path of the notebook of each kernel that has one, as ``api/sessions`` has."""
-        open_ones = await self.session_manager.list_sessions()
+        try:
+            open_ones = await self.session_manager.list_sessions()
+        except (web.HTTPError, LookupError, OSError):
+            return {}  # a gateway that cannot be asked; the list of logins is needed all the more
         return {one["kernel"]["id"]: one["path"] for one in open_ones if one.get("kernel")}
 
 
