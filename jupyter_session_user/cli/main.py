@@ -115,15 +115,7 @@ def _parser() -> _Parser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     parser.set_defaults(every=commands.choices)
-    for name, text, change, said in _CHANGES:
-        command = commands.add_parser(name, help=text, description=f"{text}.")
-        command.add_argument("host", choices=["voila"], help="the program to configure")
-        group = command.add_mutually_exclusive_group()
-        for where, which in _WHERE.items():
-            group.add_argument(
-                f"--{where}", dest="where", action="store_const", const=where, help=which
-            )
-        command.set_defaults(run=_change, change=change, said=said)
+    _add_changes(commands)
     check = commands.add_parser("doctor", help="check the installation, and print the fixes")
     check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.add_argument("--server", metavar="URL|PORT", help=_ONLY)
@@ -152,6 +144,19 @@ def _parser() -> _Parser:
     for command in (show, revoke):
         command.add_argument("--server", metavar="URL|PORT", help=_ONLY)
     return parser
+
+
+def _add_changes(commands: Any) -> None:
+    """Add the commands that change Voila's configuration."""
+    for name, text, change, said in _CHANGES:
+        command = commands.add_parser(name, help=text, description=f"{text}.")
+        command.add_argument("host", choices=["voila"], help="the program to configure")
+        group = command.add_mutually_exclusive_group()
+        for where, which in _WHERE.items():
+            group.add_argument(
+                f"--{where}", dest="where", action="store_const", const=where, help=which
+            )
+        command.set_defaults(run=_change, change=change, said=said)
 
 
 def _change(options: argparse.Namespace) -> int:

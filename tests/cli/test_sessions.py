@@ -128,7 +128,7 @@ async def test_who_is_logged_in_now_and_where(own, runtime):
     kernels = {}
     for person, name in ((alice, "hers.ipynb"), (bob, "his.ipynb")):
         body = {"path": name, "type": "notebook", "name": name, "kernel": {"name": "python3"}}
-        made = await person.json("api/sessions", method="POST", body=json.dumps(body))
+        made = await person.json("api/sessions", method="POST", body=body)
         kernels[person] = made["kernel"]["id"]
     async with (
         opened(alice, kernels[alice]),

@@ -38,6 +38,7 @@ NOTEBOOK = json.dumps(
     }
 )
 USERS = ("alice", "bob")
+FOLDERS = ("config", "data", "runtime")
 
 
 class Place:
@@ -49,10 +50,7 @@ class Place:
         venv.create(self.prefix, with_pip=True)
         self.env = {
             "HOME": str(self.home),
-            **{
-                f"JUPYTER_{name}_DIR": str(self.home / name.lower())
-                for name in ("CONFIG", "DATA", "RUNTIME")
-            },
+            **{f"JUPYTER_{name.upper()}_DIR": str(self.home / name) for name in FOLDERS},
             "IPYTHONDIR": str(self.home / "ipython"),
             "JUPYTER_PLATFORM_DIRS": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -78,13 +76,13 @@ class Place:
         return done.stdout
 
     def files(self) -> dict[str, str]:
-        """Return all files of the environment and of the home, with a hash of their content.
+        """Return all files of the environment and of Jupyter's folders, with their hashes.
 
-        Python's own cache is left out: it is written by each start, also without this package.
+        Python's cache, IPython's history and npm's logs are left out: each start writes to them.
         """
         return {
             str(path): hashlib.sha256(path.read_bytes()).hexdigest()
-            for folder in (self.prefix, self.home)
+            for folder in (self.prefix, *(self.home / name for name in FOLDERS))
             for path in sorted(folder.rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts
         }
