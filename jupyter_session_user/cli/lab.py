@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-from jupyter_core.paths import jupyter_path
+from jupyter_core.paths import ENV_JUPYTER_PATH, jupyter_path
 
 from jupyter_session_user.errors import ConfigurationError
 
@@ -41,11 +42,11 @@ def _disabled() -> list[str]:
     Raises:
         ConfigurationError: A file of JupyterLab's configuration cannot be read.
     """
-    from jupyterlab.commands import get_app_dir  # noqa: PLC0415 - it takes a second to load
-    from jupyterlab_server.config import get_page_config  # noqa: PLC0415
+    from jupyterlab_server.config import get_page_config  # noqa: PLC0415 - few need it
 
+    app = os.environ.get("JUPYTERLAB_DIR") or Path(ENV_JUPYTER_PATH[0], "lab")
     try:
-        page = get_page_config(_folders(), str(Path(get_app_dir()) / "settings"))
+        page = get_page_config(_folders(), str(Path(app, "settings")))
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigurationError(
             f"JupyterLab's page configuration cannot be read ({type(error).__name__}); run "

@@ -60,19 +60,15 @@ class Machine:
             env={**os.environ, **self.env, **env},
         )
 
-    def jupyter(self, *arguments: str) -> None:
-        """Run another command of Jupyter as the machine's user."""
+    def labextension(self, *arguments: str) -> None:
+        """Run ``jupyter labextension`` as the machine's user; its script is in another prefix."""
         subprocess.run(
-            [self.python, "-m", "jupyter", *arguments],
+            [self.python, "-m", "jupyterlab.labextensions", *arguments],
             capture_output=True,
             check=True,
             timeout=100,
             cwd=self.home,
-            env={
-                **os.environ,
-                **self.env,
-                "PATH": f"{SITE.parents[2] / 'bin'}:{os.environ['PATH']}",
-            },
+            env={**os.environ, **self.env},
         )
 
     def doctor(self, **env: str) -> tuple[dict[str, tuple[str, str]], int]:

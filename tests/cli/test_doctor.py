@@ -54,13 +54,13 @@ def test_a_disabled_labextension(machine):
     here = machine("voila", "panel")
     here.enable_server()
     for name in ("jupyter-session-user", "jupyter-session-user:plugin"):
-        here.jupyter("labextension", "disable", name)
+        here.labextension("disable", name)
         findings, status = here.doctor()
         verdict, text = findings["jupyterlab"]
         assert (verdict, status) == ("fix", 1)
         fix = f"jupyter labextension enable {name}"
         assert text == f"{name} is disabled, so a login that ends is not shown; run '{fix}'"
-        here.jupyter(*fix.split()[1:])
+        here.labextension(*fix.split()[2:])
         assert here.doctor()[0]["jupyterlab"][0] == "ok"
 
 
