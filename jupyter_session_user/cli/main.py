@@ -120,6 +120,17 @@ def _parser() -> _Parser:
     check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.add_argument("--server", metavar="URL|PORT", help=_ONLY)
     check.set_defaults(run=_doctor)
+    _add_sessions(commands)
+    clean = commands.add_parser(
+        "purge", help="remove all files that 'pip uninstall jupyter-session-user' leaves"
+    )
+    clean.add_argument("--yes", action="store_true", help="remove them; without it, list them")
+    clean.set_defaults(run=_purge)
+    return parser
+
+
+def _add_sessions(commands: Any) -> None:
+    """Add the commands that list and revoke sessions."""
     show = commands.add_parser("sessions", help="list the sessions of the servers that run here")
     show.add_argument("--json", action="store_true", help="print JSON, for programs")
     show.add_argument("--all", action="store_true", help="also sessions whose login has ended")
@@ -136,14 +147,8 @@ def _parser() -> _Parser:
     who.add_argument("session", nargs="*", default=[], metavar="ID", help="as 'sessions' prints it")
     who.add_argument("--user", metavar="NAME", help="all logins of this username")
     revoke.set_defaults(run=_revoke)
-    clean = commands.add_parser(
-        "purge", help="remove all files that 'pip uninstall jupyter-session-user' leaves"
-    )
-    clean.add_argument("--yes", action="store_true", help="remove them; without it, list them")
-    clean.set_defaults(run=_purge)
     for command in (show, revoke):
         command.add_argument("--server", metavar="URL|PORT", help=_ONLY)
-    return parser
 
 
 def _add_changes(commands: Any) -> None:
