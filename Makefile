@@ -42,6 +42,7 @@ WITH_NODE := export PATH="$(CURDIR)/$(BIN):$$PATH"; cd labextension;
 FRONT_SOURCES := $(wildcard $(addprefix labextension/,package.json yarn.lock tsconfig.json \
 	bundle.mjs install.json .yarnrc.yml schema/*.json style/* src/*/*.ts src/*/*/*.ts))
 BUILD_SOURCES := pyproject.toml $(wildcard $(PACKAGE)/_data/jupyter-config/*/*.json \
+	$(PACKAGE)/_data/jupyter-config/*.txt \
 	$(PACKAGE)/banner/*.css $(PACKAGE)/voila_banner/*.json)
 # hosts.py runs the other two hosts' files.
 BENCHMARKS := $(filter-out %/support.py %_hosts.py,$(wildcard benchmarks/*.py))

@@ -24,6 +24,7 @@ from jupyter_session_user.errors import (
     SessionRevoked,
     SessionUserError,
     SharedResultWarning,
+    WrongArgument,
 )
 from jupyter_session_user.hosts import identity_from_cookie
 from jupyter_session_user.hosts import prepare as _prepare_hosts
@@ -64,6 +65,7 @@ __all__ = [
     "SessionUserWSGIMiddleware",
     "SharedResultWarning",
     "User",
+    "WrongArgument",
     "bind_current_user",
     "get_cookies",
     "get_current_user",
@@ -101,6 +103,11 @@ def __getattr__(name: str) -> Any:
 
         return on_session_change
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the names that are loaded on first access, too: for ``dir()`` and completion."""
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 def load_ipython_extension(shell: Any) -> None:

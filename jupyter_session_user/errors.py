@@ -10,6 +10,7 @@ SessionUserError
 ├── ConfigurationError         a setting is wrong; the message ends with the fix
 ├── ProtocolError
 │   ├── LocalProtocolError     our own caller broke the rules
+│   │   └── WrongArgument      ... with an argument of a function; also a ``TypeError``
 │   └── RemoteProtocolError    the peer (browser, kernel, server) sent something malformed
 │       └── IgnoredMessage     ... that Jupyter ignores: the message is dropped
 ├── RequestTimeout             the server did not answer a comm request in time
@@ -40,6 +41,7 @@ __all__ = [
     "SessionUserError",
     "SharedResultWarning",
     "StoreUnavailable",
+    "WrongArgument",
 ]
 
 
@@ -88,8 +90,8 @@ class IdentityUnavailable(SessionUserError):
         "headless": "nbconvert, papermill, jupyter console: no server, no user",
         "server_without_extension": "pip install jupyter-session-user in the server's environment",
         "voila_not_enabled": (
-            "standalone voila without the classes of this package: "
-            "jupyter session-user enable voila"
+            "standalone voila without this package: pip install jupyter-session-user in its "
+            "environment, or, after disable, jupyter session-user enable voila"
         ),
         "direct_client": (
             "a message from a client that bypasses the server, such as jupyter console --existing"
@@ -187,6 +189,15 @@ class LocalProtocolError(ProtocolError):
     """Our own side was asked to send something that the format does not allow."""
 
     code = "local_protocol_error"
+
+
+class WrongArgument(LocalProtocolError, TypeError):
+    """A function of this package was called with an argument of the wrong type, or without a value.
+
+    It is raised at the call, before anything else happens; the message ends with the fix.
+    """
+
+    code = "wrong_argument"
 
 
 class RemoteProtocolError(ProtocolError):

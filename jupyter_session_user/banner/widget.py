@@ -101,6 +101,9 @@ def _widget_class() -> Any:
             self._follower.stop()
             super().close()
 
+        def __repr__(self) -> str:
+            return _line(self)
+
     return Banner
 
 
@@ -132,7 +135,19 @@ def _panel_class() -> Any:
             self.param.watch(lambda event: follower.see(event.new), "seen")
             follower.start()
 
+        def __repr__(self, depth: int = 0) -> str:
+            del depth  # of the layout that it is in; one line needs no indentation
+            return _line(self)
+
     return Banner
+
+
+def _line(banner: Any) -> str:
+    """Return the banner as text, for readers without a running page: nbconvert, GitHub, a console.
+
+    ipywidgets cuts a text after 110 characters.
+    """
+    return f"SessionBanner (state: {banner.state}): shown in a running notebook when a login ends"
 
 
 def _teller(banner: Any) -> Any:

@@ -19,14 +19,20 @@ from jupyter_core.paths import jupyter_config_path
 from jupyter_server.extension.config import ExtensionConfigManager
 from packaging.version import Version
 
-from jupyter_session_user.cli import sessions, voila_config
+from jupyter_session_user.cli import lab, sessions, voila_config
 from jupyter_session_user.errors import ConfigurationError, SessionUserError
 from jupyter_session_user.upstream import trouble
 
 __all__ = ["Finding", "examine"]
 
 #: Oldest releases that work; the first also stands in pyproject.toml.
-OLDEST = {"jupyter_server": (2, 16), "ipykernel": (6, 29), "voila": (0, 5), "panel": (1, 5)}
+OLDEST = {
+    "jupyter_server": (2, 16),
+    "ipykernel": (6, 29),
+    "jupyterlab": (4,),
+    "voila": (0, 5),
+    "panel": (1, 5),
+}
 
 #: What a server's process has, and what the package uses private names of.
 _BESIDE_SERVER = (
@@ -81,7 +87,7 @@ class Finding:
 
 
 def examine(wanted: str | None = None) -> list[Finding]:
-    """Look at the server, every kernel, Voila and Panel, and at the servers that run.
+    """Look at the server, every kernel, JupyterLab, Voila and Panel, and at the servers that run.
 
     Args:
         wanted: Address or port of the only running server to ask; None for all.
@@ -99,6 +105,9 @@ def examine(wanted: str | None = None) -> list[Finding]:
     return [
         _project("jupyter_server", _server_trouble, "the extension is enabled"),
         *(_kernel(f"kernel {name}", entry["spec"]) for name, entry in kernels),
+        _project(
+            "jupyterlab", lambda _version: lab.trouble(), "the chip and the notices are enabled"
+        ),
         _project("voila", _voila_trouble, "standalone and as a server extension"),
         _project(
             "panel", lambda _version: _trouble("panel", "bokeh"), "in notebooks and as a preview"
@@ -244,20 +253,17 @@ def _voila_trouble(version: str) -> str:
     """Return the problem of standalone Voila and its fix; empty if it works."""
     alone = f"{version}: works as a server extension; "
     try:
-        values = voila_config.effective()
+        value, source = voila_config.in_effect()
     except (ConfigurationError, OSError) as error:
         return f"{alone}standalone 'voila' may not start; {error}"
-    ours = {(section, key): value for section, key, value in voila_config.KEYS}
-    for (section, key), value in values.items():
-        if value not in (None, ours[section, key]):
-            return (
-                f"{alone}a voila.json sets {section}.{key} to {value!r}, so that standalone "
-                "'voila' is not enabled; remove it, or derive that class from "
-                f"{ours[section, key]}"
-            )
-    if values != ours:
+    if value == voila_config.MANAGER:
+        return ""
+    if value in {None, voila_config.DEFAULT}:
         return f"{alone}standalone 'voila' is not enabled; run 'jupyter session-user enable voila'"
-    return ""
+    return (
+        f"{alone}{source} sets another kernel manager ({value}), so standalone 'voila' is not "
+        f"enabled; remove it, or derive that class from {voila_config.MANAGER}"
+    )
 
 
 def _trouble(*projects: str) -> str:

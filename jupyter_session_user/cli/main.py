@@ -1,38 +1,51 @@
-"""The command line: ``jupyter session-user enable | disable | doctor | sessions | revoke``."""
+"""The command line, ``jupyter session-user COMMAND``."""
 
 # ruff: noqa: T201 - a command line prints
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
+import re
 import sys
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, NoReturn, TypeVar
 
-from jupyter_session_user.cli import doctor, sessions, voila_config
+from jupyter_session_user._version import __version__
+from jupyter_session_user.cli import doctor, purge, sessions, settings, voila_config
 from jupyter_session_user.errors import SessionUserError
 
 __all__ = ["main"]
 
 T = TypeVar("T")
 
+WATCH_S = 2.0
+
 _ONLY = "only this server, not all that run here"
 _LIST = "'jupyter session-user sessions'"
 
-#: The commands that change ``voila.json``: name, help, function, and what is said afterwards if the
-#: file has changed, and if not.
+#: The commands that change Voila's configuration: name, help, function, and what is said afterwards
+#: if a file has changed, and if not.
 _CHANGES = (
     (
         "enable",
-        "write this package's keys into voila.json, for standalone 'voila'",
+        "use this package in standalone 'voila' again, after disable",
         voila_config.enable,
-        ("written", "no change, Voila is enabled already"),
+        (
+            "standalone Voila uses this package; restart Voila",
+            "no change, Voila is enabled already",
+        ),
     ),
     (
         "disable",
-        "remove this package's keys from voila.json",
+        "run standalone 'voila' as without this package",
         voila_config.disable,
-        ("keys removed", "no change, Voila is disabled already"),
+        (
+            "standalone Voila runs without this package; restart Voila",
+            "no change, Voila is disabled already",
+        ),
     ),
 )
 #: The files that they can change.
@@ -58,27 +71,72 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors name the command or option that was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with the message of argparse, and a suggestion."""
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        option = re.search(r"unrecognized arguments: ([^\s=]+)", message)
+        close: list[str] = []
+        if choice is not None:
+            close = difflib.get_close_matches(choice[1], re.findall(r"[\w-]+", choice[2]), n=1)
+        elif option is not None:
+            close = difflib.get_close_matches(option[1], _options(), n=1)
+        super().error(f"{message}\nDid you mean {close[0]!r}?" if close else message)
+
+
+def _options() -> list[str]:
+    """Return the options of all commands."""
+    whole = _parser()
+    texts = (parser.format_help() for parser in (whole, *whole.get_default("every").values()))
+    return sorted({option for text in texts for option in re.findall(r"--[a-z][a-z-]+", text)})
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="jupyter session-user",
-        description="Check the installation, set Voila up, and list and revoke sessions.",
+        description="Check the installation, and list and revoke sessions.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"jupyter-session-user {__version__}"
+    )
+    parser.add_argument(
+        "--help-all",
+        action=_Print,
+        text=lambda: f"{parser.format_help()}\n{settings.help_text()}",
+        help="show this help, and all settings of the server",
+    )
+    parser.add_argument(
+        "--generate-config",
+        action=_Print,
+        text=settings.config_text,
+        help="print all settings, commented out, for jupyter_server_config.py",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, text, change, said in _CHANGES:
-        command = commands.add_parser(name, help=text, description=f"{text}.")
-        command.add_argument("host", choices=["voila"], help="the program to configure")
-        group = command.add_mutually_exclusive_group()
-        for where, which in _WHERE.items():
-            group.add_argument(
-                f"--{where}", dest="where", action="store_const", const=where, help=which
-            )
-        command.set_defaults(run=_change, change=change, said=said)
+    parser.set_defaults(every=commands.choices)
+    _add_changes(commands)
     check = commands.add_parser("doctor", help="check the installation, and print the fixes")
     check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.add_argument("--server", metavar="URL|PORT", help=_ONLY)
     check.set_defaults(run=_doctor)
+    _add_sessions(commands)
+    clean = commands.add_parser(
+        "purge", help="remove all files that 'pip uninstall jupyter-session-user' leaves"
+    )
+    clean.add_argument("--yes", action="store_true", help="remove them; without it, list them")
+    clean.set_defaults(run=_purge)
+    return parser
+
+
+def _add_sessions(commands: Any) -> None:
+    """Add the commands that list and revoke sessions."""
     show = commands.add_parser("sessions", help="list the sessions of the servers that run here")
     show.add_argument("--json", action="store_true", help="print JSON, for programs")
+    show.add_argument("--all", action="store_true", help="also sessions whose login has ended")
+    show.add_argument(
+        "--watch", action="store_true", help=f"show the list anew every {WATCH_S:g} s, until Ctrl-C"
+    )
     show.set_defaults(run=_sessions)
     revoke = commands.add_parser(
         "revoke",
@@ -91,7 +149,19 @@ def _parser() -> argparse.ArgumentParser:
     revoke.set_defaults(run=_revoke)
     for command in (show, revoke):
         command.add_argument("--server", metavar="URL|PORT", help=_ONLY)
-    return parser
+
+
+def _add_changes(commands: Any) -> None:
+    """Add the commands that change Voila's configuration."""
+    for name, text, change, said in _CHANGES:
+        command = commands.add_parser(name, help=text, description=f"{text}.")
+        command.add_argument("host", choices=["voila"], help="the program to configure")
+        group = command.add_mutually_exclusive_group()
+        for where, which in _WHERE.items():
+            group.add_argument(
+                f"--{where}", dest="where", action="store_const", const=where, help=which
+            )
+        command.set_defaults(run=_change, change=change, said=said)
 
 
 def _change(options: argparse.Namespace) -> int:
@@ -112,14 +182,50 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _sessions(options: argparse.Namespace) -> int:
+    if not options.watch:
+        return _list_once(options)
+    with suppress(KeyboardInterrupt):
+        while True:
+            if sys.stdout.isatty():
+                print("\x1b[2J\x1b[H", end="")  # clear the screen, ECMA-48
+            _list_once(options)
+            print(flush=True)
+            time.sleep(WATCH_S)
+    return 0
+
+
+def _list_once(options: argparse.Namespace) -> int:
     listed = [(s, _or_complain(s.sessions)) for s in sessions.find(options.server)]
     answered = [(server, many) for server, many in listed if many is not None]
+    if not options.all:
+        answered = [(server, sessions.logged_in(many)) for server, many in answered]
     if options.json:
         lines = [{"server": server.url, **one} for server, many in answered for one in many]
         print(json.dumps(lines, indent=2))
     else:
         print("\n\n".join(f"{server.url}\n{sessions.table(many)}" for server, many in answered))
     return 2 if len(answered) < len(listed) else 0
+
+
+def _purge(options: argparse.Namespace) -> int:
+    with suppress(sessions.NoServer):
+        running = " and ".join(server.url for server in sessions.find(None))
+        raise SessionUserError(f"{running} would write them again; stop that server first")
+    found = purge.leftovers()
+    for path, what in found:
+        print(f"{path}: {what}")
+        if options.yes:
+            purge.remove(path)
+    if not found:
+        print("nothing to remove; run 'pip uninstall jupyter-session-user'")
+    elif options.yes:
+        print("removed; run 'pip uninstall jupyter-session-user' to remove the package itself")
+    else:
+        print(
+            "nothing is removed yet; run 'jupyter session-user purge --yes'. Without the list of "
+            "ended logins, a server accepts their cookies again until these expire"
+        )
+    return 0
 
 
 def _revoke(options: argparse.Namespace) -> int:
@@ -163,6 +269,20 @@ def _or_complain(call: Callable[..., T], *arguments: str) -> T | None:
 
 def _complain(error: object) -> None:
     print(f"jupyter session-user: {error}", file=sys.stderr)
+
+
+class _Print(argparse.Action):
+    """An option that prints a text and ends the program, as ``--help`` does."""
+
+    def __init__(self, *, text: Callable[[], str], **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "nargs": 0})
+        self._text = text
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        """Print, and exit."""
+        del args, kwargs
+        print(self._text())
+        raise SystemExit(0)
 
 
 if __name__ == "__main__":

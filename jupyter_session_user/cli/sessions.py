@@ -22,15 +22,20 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.utils import check_pid
 
 from jupyter_session_user.core.secret import Secret
+from jupyter_session_user.core.session import OVER
 from jupyter_session_user.errors import SessionUserError
 
-__all__ = ["Server", "find", "matches", "short", "table"]
+__all__ = ["NoServer", "Server", "find", "logged_in", "matches", "short", "table"]
 
 TIMEOUT_S = 10.0
 
 #: Characters of a session id in the table: 72 random bits.
 _SHORT = 12
 _WIDEST = 40  # characters of a username
+
+
+class NoServer(SessionUserError):
+    """No server runs here."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -143,12 +148,13 @@ def find(wanted: str | None) -> list[Server]:
         wanted: URL or port of one server; None for all.
 
     Raises:
-        SessionUserError: No server runs, or not the wanted one.
+        NoServer: No server runs.
+        SessionUserError: Not the wanted one.
     """
     folder = Path(jupyter_runtime_dir())
     servers = [s for path in sorted(folder.glob("session-user-*.json")) if (s := _read(path))]
     if not servers:
-        raise SessionUserError(
+        raise NoServer(
             f"no running server in {folder}; start one with the extension, or run this as the "
             "user who started it, with the same JUPYTER_RUNTIME_DIR"
         )
@@ -191,28 +197,47 @@ def matches(session_id: str, given: str) -> bool:
     return len(start) >= _SHORT and session_id.lstrip("-").startswith(start)
 
 
+def logged_in(sessions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the sessions whose login has not ended."""
+    return [session for session in sessions if session["state"] not in OVER]
+
+
 def table(sessions: Sequence[dict[str, Any]]) -> str:
-    """Return the sessions as a text table."""
-    rows = [("USERNAME", "STATE", "EXPIRES", "KERNEL", "SESSION"), *map(_row, sessions)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join(lines)
+    """Return the sessions as a text table, the one that was seen last first.
+
+    Times are in the terminal's zone, which the heading names; an estimate has a tilde in front.
+    """
+    if not sessions:
+        return "nobody is logged in"
+    latest = sorted(sessions, key=lambda one: one["last_seen_at"] or "", reverse=True)
+    rows = [_row(one) for one in latest]
+    head = ("USERNAME", "NAME", "STATE", "LAST SEEN", "EXPIRES", "NOTEBOOK", "SESSION")
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows))
+    zone = datetime.now().astimezone().tzname()
+    return "\n".join((*lines, f"Times are in {zone}."))
 
 
-def _row(session: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    state = session["state"] + (" (degraded)" if session["degraded"] else "")
-    kernel = (session["kernel_id"] or "-")[:8]
-    username = _printable(session["user"]["username"])
-    return username, state, _expires(session), kernel, short(session["id"])
-
-
-def _expires(session: dict[str, Any]) -> str:
-    """Return the time in the terminal's time zone; an estimated time has a tilde in front."""
-    if session["expires_at"] is None:
-        return "-"
-    moment = datetime.fromisoformat(session["expires_at"].replace("Z", "+00:00")).astimezone()
+def _row(session: dict[str, Any]) -> tuple[str, ...]:
+    user = session["user"]
     guess = "~" if session["expiry_source"] == "estimated" else ""
-    return f"{guess}{moment:%Y-%m-%d %H:%M:%S}"
+    return (
+        _printable(user["username"]),
+        _printable(user["display_name"]),
+        session["state"] + (" (degraded)" if session["degraded"] else ""),
+        _local(session["last_seen_at"]),
+        guess + _local(session["expires_at"]),
+        _printable(session.get("path") or "") or (session["kernel_id"] or "-")[:8],
+        short(session["id"]),
+    )
+
+
+def _local(time: str | None) -> str:
+    """Return a time in the terminal's zone."""
+    if time is None:
+        return "-"
+    moment = datetime.fromisoformat(time.replace("Z", "+00:00")).astimezone()
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _printable(text: str) -> str:

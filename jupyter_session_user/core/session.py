@@ -110,10 +110,12 @@ class SessionFields:
         from html import escape  # noqa: PLC0415 - only a picture needs it
 
         trust = "verified by" if self.verified else "not verified; said by"
-        about = "about " if self.expiry_source == ESTIMATED else ""
-        until = f" · until {about}{self.expires_at:%Y-%m-%d %H:%M} UTC" if self.expires_at else ""
-        state = "" if self.state == "active" else f" · {self.state}"
-        line = escape(f"{trust} {self.source.replace('_', ' ')}{until}{state}")
+        line = escape(f"{trust} {self.source.replace('_', ' ')}")
+        if self.expires_at is not None:
+            about = "about " if self.expiry_source == ESTIMATED else ""
+            line += f" · until {about}{_time_html(self.expires_at)}"
+        if self.state != "active":
+            line += f" · {self.state.replace('_', ' ')}"
         badge = self.user._repr_html_()
         return f'{badge}<div style="opacity:.75;font-size:90%;padding:.3em 0 0 5px">{line}</div>'
 
@@ -201,6 +203,22 @@ class Session(SessionFields):
             kernel_owner=kernel_owner,
             owns_kernel=wire.get("owns_kernel") is True,
         )
+
+
+#: Rewrites the element before it: the browser knows the reader's zone, and the kernel does not. On
+#: pages that run no script (GitHub, an untrusted notebook) the text stays, which names its zone.
+_LOCAL_TIME = (
+    "<script>{const time=document.currentScript.previousElementSibling;"
+    "time.textContent=new Date(time.dateTime).toLocaleString([],{dateStyle:'medium',"
+    "timeStyle:'short'})}</script>"
+)
+
+
+def _time_html(moment: datetime) -> str:
+    """Return a time as HTML: in the zone of the reader's browser, or in UTC."""
+    utc = moment.astimezone(timezone.utc)
+    text = f"{utc:%Y-%m-%d %H:%M} UTC"
+    return f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}" title="{text}">{text}</time>{_LOCAL_TIME}'
 
 
 def write_time(moment: datetime | None) -> str | None:

@@ -10,8 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 from jupyter_session_user.errors import RemoteProtocolError
 
@@ -20,13 +19,40 @@ __all__ = ["MAX_CLAIMS_CHARS", "User", "trim_claims"]
 #: Every message carries the claims; 8 KiB of JSON is far above what a Hub or OIDC provider sends.
 MAX_CLAIMS_CHARS = 8 * 1024  # characters of JSON text
 
-_NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
 _TEXT = ("name", "display_name")
 _OPTIONAL_TEXT = ("initials", "avatar_url", "color")
 
 #: Addresses on the page's own server, or with TLS. ``//`` and ``/\\`` start another host, and so
 #: does ``/<tab>/``, since browsers drop tabs and line breaks (URL Standard, 4.4).
 _PICTURE = re.compile(r"(?:https://[^/?#\s\\]|/(?![/\\]))[^\s\\\x00-\x1f\x7f]*", re.IGNORECASE)
+
+
+class _Claims(dict[str, Any]):
+    """A dict that refuses changes.
+
+    ``dataclasses.asdict`` and ``json.dumps`` take it, and a ``MappingProxyType`` they do not.
+    """
+
+    __slots__ = ()
+
+    def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
+        """Refuse a change.
+
+        Raises:
+            TypeError: Always.
+        """
+        del args, kwargs
+        raise TypeError("claims are read-only: change a copy, dict(user.claims)")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by value; the default would add one item after the other."""
+        return _Claims, (dict(self),)
+
+
+_NO_CLAIMS: Mapping[str, Any] = _Claims()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,10 +90,10 @@ class User:
         object.__setattr__(self, "name", self.name or self.username)
         object.__setattr__(self, "display_name", self.display_name or self.name)
         if self.claims is not _NO_CLAIMS:
-            object.__setattr__(self, "claims", MappingProxyType(dict(self.claims)))
+            object.__setattr__(self, "claims", _Claims(self.claims))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by value: a mappingproxy cannot be pickled."""
+        """Pickle by value, in the format of :meth:`to_wire`."""
         return User.from_wire, (self.to_wire(),)
 
     def __repr__(self) -> str:
@@ -123,6 +149,14 @@ class User:
             avatar_url=wire.get("avatar_url"),
             color=wire.get("color"),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field, with the claims: JSON values only, for ``json.dumps``.
+
+        >>> User("alice", groups=("finance",)).to_dict()["groups"]
+        ['finance']
+        """
+        return {**self.public_model(), "claims": dict(self.claims)}
 
     def public_model(self) -> dict[str, Any]:
         """Return every field except the claims, for REST replies."""

@@ -11,15 +11,22 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
-from jupyter_session_user.errors import AccessDenied, IdentityUnavailable, SessionExpired
+from jupyter_session_user.errors import (
+    AccessDenied,
+    IdentityUnavailable,
+    SessionExpired,
+    WrongArgument,
+)
 from jupyter_session_user.kernel.current import (
     Binding,
+    check_bindable,
     current_session,
     session_of,
     valid_session,
 )
 from jupyter_session_user.kernel.ipykernel import helper, ipython_shell
 from jupyter_session_user.kernel.live_session import LiveSession
+from jupyter_session_user.kernel.tracebacks import shorten
 
 if TYPE_CHECKING:
     from jupyter_session_user.core.cookies import Cookies
@@ -38,8 +45,25 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 D = TypeVar("D")
 
-_RAISE: Any = object()
-_CURRENT: Any = object()
+
+class _Default:
+    """A default that help texts show in words.
+
+    Args:
+        text: What happens without the argument.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        """Return the words."""
+        return f"<{self._text}>"
+
+
+_RAISE: Any = _Default("raise the error")
+_CURRENT: Any = _Default("the current user")
+_NOTHING: Any = _Default("none")
 _monotonic = time.monotonic
 
 
@@ -47,14 +71,18 @@ _monotonic = time.monotonic
 def get_current_user(*, allow_expired: bool = False) -> User: ...
 @overload
 def get_current_user(default: D, *, allow_expired: bool = False) -> User | D: ...
-def get_current_user(default: Any = _RAISE, *, allow_expired: bool = False) -> Any:
+def get_current_user(default: Any = _RAISE, *, allow_expired: bool = False) -> User | Any:
     """Return the user of the request that is running this line of code.
+
+        user = get_current_user()
+        print(f"Hello {user.display_name}")
+        mine = orders[orders.owner == user.username]
 
     Works in cells, widget callbacks, asyncio tasks and subshells, also when several users share the
     kernel. In a bare thread or an executor there is no user: see :func:`bind_current_user`.
 
     Args:
-        default: Returned instead of either error.
+        default: Returned instead of either error: ``get_current_user(default=None)``.
         allow_expired: Whether to return the user also when the login is over: for code that must go
             on, such as a job that saves its results.
 
@@ -68,9 +96,9 @@ def get_current_user(default: Any = _RAISE, *, allow_expired: bool = False) -> A
         check_at = status.check_at  # None in most kernels, which then read no clock
         if check_at is not None and not allow_expired and _monotonic() >= check_at:
             session.place.refuse_over()
-    except (IdentityUnavailable, SessionExpired):
+    except (IdentityUnavailable, SessionExpired) as error:
         if default is _RAISE:
-            raise
+            raise error.with_traceback(None) from None  # our own frames help no reader
         return default
     return session.user
 
@@ -79,7 +107,7 @@ def get_current_user(default: Any = _RAISE, *, allow_expired: bool = False) -> A
 def get_session(*, of: Any = ...) -> LiveSession: ...
 @overload
 def get_session(default: D, *, of: Any = ...) -> LiveSession | D: ...
-def get_session(default: Any = _RAISE, *, of: Any = _CURRENT) -> Any:
+def get_session(default: Any = _RAISE, *, of: Any = _CURRENT) -> LiveSession | Any:
     """Return the session behind the current user: id, source, verified, state, expiry.
 
     An ended session is returned too, so that ``state`` can be read. ``state``, ``expires_at`` and
@@ -95,9 +123,9 @@ def get_session(default: Any = _RAISE, *, of: Any = _CURRENT) -> Any:
     """
     try:
         return current_session() if of is _CURRENT else session_of(of)
-    except IdentityUnavailable:
+    except IdentityUnavailable as error:
         if default is _RAISE:
-            raise
+            raise error.with_traceback(None) from None
         return default
 
 
@@ -121,7 +149,7 @@ def bind_current_user(function: F, /, *, session: Session | LiveSession | None =
 @overload
 def bind_current_user(*, session: Session | LiveSession | None = None) -> Binding: ...
 def bind_current_user(
-    function: Callable[..., Any] | None = None, /, *, session: Session | LiveSession | None = None
+    function: Callable[..., Any] = _NOTHING, /, *, session: Session | LiveSession | None = None
 ) -> Any:
     """Carry the current user into a thread or executor.
 
@@ -141,9 +169,12 @@ def bind_current_user(
 
     Raises:
         IdentityUnavailable: No session is given, and the current user cannot be determined.
+        WrongArgument: ``function`` is not callable, for example because it is the result of a call.
     """
+    if function is not _NOTHING:
+        check_bindable(function)
     binding = Binding(current_session() if session is None else session)
-    return binding if function is None else binding(function)
+    return binding if function is _NOTHING else binding(function)
 
 
 @overload
@@ -151,17 +182,17 @@ def require_user(function: F, /) -> F: ...
 @overload
 def require_user(
     *,
-    groups: str | Iterable[str] = (),
-    usernames: str | Iterable[str] = (),
+    groups: str | Iterable[str] | None = None,
+    usernames: str | Iterable[str] | None = None,
     allow_anonymous: bool = False,
     allow_unverified: bool = False,
 ) -> Requirement: ...
 def require_user(
-    function: Callable[..., Any] | None = None,
+    function: Callable[..., Any] = _NOTHING,
     /,
     *,
-    groups: str | Iterable[str] = (),
-    usernames: str | Iterable[str] = (),
+    groups: str | Iterable[str] | None = None,
+    usernames: str | Iterable[str] | None = None,
     allow_anonymous: bool = False,
     allow_unverified: bool = False,
 ) -> Any:
@@ -176,8 +207,8 @@ def require_user(
 
     Args:
         function: The function, where the decorator is used without arguments.
-        groups: Members of any of these groups may.
-        usernames: These users may.
+        groups: Members of any of these groups may. An empty list is refused: it names no group.
+        usernames: These users may. Without either argument, every user with a name may.
         allow_anonymous: Whether anonymous users may, too.
         allow_unverified: Whether a name that no server has checked is enough.
 
@@ -185,14 +216,43 @@ def require_user(
         AccessDenied: At the call: this user may not.
         IdentityUnavailable: At the call: the user cannot be determined.
         SessionExpired: At the call: the login is over.
+        WrongArgument: At once: ``function`` is not callable, or an argument names no user.
     """
-    requirement = Requirement(_names(groups), _names(usernames), allow_anonymous, allow_unverified)
-    return requirement if function is None else requirement(function)
+    requirement = Requirement(
+        _names("groups", groups), _names("usernames", usernames), allow_anonymous, allow_unverified
+    )
+    return requirement if function is _NOTHING else requirement(function)
 
 
-def _names(value: str | Iterable[str]) -> frozenset[str]:
-    """Return a set of names; a single string is one name, not its letters."""
-    return frozenset({value} if isinstance(value, str) else value)
+def _names(argument: str, value: str | Iterable[str] | None) -> frozenset[str]:
+    """Return a set of names; a single string is one name, not its letters.
+
+    Raises:
+        WrongArgument: It is not a name, nor names; or it is empty, and would allow every user.
+    """
+    if value is None:
+        return frozenset()
+    wanted = f'write {argument}="finance", or {argument}=["finance", "sales"]'
+    try:
+        names: list[object] = [value] if isinstance(value, str) else list(value)
+    except TypeError:
+        raise WrongArgument(
+            f"require_user: {argument} is {type(value).__name__}, not a name or a list of names; "
+            f"{wanted}"
+        ) from None
+    kept = frozenset(name for name in names if isinstance(name, str))
+    wrong = next((name for name in names if not isinstance(name, str)), kept)
+    if wrong is not kept:
+        raise WrongArgument(
+            f"require_user: {argument} has a name that is {type(wrong).__name__}, not a text; "
+            f"{wanted}"
+        )
+    if not kept or "" in kept:
+        raise WrongArgument(
+            f"require_user: {argument} is empty, so it permits no user; {wanted}, or leave "
+            f"{argument} out to permit every user with a name"
+        )
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +308,22 @@ class Requirement:
         """Do nothing: only the entry is guarded."""
 
     def __call__(self, function: F) -> F:
-        """Return ``function`` with the check before each call."""
+        """Return ``function`` with the check before each call.
+
+        Raises:
+            WrongArgument: ``function`` is not callable.
+        """
+        given: object = function
+        if not callable(given):
+            raise WrongArgument(
+                f"require_user guards a function, not {type(given).__name__}; "
+                'name who may: require_user(groups="finance") or require_user(usernames="alice")'
+            )
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def guarded_coroutine(*args: Any, **kwargs: Any) -> Any:
+                __tracebackhide__ = True  # by IPython and pytest: the error is the function's own
                 with self:
                     return await function(*args, **kwargs)
 
@@ -260,6 +331,7 @@ class Requirement:
 
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
             with self:
                 return function(*args, **kwargs)
 
@@ -276,6 +348,7 @@ def auto_install(shell: Any = None) -> None:
     if shell is None:
         return
     helper(shell)
+    shorten(shell)
     shell.register_magic_function(whoami, magic_kind="line", magic_name="whoami")
 
 

@@ -19,8 +19,8 @@ from jupyter_session_user.core import session as core
 from jupyter_session_user.core.stamp import KEY, may_ask, read_stamp, unknown_reason
 from jupyter_session_user.errors import (
     IdentityUnavailable,
-    LocalProtocolError,
     RemoteProtocolError,
+    WrongArgument,
 )
 from jupyter_session_user.kernel import detached, message_context
 from jupyter_session_user.kernel.diagnose import no_stamp, no_visitor, unavailable
@@ -30,6 +30,7 @@ from jupyter_session_user.kernel.status import statuses
 
 __all__ = [
     "Binding",
+    "check_bindable",
     "current_session",
     "register_host_finder",
     "session_of",
@@ -190,7 +191,7 @@ class Binding:
 
     def __init__(self, session: core.Session | LiveSession) -> None:
         if not isinstance(session, core.SessionFields):
-            raise LocalProtocolError(
+            raise WrongArgument(
                 f"bind_current_user needs a Session, not {type(session).__name__}: "
                 "take one with get_session()"
             )
@@ -214,24 +215,48 @@ class Binding:
             message_context.binding.set(entry.outer)
 
     def __call__(self, function: F) -> F:
-        """Return ``function`` so that each call of it acts for the session's user."""
+        """Return ``function`` so that each call of it acts for the session's user.
+
+        Raises:
+            WrongArgument: ``function`` is not callable.
+        """
+        check_bindable(function)
         session = self._session
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def bound_coroutine(*args: Any, **kwargs: Any) -> Any:
+                __tracebackhide__ = True  # by IPython and pytest: the error is the function's own
                 return await _continue(session, function(*args, **kwargs))
 
             return bound_coroutine  # type: ignore[return-value]
 
         @functools.wraps(function)
         def bound(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
             with Binding(session):
                 result = function(*args, **kwargs)
             # A lambda, or an object with an async __call__: its work is still to be done.
             return _continue(session, result) if inspect.iscoroutine(result) else result
 
         return bound  # type: ignore[return-value]
+
+
+def check_bindable(function: object) -> None:
+    """Refuse what cannot run later as the session's user.
+
+    Raises:
+        WrongArgument: ``function`` is not callable.
+    """
+    if isinstance(function, core.SessionFields):
+        raise WrongArgument(
+            "bind_current_user takes a session by its name: write bind_current_user(session=…)"
+        )
+    if not callable(function):
+        raise WrongArgument(
+            f"bind_current_user needs a function, not {type(function).__name__}: pass the function "
+            "itself and not the result of a call, as in bind_current_user(work)"
+        )
 
 
 class _Entry:
@@ -249,5 +274,6 @@ class _Entry:
 
 
 async def _continue(session: LiveSession, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    __tracebackhide__ = True
     with Binding(session):
         return await coroutine

@@ -34,9 +34,9 @@ _TEXTS = {
         "and restart the server."
     ),
     "voila_not_enabled": (
-        "Voila does not name the user of this request: it runs without this package's classes. Run "
-        "'jupyter session-user enable voila' in Voila's environment, check it with "
-        "'jupyter session-user doctor', and restart Voila."
+        "Voila does not name the user of this request: it runs without this package. Install it in "
+        "Voila's environment (pip install jupyter-session-user), run "
+        "'jupyter session-user enable voila' there, and restart Voila."
     ),
     "direct_client": (
         "This message did not pass through Jupyter Server ('jupyter console --existing' or "

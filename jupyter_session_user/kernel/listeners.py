@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_session_user.core.session import OVER
 from jupyter_session_user.core.stamp import KEY
-from jupyter_session_user.errors import LocalProtocolError
+from jupyter_session_user.errors import WrongArgument
 from jupyter_session_user.kernel import message_context
 from jupyter_session_user.kernel.current import Binding, current_session
 from jupyter_session_user.kernel.ipykernel import helper
@@ -193,6 +193,28 @@ def _leave_to_parent() -> None:
     _listeners = _Listeners()
 
 
+def _check(callback: object) -> None:
+    """Refuse what the thread could not call: its error would come later, in a log.
+
+    Raises:
+        WrongArgument: ``callback`` is not a plain function of one argument.
+    """
+    fix = "pass one, such as on_session_change(lambda session: print(session.state))"
+    needs = "on_session_change needs a plain function of one argument"
+    if not callable(callback):
+        raise WrongArgument(f"{needs}, not {type(callback).__name__}; {fix}")
+    if inspect.iscoroutinefunction(callback):
+        raise WrongArgument(f"{needs}, and this function is asynchronous; {fix}")
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):
+        return  # some functions in C have none
+    try:
+        signature.bind(None)
+    except TypeError:
+        raise WrongArgument(f"{needs}, and this one takes {signature}; {fix}") from None
+
+
 def on_session_change(callback: Callable[[LiveSession], object], /) -> Callable[[], None]:
     """Register a function that is called when the current user's login changes.
 
@@ -216,11 +238,9 @@ def on_session_change(callback: Callable[[LiveSession], object], /) -> Callable[
 
     Raises:
         IdentityUnavailable: The current user cannot be determined.
-        LocalProtocolError: ``callback`` is not a plain function.
+        WrongArgument: ``callback`` is not a plain function of one argument.
     """
-    given: object = callback
-    if not callable(given) or inspect.iscoroutinefunction(callback):
-        raise LocalProtocolError("on_session_change needs a plain function of one argument")
+    _check(callback)
     listener = _Listener(callback, current_session())
     _listeners.add(listener)
 

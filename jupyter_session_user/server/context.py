@@ -56,12 +56,18 @@ __all__ = ["Host", "ServerContext", "build_context", "ends_the_program"]
 #: How often expired entries are removed from the list of ended logins, in milliseconds.
 FORGET_MS = 3_600_000
 
+_WITHOUT = "jupyter server extension disable jupyter_session_user"
+
 
 @contextlib.contextmanager
-def ends_the_program(log: logging.Logger) -> Iterator[None]:
+def ends_the_program(log: logging.Logger, without: str = _WITHOUT) -> Iterator[None]:
     """Exit the program on any failure: Jupyter would log it and continue without the extension.
 
     Kernels would then trust a stamp that a browser forged.
+
+    Args:
+        log: The program's log.
+        without: The command after which the program starts without this package.
     """
     try:
         yield
@@ -70,9 +76,9 @@ def ends_the_program(log: logging.Logger) -> Iterator[None]:
         raise SystemExit(1) from None
     except Exception as error:
         log.critical(
-            "jupyter_session_user cannot start: %s. Fix c.JupyterSessionUser, or run "
-            "'jupyter server extension disable jupyter_session_user'",
+            "jupyter_session_user cannot start: %s. Fix c.JupyterSessionUser, or run '%s'",
             error,
+            without,
             exc_info=not isinstance(error, TraitError),
         )
         raise SystemExit(1) from None

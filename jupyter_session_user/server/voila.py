@@ -1,36 +1,27 @@
-"""Standalone Voila: it loads no server extension, but reads our classes from ``voila.json``.
+"""Standalone Voila: it loads no server extension, but takes its kernel manager from a setting.
 
-``jupyter session-user enable voila`` writes
-
-    VoilaConfiguration.multi_kernel_manager_class = <this module>.SessionUserKernelManager
-    Voila.kernel_websocket_connection_class       = <this module>.SessionUserConnection
-
-Voila itself is not imported here: its own kernel manager becomes a subclass of ours.
+``voila_file.py`` sets it. Voila itself is not imported here: its own kernel manager becomes a
+subclass of ours.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets.config import LoggingConfigurable
 
 from jupyter_session_user.server.context import Host, build_context, ends_the_program
 from jupyter_session_user.server.messages.runners.visitors import preheating, runner_request
-from jupyter_session_user.server.messages.websocket import StampedConnection
+from jupyter_session_user.server.messages.websocket import stamped_class
 from jupyter_session_user.server.settings import Settings
 from jupyter_session_user.server.web.banner import leave_out
 
-__all__ = ["JupyterSessionUser", "SessionUserConnection", "SessionUserKernelManager"]
+__all__ = ["JupyterSessionUser", "SessionUserKernelManager"]
 
 
 class JupyterSessionUser(Settings, LoggingConfigurable):
     """The settings, under the same name as in the server extension."""
-
-
-class SessionUserConnection(StampedConnection, ZMQChannelsWebsocketConnection):
-    """Voila's kernel websocket, with stamps."""
 
 
 class SessionUserKernelManager(AsyncMappingKernelManager):
@@ -48,11 +39,15 @@ class SessionUserKernelManager(AsyncMappingKernelManager):
             events=None,
             log=self.log,
         )
-        with ends_the_program(self.log):
+        with ends_the_program(self.log, "jupyter session-user disable voila"):
             settings = JupyterSessionUser(parent=self)
             self.session_user = build_context(settings, self, host)
+        voila = self._voila  # it reads the class after this
+        voila.kernel_websocket_connection_class = stamped_class(
+            voila.kernel_websocket_connection_class
+        )
         if not settings.voila_banner:
-            leave_out(self._voila)
+            leave_out(voila)
         hand_out = getattr(self, "get_rendered_notebook", None)
         if hand_out is not None:  # Voila's subclass has it, when it preheats
 

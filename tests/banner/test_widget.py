@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import subprocess
 import sys
 
 import pytest
-from servers import eventually, json_lines, kernel_of, opened, people_on
+from servers import ROOT, eventually, json_lines, kernel_of, opened, people_on
 
 MAKE = """
 import json
@@ -52,6 +54,53 @@ async def test_state_follows_its_maker(server):
         await report(hers, model, "no such state", 3)
         await report(hers, model, "active", 4)
         assert await state(hers) == ["active", "active", ["unreachable", "active"]]
+
+
+async def test_as_text_it_is_one_line(server):
+    """Readers without a running page get one sentence; each of two users the own banner's state."""
+    alice, bob = await people_on(server)
+    code = (
+        "import json; from jupyter_session_user import SessionBanner; banner = SessionBanner()\n"
+        "bundle = banner._repr_mimebundle_()\n"
+        "data = bundle[0] if isinstance(bundle, tuple) else bundle\n"
+        "print(json.dumps([data['text/plain'], repr(banner), str(banner), banner.model_id]))"
+    )
+    async with (
+        kernel_of(alice) as kernel,
+        opened(alice, kernel) as hers,
+        opened(bob, kernel) as his,
+    ):
+        for socket in (hers, his):
+            *texts, model = (await json_lines(socket, code))[-1]
+            words = "shown in a running notebook when a login ends"
+            assert set(texts) == {f"SessionBanner (state: active): {words}"}
+            await report(socket, model, "unreachable", 1)
+            (text,) = await json_lines(socket, "print(json.dumps(repr(banner)))")
+            assert text == f"SessionBanner (state: unreachable): {words}"
+
+
+def test_converted_notebooks_have_the_line(need, tmp_path):
+    """A converted notebook shows the sentence, and no name of a class or a model's id."""
+    need(importlib.util.find_spec("nbconvert"), "nbconvert is missing")
+    code = "from jupyter_session_user import SessionBanner\nSessionBanner()"
+    cell = {"cell_type": "code", "id": "a", "source": code, "metadata": {}, "outputs": []}
+    book = {"cells": [{**cell, "execution_count": None}], "metadata": {}}
+    (tmp_path / "page.ipynb").write_text(json.dumps({**book, "nbformat": 4, "nbformat_minor": 5}))
+    command = ["nbconvert", "--execute", "--to", "markdown", "--stdout", "page.ipynb"]
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    (line,) = (line for line in done.stdout.splitlines() if "SessionBanner (" in line)
+    assert line.strip() == (
+        "SessionBanner (state: active): shown in a running notebook when a login ends"
+    )
+    assert "Banner(" not in done.stdout.replace("SessionBanner()", "")
 
 
 async def test_state_follows_the_server(server):

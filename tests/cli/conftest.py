@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 SITE = Path(sysconfig.get_path("purelib"))
 
 
@@ -59,6 +60,17 @@ class Machine:
             env={**os.environ, **self.env, **env},
         )
 
+    def labextension(self, *arguments: str) -> None:
+        """Run ``jupyter labextension`` as the machine's user; its script is in another prefix."""
+        subprocess.run(
+            [self.python, "-m", "jupyterlab.labextensions", *arguments],
+            capture_output=True,
+            check=True,
+            timeout=100,
+            cwd=self.home,
+            env={**os.environ, **self.env},
+        )
+
     def doctor(self, **env: str) -> tuple[dict[str, tuple[str, str]], int]:
         """Return the findings of ``doctor --json``, by name, and its exit status."""
         result = self.run("doctor", "--json", **env)
@@ -71,6 +83,17 @@ class Machine:
         enabled = {"ServerApp": {"jpserver_extensions": {"jupyter_session_user": True}}}
         path = self.prefix / "etc/jupyter/jupyter_server_config.d/jupyter_session_user.json"
         write(path, json.dumps(enabled))
+
+        labextension = self.prefix / "share/jupyter/labextensions/jupyter-session-user"
+        labextension.parent.mkdir(parents=True, exist_ok=True)
+        if not labextension.exists():
+            installed = Path(sys.prefix, *labextension.relative_to(self.prefix).parts)
+            labextension.symlink_to(installed)
+
+    def install_voila_file(self) -> None:
+        """Write the file that the wheel installs for Voila."""
+        source = ROOT / "jupyter_session_user" / "_data" / "jupyter-config" / "voila.py.txt"
+        write(self.system_file.with_name("voila.py"), source.read_text())
 
     def add_kernel(self, name: str, *argv: str, language: str = "python", **rest: Any) -> None:
         """Install a kernelspec for the user."""
@@ -116,6 +139,7 @@ def machine(tmp_path: Path, environments: Callable[..., Path]) -> Callable[..., 
     def make(*hidden: str) -> Machine:
         prefix, home = environments(*hidden), tmp_path / "home"
         shutil.rmtree(prefix / "etc", ignore_errors=True)
+        shutil.rmtree(prefix / "share" / "jupyter" / "labextensions", ignore_errors=True)
         home.mkdir()
         env = {
             "HOME": str(home),

@@ -9,13 +9,13 @@ from needs import need
 
 pytest.importorskip("ipykernel")
 
-CONNECTION = "jupyter_session_user.server.voila.SessionUserConnection"
+MANAGER = "jupyter_session_user.server.voila.SessionUserKernelManager"
 
 
 def on(where) -> None:
     """Configure a machine so that every check passes."""
     where.enable_server()
-    assert where.run("enable", "voila").returncode == 0
+    where.install_voila_file()
 
 
 def test_a_machine_where_all_is_well(machine):
@@ -27,7 +27,7 @@ def test_a_machine_where_all_is_well(machine):
     on(here)
     findings, status = here.doctor()
     assert {verdict for verdict, _ in findings.values()} == {"ok"}
-    assert list(findings) == ["jupyter_server", "kernel python3", "voila", "panel"]
+    assert list(findings) == ["jupyter_server", "kernel python3", "jupyterlab", "voila", "panel"]
     assert findings["voila"][1].endswith(", standalone and as a server extension")
     assert status == 0
     told = here.run("doctor")
@@ -39,19 +39,49 @@ def test_a_machine_where_all_is_well(machine):
 def test_a_server_without_the_extension(machine):
     """The finding ends with the command that enables the extension, and the status is 1."""
     here = machine()
-    assert here.run("enable", "voila").returncode == 0
+    here.install_voila_file()
     findings, status = here.doctor()
     verdict, text = findings["jupyter_server"]
     assert (verdict, status) == ("fix", 1)
     assert text.endswith("; run 'jupyter server extension enable jupyter_session_user'")
 
 
-def test_hosts_that_are_not_installed_are_nothing_to_mend(machine):
-    """Voila and Panel are optional."""
+def test_a_disabled_labextension(machine):
+    """The finding says what is missing, and its fix works, for the extension and for a plugin."""
+    import importlib.util
+
+    need(importlib.util.find_spec("jupyterlab"), "jupyterlab is missing")
     here = machine("voila", "panel")
     here.enable_server()
+    for name in ("jupyter-session-user", "jupyter-session-user:plugin"):
+        here.labextension("disable", name)
+        findings, status = here.doctor()
+        verdict, text = findings["jupyterlab"]
+        assert (verdict, status) == ("fix", 1)
+        fix = f"jupyter labextension enable {name}"
+        assert text == f"{name} is disabled, so a login that ends is not shown; run '{fix}'"
+        here.labextension(*fix.split()[2:])
+        assert here.doctor()[0]["jupyterlab"][0] == "ok"
+
+
+def test_a_labextension_that_is_missing(machine):
+    """Without its files the finding ends with the command that installs them."""
+    import importlib.util
+
+    need(importlib.util.find_spec("jupyterlab"), "jupyterlab is missing")
+    here = machine("voila", "panel")
+    verdict, text = here.doctor()[0]["jupyterlab"]
+    assert verdict == "fix"
+    assert text.endswith("-m pip install --force-reinstall --no-deps jupyter-session-user'")
+
+
+def test_hosts_that_are_not_installed_are_nothing_to_mend(machine):
+    """Voila and Panel are optional."""
+    here = machine("voila", "panel", "jupyterlab")
+    here.enable_server()
     findings, status = here.doctor()
-    assert findings["voila"] == findings["panel"] == ("absent", "not installed")
+    hosts = [findings[name] for name in ("voila", "panel", "jupyterlab")]
+    assert hosts == [("absent", "not installed")] * 3
     assert status == 0
 
 
@@ -128,8 +158,8 @@ def test_each_kernel_is_asked_in_its_own_environment(machine, fake_release, bare
     [
         ("{}", "standalone 'voila' is not enabled; run 'jupyter session-user enable voila'"),
         (
-            '{"Voila": {"kernel_websocket_connection_class": "theirs.Connection"}}',
-            f"; remove it, or derive that class from {CONNECTION}",
+            '{"VoilaConfiguration": {"multi_kernel_manager_class": "theirs.Manager"}}',
+            f"; remove it, or derive that class from {MANAGER}",
         ),
         ("{", "; fix the file first"),
     ],
@@ -140,7 +170,7 @@ def test_standalone_voila_that_would_not_work(machine, text, end):
     here = machine()
     here.enable_server()
     if text != "{}":
-        assert here.run("enable", "voila", "--sys-prefix").returncode == 0
+        here.install_voila_file()
     here.user_file.parent.mkdir(parents=True)
     here.user_file.write_text(text)
     findings, status = here.doctor(JUPYTER_PREFER_ENV_PATH="0")

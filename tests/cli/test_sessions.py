@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -16,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ import pytest
 from local_server import LocalServer
 from needs import need
 from people import Person
-from servers import DEMO, PASSWORDS, ROOT, eventually, own_server, people_on
+from servers import DEMO, PASSWORDS, ROOT, eventually, opened, own_server, people_on
 
 LIST = "'jupyter session-user sessions'"
 
@@ -101,17 +104,85 @@ async def test_the_table_shows_everybody(own, runtime):
     assert (result.returncode, result.stderr) == (0, "")
     address, head, *rows = result.stdout.splitlines()
     assert address == own.url
-    assert head.split() == ["USERNAME", "STATE", "EXPIRES", "KERNEL", "SESSION"]
-    cells = [row.split() for row in rows]
-    assert {row[0] for row in cells} == {"alice", "bob"}
+    titles = ["USERNAME", "NAME", "STATE", "LAST SEEN", "EXPIRES", "NOTEBOOK", "SESSION"]
+    assert re.split("  +", head) == titles
+    *rows, zone = rows
+    assert zone == f"Times are in {time.strftime('%Z')}."
+    cells = [re.split("  +", row) for row in rows]
+    assert {tuple(row[:2]) for row in cells} == {("alice", "Alice Adams"), ("bob", "Bob Brown")}
     for person in (alice, bob):
         short = (await session_id(person)).lstrip("-")[:12]
         (row,) = (row for row in cells if row[-1] == short)
-        assert row[1] == "active" and row[2].startswith("~20") and row[-2] == "-"
+        seen = datetime.strptime(row[3], "%Y-%m-%d %H:%M:%S").astimezone()
+        assert abs(datetime.now().astimezone() - seen) < timedelta(minutes=2)
+        assert row[2] == "active" and row[4].startswith("~20") and row[-2] == "-"
     assert kernel[:8] in {row[-2] for row in cells if row[0] == "bob"}
     models = listed(runtime)
     assert {model["server"] for model in models} == {own.url}
     assert {await session_id(alice), await session_id(bob)} <= {model["id"] for model in models}
+
+
+async def test_who_is_logged_in_now_and_where(own, runtime):
+    """The notebook's path stands in each user's row; ended logins come with ``--all`` only."""
+    alice, bob = await two_on(own)
+    kernels = {}
+    for person, name in ((alice, "hers.ipynb"), (bob, "his.ipynb")):
+        body = {"path": name, "type": "notebook", "name": name, "kernel": {"name": "python3"}}
+        made = await person.json("api/sessions", method="POST", body=body)
+        kernels[person] = made["kernel"]["id"]
+    async with (
+        opened(alice, kernels[alice]),
+        opened(bob, kernels[bob]),
+    ):
+        rows = [re.split("  +", row) for row in run(runtime, "sessions").stdout.splitlines()[2:]]
+        places = {(row[0], row[-2]) for row in rows if len(row) > 1 and ".ipynb" in row[-2]}
+        assert places == {("alice", "hers.ipynb"), ("bob", "his.ipynb")}
+    his, hers = await session_id(bob), await session_id(alice)
+    assert run(runtime, "revoke", "--user", "bob").returncode == 0
+    shown = {model["id"] for model in listed(runtime)}
+    assert hers in shown and his not in shown
+    everything = {model["id"]: model["state"] for model in listed(runtime, "--all")}
+    assert (everything[his], everything[hers]) == ("revoked", "active")
+
+
+async def test_watch_shows_a_login_that_ends(own, runtime):
+    """The list comes anew by itself: bob is in it, and after his sign-out only alice is."""
+    await two_on(own)
+    watching = _watch(runtime)
+    try:
+        names = _names_shown(watching)
+        assert {"alice", "bob"} <= next(names)
+        assert run(runtime, "revoke", "--user", "bob").returncode == 0
+        left = await eventually(lambda: _without(next(names), "bob"))
+        assert "alice" in left
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 0  # Ctrl-C is how it ends
+        watching.stdout.close()
+
+
+def _watch(runtime: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "jupyter_session_user.cli.main", "sessions", "--watch"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JUPYTER_RUNTIME_DIR": str(runtime)},
+    )
+
+
+def _names_shown(watching: subprocess.Popen[str]) -> Iterator[set[str]]:
+    """Return the usernames of each list that is shown; an empty line ends a list."""
+    names: set[str] = set()
+    for line in watching.stdout:
+        if line.strip():
+            names.add(line.split()[0])
+        else:
+            yield names
+            names = set()
+
+
+async def _without(names: set[str], name: str) -> set[str] | None:
+    return names if name not in names else None
 
 
 async def test_revoke_by_id_and_by_name(own, runtime):
@@ -122,7 +193,7 @@ async def test_revoke_by_id_and_by_name(own, runtime):
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == f"revoked: {his.lstrip('-')[:12]}, 'bob'\n"
     assert [await works(p) for p in (alice, bob)] == [True, False]
-    states = {model["id"]: model["state"] for model in listed(runtime)}
+    states = {model["id"]: model["state"] for model in listed(runtime, "--all")}
     assert (states[his], states[await session_id(alice)]) == ("revoked", "active")
 
     alice, bob = await two_on(own)

@@ -183,11 +183,13 @@ def test_the_cell_shows_the_user_and_the_provenance():
     """Verified, unverified and expiring sessions have different texts."""
     until = datetime(2030, 1, 2, 3, 4, tzinfo=timezone.utc)
     expiring = Session("s", User("ada"), "jupyter_server", verified=True, expires_at=until)
-    assert "verified by jupyter server · until 2030-01-02 03:04 UTC" in expiring._repr_html_()
+    time = '<time datetime="2030-01-02T03:04:00Z" title="2030-01-02 03:04 UTC">2030-01-02 03:04 UTC'
+    assert f"verified by jupyter server · until {time}</time>" in expiring._repr_html_()
     assert expiring.user._repr_html_() in expiring._repr_html_()
     assert "until" not in ADA._repr_html_()
     guess = replace(expiring, expiry_source="estimated", state="expiring")
-    assert "until about 2030-01-02 03:04 UTC · expiring" in guess._repr_html_()
+    assert f"until about {time}</time>" in guess._repr_html_()
+    assert guess._repr_html_().endswith(" · expiring</div>")
     assert "· revoked" in replace(ADA, state="revoked")._repr_html_()
     unverified = Session("s", User("ada"), '"><script>', verified=False)
     assert "not verified; said by &quot;&gt;&lt;script&gt;" in unverified._repr_html_()

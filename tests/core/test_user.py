@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, asdict, fields
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 
@@ -115,6 +115,42 @@ def test_claims_are_read_only_and_nobody_elses():
         User("bob").claims["sub"] = "3"
     assert user.claims == {"sub": "1"}
     assert User("bob").claims == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda claims: claims.update(sub="3"),
+        lambda claims: claims.setdefault("more", 1),
+        lambda claims: claims.pop("sub"),
+        lambda claims: claims.popitem(),
+        lambda claims: claims.clear(),
+        lambda claims: claims.__delitem__("sub"),
+        lambda claims: claims.__ior__({"sub": "3"}),
+    ],
+)
+def test_no_method_changes_the_claims(change):
+    """Every way to change a dict is refused, and the error says what to do."""
+    user = User("ada", claims={"sub": "1"})
+    with pytest.raises(TypeError, match=r"dict\(user.claims\)"):
+        change(user.claims)
+    assert user.claims == {"sub": "1"}
+
+
+@given(USERS, USERS)
+def test_a_user_is_a_plain_object_for_programs(one, other):
+    """``asdict`` and ``to_dict`` have every field, and JSON text tells two users apart."""
+    for user in (one, other):
+        as_dict = user.to_dict()
+        assert set(as_dict) == {field.name for field in fields(User)}
+        assert json.loads(json.dumps(as_dict)) == json.loads(json.dumps(asdict(user))) == as_dict
+        before = dict(user.claims)
+        as_dict["claims"].clear()  # of the copy
+        assert user.claims == before
+        assert same(copy.deepcopy(user), user) and copy.deepcopy(user.claims) == user.claims
+        assert pickle.loads(pickle.dumps(user.claims)) == user.claims  # noqa: S301 - our own
+    if not same(one, other):
+        assert json.dumps(one.to_dict()) != json.dumps(other.to_dict())
 
 
 def test_claims_do_not_decide_who_it_is_and_stay_out_of_the_repr():

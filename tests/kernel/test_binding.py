@@ -111,7 +111,7 @@ def test_nothing_to_bind(alice, bob):
 def test_only_a_session_can_be_bound(alice, bob, what):
     """A name or a user is no session; the error says where to get one."""
     reply = bob.run(f"bind_current_user(session={what})").reply
-    assert reply["ename"] == "LocalProtocolError"
+    assert reply["ename"] == "WrongArgument"
     assert "get_session()" in reply["evalue"]
 
 

@@ -394,7 +394,7 @@ def test_only_plain_functions(kernel, alice, argument):
     """An object that cannot be called is refused at once, not in a thread later."""
     alice.run("async def coroutine(session): ...")
     reply = alice.run(f"on_session_change({argument})").reply
-    assert reply["ename"] == "LocalProtocolError"
+    assert reply["ename"] == "WrongArgument"
 
 
 def test_no_user_no_callback(python):

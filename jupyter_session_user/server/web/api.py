@@ -175,9 +175,22 @@ class SessionsHandler(SessionUserHandler):
     async def get(self) -> None:
         """Respond with the caller's own sessions; for an administrator, with all sessions."""
         mine = self.mine()
+        paths = await self._paths()
         self.answer(
-            [self.model(record) for record in self.context.store if self.may_touch(record, mine)]
+            [
+                {**self.model(record), "path": paths.get(record.session.kernel_id)}
+                for record in self.context.store
+                if self.may_touch(record, mine)
+            ]
         )
+
+    async def _paths(self) -> dict[str | None, str]:
+        """Return the path of the notebook of each kernel that has one, as ``api/sessions`` has."""
+        try:
+            open_ones = await self.session_manager.list_sessions()
+        except (web.HTTPError, LookupError, OSError):
+            return {}  # a gateway that cannot be asked; the list of logins is needed all the more
+        return {one["kernel"]["id"]: one["path"] for one in open_ones if one.get("kernel")}
 
 
 class SessionHandler(SessionUserHandler):

@@ -188,7 +188,7 @@ def voila(
     Args:
         arguments: Command line.
         files: Notebooks.
-        ours: Whether ``voila.json`` is as ``jupyter session-user enable voila`` makes it.
+        ours: False to run ``jupyter session-user disable voila`` first.
         config: Further settings of ``voila.json``; they take precedence.
     """
     with tempfile.TemporaryDirectory(prefix="jupyter-session-user-") as folder:
@@ -219,9 +219,9 @@ def voila(
 
 
 def _configure(path: Path, config: Mapping[str, Mapping[str, Any]], *, ours: bool) -> None:
-    if ours:
-        voila_config.enable(path)
-    settings = json.loads(path.read_text(encoding="utf-8")) if ours else {}
+    if not ours:
+        voila_config.disable(path)
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for section, values in config.items():
         settings[section] = {**settings.get(section, {}), **values}
     path.parent.mkdir(exist_ok=True)
