@@ -1,0 +1,70 @@
+"""The order of the pages, and the one address that the documentation needs to know."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+__all__ = ["DOCS", "REPOSITORY", "ROOT", "SECTIONS", "pages", "title"]
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+#: The public repository, from pyproject.toml; empty as long as there is none.
+REPOSITORY: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"][
+    "metadata"
+]["hooks"]["custom"]["repository"]
+
+#: Each section, and its pages. A page that no section names stands in the last one of "the rest".
+_SECTIONS: dict[str, list[str]] = {
+    "Tutorials": ["tutorials/voila_for_two", "tutorials/sign_in_again", "tutorials/jupyterhub"],
+    "Use": ["notebook", "banner", "login", "testing", "troubleshooting"],
+    "Hosts": ["hosts/what_works"],
+    "Administer": ["server", "jupyterhub", "identity_from_cookie", "cli"],
+    "Reference": [
+        "reference/api",
+        "reference/errors",
+        "reference/settings",
+        "reference/rest",
+        "reference/events",
+        "reference/cli",
+    ],
+    "Understand": ["life_of_a_login", "architecture", "trust", "comparison", "upstream"],
+    "Project": ["upgrading", "changelog", "contributing"],
+}
+_REST = {"tutorials/": "Tutorials", "hosts/": "Hosts", "reference/": "Reference", "": "Administer"}
+
+
+def pages() -> list[str]:
+    """Return the names of all pages, without the start page."""
+    found = (path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md"))
+    return sorted(name for name in found if not name.startswith("_") and name != "index")
+
+
+def sections() -> dict[str, list[str]]:
+    """Return the pages of each section; new pages come last."""
+    known = {name for names in _SECTIONS.values() for name in names}
+    result = {section: list(names) for section, names in _SECTIONS.items()}
+    for name in pages():
+        if name not in known:
+            folder = name.rpartition("/")[0]
+            result[_REST[f"{folder}/" if folder else ""]].append(name)
+    return result
+
+
+SECTIONS = sections()
+
+
+def title(name: str) -> str:
+    """Return the title of a page, as plain text."""
+    text = (DOCS / f"{name}.md").read_text("utf-8")
+    heading = re.search(r"^# (.+)$", text, re.MULTILINE)
+    if heading is None:
+        raise ValueError(f"docs/{name}.md has no title; begin it with a line '# ...'")
+    return re.sub(r"[`*]", "", heading[1])
