@@ -103,7 +103,7 @@ def test_two_people_one_notebook(chromium, lab, tmp_path):
     from conftest import NOTEBOOKS
 
     Path(lab.home, "work", "team.ipynb").write_text(NOTEBOOKS["team.ipynb"], encoding="utf-8")
-    window = {"width": 660, "height": 430}
+    window = {"width": 660, "height": 455}
     desks = [Desk.of(context(chromium, viewport=window), lab, name) for name in FULL_NAMES]
     kernels = set()
     for desk in desks:
@@ -116,7 +116,7 @@ def test_two_people_one_notebook(chromium, lab, tmp_path):
     assert len(kernels) == 1
     for desk in desks:
         desk.run(0, 1, 2)
-        desk.page.mouse.move(5, 425)
+        desk.page.mouse.move(5, 450)
         desk.page.wait_for_timeout(500)
         desk.page.screenshot(path=tmp_path / f"{desk.name}.png", animations="disabled")
     figures = "".join(
