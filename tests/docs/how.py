@@ -1,7 +1,7 @@
 """How the Python blocks of each page are run: what surrounds them, and what must follow.
 
-A block that this table does not name runs as it stands, in a new interpreter, with alice and then bob as
-the current user. So each block runs, or its row says why it cannot, and which test runs it instead.
+A block that this table does not name runs as it stands, in a new interpreter, with alice and then
+bob as the current user. So each block runs, or its row says why not, and which test runs it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ KERNEL_PAGES: dict[str, str] = {
     "docs/tutorials/jupyterhub.md": "",
 }
 
-_KERNEL_CONFIG = "A setting of the server, on a page for authors of notebooks: it belongs into a file of its own."
+_KERNEL_CONFIG = "A file of the server, on a page for notebooks."
 
 #: Texts that are changed before a block runs in a kernel: (page, text): (instead, reason).
 CHANGED: dict[tuple[str, str], tuple[str, str]] = {

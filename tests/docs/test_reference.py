@@ -21,7 +21,9 @@ SERVER = (DOCS / "server.md").read_text("utf-8")
 CLI = (DOCS / "cli.md").read_text("utf-8")
 
 #: The section of a code has an anchor of the same name, and answers three questions.
-_SECTION = re.compile(r'^<a id="([^"]+)"></a>\n### ([^\n]+)\n(.*?)(?=^<a id|^## |\Z)', re.M | re.S)
+_SECTION = re.compile(
+    r'^<a id="([^"]+)"></a>\n### ([^\n]+)\n(.*?)(?=^<a id|^## |\Z)', re.MULTILINE | re.DOTALL
+)
 _QUESTIONS = ("**Meaning.**", "**Cause.**", "**Fix.**")
 
 
