@@ -36,7 +36,7 @@ _SECTIONS: dict[str, list[str]] = {
         "reference/cli",
     ],
     "Understand": ["life_of_a_login", "architecture", "trust", "comparison", "upstream"],
-    "Project": ["upgrading", "changelog", "contributing"],
+    "Project": ["upgrading", "changelog", "security", "contributing", "releasing"],
 }
 _REST = {"tutorials/": "Tutorials", "hosts/": "Hosts", "reference/": "Reference", "": "Administer"}
 

@@ -10,6 +10,7 @@ import ast
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -324,6 +325,8 @@ def _document(name: str) -> Callable[[], str]:
 
     def body() -> str:
         text = Path(ROOT, name).read_text("utf-8").partition("\n")[2]
+        # Its links start from the repository, and the page's from the folder of the pages.
+        text = re.sub(r"\]\((?!docs/|#|[a-z]+:)", "](../", text)
         return text.replace("](docs/", "](")
 
     return body
@@ -339,4 +342,6 @@ GENERATED: dict[str, Callable[[], str]] = {
     "cli": cli,
     "changelog": _document("CHANGELOG.md"),
     "contributing": _document("CONTRIBUTING.md"),
+    "releasing": _document("RELEASING.md"),
+    "security": _document("SECURITY.md"),
 }

@@ -51,9 +51,9 @@ def _outside(name: str, text: str) -> str:
         path = Path(os.path.normpath(folder / target))
         if ":" in target or not path.exists() or path.is_relative_to(DOCS):
             return match[0]
-        wrapper = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
-        if path.parent == ROOT and path.name in wrapper:
-            return f"{words}({os.path.relpath(DOCS / wrapper[path.name], folder)}{anchor})"
+        wrapper = DOCS / path.name.lower()  # CHANGELOG.md and others have a page of their own
+        if path.parent == ROOT and wrapper.exists():
+            return f"{words}({os.path.relpath(wrapper, folder)}{anchor})"
         if REPOSITORY:
             kind = "tree" if path.is_dir() else "blob"
             return f"{words}({REPOSITORY}/{kind}/HEAD/{path.relative_to(ROOT)}{anchor})"
