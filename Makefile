@@ -169,7 +169,7 @@ demo-hub: $(VENV)/.extra-dev $(VENV)/.proxy ## The same with JupyterHub: a guest
 # network: ARGS=linkcheck.
 .PHONY: docs
 docs: $(VENV)/.extra-docs ## Build the documentation in docs/_build/html; ARGS=linkcheck follows its links
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --jobs auto \
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --fresh-env --write-all \
 		--builder $(or $(ARGS),html) --doctree-dir docs/_build/doctrees docs docs/_build/$(or $(ARGS),html)
 
 .PHONY: release-check

@@ -21,13 +21,18 @@ REPOSITORY: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["t
     "metadata"
 ]["hooks"]["custom"]["repository"]
 
-#: Each section, and its pages. A page that no section names stands in the last one of "the rest".
+#: The page of each section, and the pages in it. A page that is not named here comes last in the
+#: section of its folder.
 _SECTIONS: dict[str, list[str]] = {
-    "Tutorials": ["tutorials/voila_for_two", "tutorials/sign_in_again", "tutorials/jupyterhub"],
-    "Use": ["notebook", "banner", "login", "testing", "troubleshooting"],
-    "Hosts": ["hosts/what_works"],
-    "Administer": ["server", "jupyterhub", "identity_from_cookie", "cli"],
-    "Reference": [
+    "tutorials/index": [
+        "tutorials/voila_for_two",
+        "tutorials/sign_in_again",
+        "tutorials/jupyterhub",
+    ],
+    "use": ["notebook", "login", "banner", "testing", "troubleshooting"],
+    "hosts/index": ["hosts/what_works"],
+    "administer": ["server", "jupyterhub", "identity_from_cookie", "cli"],
+    "reference/index": [
         "reference/api",
         "reference/errors",
         "reference/settings",
@@ -35,10 +40,9 @@ _SECTIONS: dict[str, list[str]] = {
         "reference/events",
         "reference/cli",
     ],
-    "Understand": ["life_of_a_login", "architecture", "trust", "comparison", "upstream"],
-    "Project": ["upgrading", "changelog", "security", "contributing", "releasing"],
+    "understand": ["life_of_a_login", "architecture", "trust", "comparison", "upstream"],
+    "project": ["upgrading", "changelog", "security", "contributing", "releasing"],
 }
-_REST = {"tutorials/": "Tutorials", "hosts/": "Hosts", "reference/": "Reference", "": "Administer"}
 
 
 def pages() -> list[str]:
@@ -52,9 +56,9 @@ def sections() -> dict[str, list[str]]:
     known = {name for names in _SECTIONS.values() for name in names}
     result = {section: list(names) for section, names in _SECTIONS.items()}
     for name in pages():
-        if name not in known:
+        if name not in known and name not in result:
             folder = name.rpartition("/")[0]
-            result[_REST[f"{folder}/" if folder else ""]].append(name)
+            result[f"{folder}/index" if folder else "administer"].append(name)
     return result
 
 

@@ -25,14 +25,21 @@ _ABOUT = (
 )
 
 
-def filled(text: str, *, twin: bool = False) -> str:
+def filled(name: str, text: str, *, twin: bool = False) -> str:
     """Return a page with the generated parts.
+
+    Args:
+        name: The page.
+        text: Its text.
+        twin: Whether it is not for Sphinx.
 
     Raises:
         KeyError: The page asks for a part that does not exist.
     """
 
     def part(match: re.Match[str]) -> str:
+        if match[1] == "pages":
+            return _list_of(name)
         make: Callable[[], str] = reference.GENERATED[match[1]]
         return reference.api_twin() if twin and match[1] == "api" else make()
 
@@ -62,30 +69,38 @@ def _outside(name: str, text: str) -> str:
     return _LINK.sub(link, text)
 
 
-def _toctrees() -> str:
-    """Return the hidden tables of contents of the start page."""
-    return "".join(
-        f"\n```{{toctree}}\n:hidden:\n:caption: {section}\n\n" + "\n".join(names) + "\n```\n"
-        for section, names in SECTIONS.items()
+def _list_of(section: str) -> str:
+    """Return the links to the pages of a section."""
+    folder = Path(section).parent
+    return "\n".join(
+        f"- [{navigation.title(name)}]({os.path.relpath(name, folder)}.md)"
+        for name in SECTIONS[section]
     )
+
+
+def _toctree(name: str) -> str:
+    """Return the hidden table of contents of the start page, or of a section's page."""
+    names = list(SECTIONS) if name == "index" else SECTIONS.get(name, [])
+    lines = "\n".join(f"/{one}" for one in names)
+    return f"\n```{{toctree}}\n:hidden:\n\n{lines}\n```\n" if names else ""
 
 
 def _read(_app: Sphinx, name: str, source: list[str]) -> None:
     """Change a page's text before it is parsed."""
-    text = _outside(name, filled(source[0]))
-    source[0] = text + _toctrees() if name == "index" else text
+    source[0] = _outside(name, filled(name, source[0])) + _toctree(name)
 
 
 def twin(name: str) -> str:
     """Return a page as Markdown that needs no Sphinx."""
-    return filled((DOCS / f"{name}.md").read_text("utf-8"), twin=True)
+    return filled(name, (DOCS / f"{name}.md").read_text("utf-8"), twin=True)
 
 
 def llms() -> str:
     """Return the list of all pages for programs, after https://llmstxt.org."""
     lines = ["# jupyter-session-user", "", _ABOUT, "", "- [Start](index.html.md)"]
     for section, names in SECTIONS.items():
-        lines += ["", f"## {section}", ""]
+        lines += ["", f"## {navigation.title(section)}", ""]
+        lines += [f"- [{navigation.title(section)}: all pages]({section}.html.md)"]
         lines += [f"- [{navigation.title(name)}]({name}.html.md)" for name in names]
     return "\n".join(lines) + "\n"
 
