@@ -182,13 +182,24 @@ demo: $(VENV)/.extra-demo ## Start a server with several users; ARGS=--check che
 demo-hub: $(VENV)/.extra-dev $(VENV)/.proxy ## The same with JupyterHub: a guest on a server
 	$(BIN)/python tests/support/hub_demo.py $(ARGS)
 
+# The pages are warnings-free, and every link between them leads somewhere. External links need a
+# network: ARGS=linkcheck.
+.PHONY: docs
+docs: $(VENV)/.extra-docs ## Build the documentation in docs/_build/html; ARGS=linkcheck follows its links
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --fresh-env --write-all \
+		--builder $(or $(ARGS),html) --doctree-dir docs/_build/doctrees docs docs/_build/$(or $(ARGS),html)
+
+.PHONY: release-check
+release-check: $(VENV)/.extra-dev ## Build the wheel and the sdist, and try them on each Python found
+	$(BIN)/python tests/support/release_check.py $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.extra-dev ## Run the benchmarks
 	@set -e; for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python "$$file"; done
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf .venv .venv-* .make dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache \
+	rm -rf .venv .venv-* .make dist docs/_build .coverage htmlcov .hypothesis .mypy_cache .pytest_cache \
 		.ruff_cache $(PACKAGE)/dist $(PACKAGE)/labextension $(PACKAGE)/_version.py \
 		labextension/lib labextension/node_modules
 	find $(PACKAGE) tests -name __pycache__ -prune -exec rm -rf {} +

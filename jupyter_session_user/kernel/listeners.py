@@ -233,8 +233,8 @@ def on_session_change(callback: Callable[[LiveSession], object], /) -> Callable[
         callback: A plain function of one argument.
 
     Returns:
-        A function without arguments that removes the callback. So this function is no decorator:
-        the decorated name would refer to the removing function.
+        A function without arguments that removes the callback. Do not use ``on_session_change`` as
+        a decorator, since the decorated name would refer to that function.
 
     Raises:
         IdentityUnavailable: The current user cannot be determined.

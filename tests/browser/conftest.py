@@ -32,6 +32,11 @@ NOTEBOOKS = {
         "get_session()",
         "%whoami",
     ),
+    "team.ipynb": browsing.notebook_text(
+        "from jupyter_session_user import get_current_user",
+        "get_current_user()",
+        "print(f'Hello, {get_current_user().username}')",
+    ),
     "widget.ipynb": browsing.notebook_text(
         "import ipywidgets as widgets\n"
         "from jupyter_session_user import get_current_user\n"

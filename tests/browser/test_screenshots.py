@@ -88,6 +88,50 @@ def test_lab(desks):
     page.set_viewport_size(WINDOW)
 
 
+#: The picture of the start page: two windows, with a caption over each.
+SIDE_BY_SIDE = """<!doctype html><style>
+body {{ margin: 0; padding: 20px; background: #eef1f5; display: flex; gap: 20px; width: max-content;
+    font: 600 17px system-ui, sans-serif; color: #333 }}
+figure {{ margin: 0 }}
+figcaption {{ padding: 0 2px 9px }}
+img {{ display: block; width: {width}px; border: 1px solid #c3c9d2; border-radius: 6px }}
+</style>{figures}"""
+
+
+def test_two_people_one_notebook(chromium, lab, tmp_path):
+    """The start page's picture: alice and bob run the same cells of the same notebook."""
+    from conftest import NOTEBOOKS
+
+    Path(lab.home, "work", "team.ipynb").write_text(NOTEBOOKS["team.ipynb"], encoding="utf-8")
+    window = {"width": 660, "height": 455}
+    desks = [Desk.of(context(chromium, viewport=window), lab, name) for name in FULL_NAMES]
+    kernels = set()
+    for desk in desks:
+        settled(desk, "light")
+        desk.page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
+        desk.page.evaluate(
+            "jupyterapp.commands.execute('application:set-mode', {mode: 'single-document'})"
+        )
+        kernels.add(desk.open("team.ipynb"))
+    assert len(kernels) == 1
+    for desk in desks:
+        desk.run(0, 1, 2)
+        desk.page.mouse.move(5, 450)
+        desk.page.wait_for_timeout(500)
+        desk.page.screenshot(path=tmp_path / f"{desk.name}.png", animations="disabled")
+    figures = "".join(
+        f"<figure><figcaption>{desk.full_name.split()[0]}\u2019s browser</figcaption>"
+        f'<img src="{desk.name}.png"></figure>'
+        for desk in desks
+    )
+    html = tmp_path / "both.html"
+    html.write_text(SIDE_BY_SIDE.format(width=window["width"], figures=figures), encoding="utf-8")
+    page = context(chromium, viewport={"width": 1500, "height": 100}).new_page()
+    page.goto(html.as_uri())
+    Path(os.environ["SCREENSHOTS"]).mkdir(parents=True, exist_ok=True)
+    page.locator("body").screenshot(path=Path(os.environ["SCREENSHOTS"], "two-people.png"))
+
+
 def test_example(desks):
     """The example notebook after both ran it, one after the other."""
     for desk, scheme in zip(desks, SCHEMES, strict=True):
