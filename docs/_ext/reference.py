@@ -51,6 +51,7 @@ API: dict[str, tuple[str, ...]] = {
         "RequestTimeout",
         "ProtocolError",
         "LocalProtocolError",
+        "WrongArgument",
         "RemoteProtocolError",
         "SharedResultWarning",
     ),
@@ -224,8 +225,8 @@ def rest() -> str:
     for method, path, operation in operations():
         parts.append(f"### {method} {path}\n\n{operation['summary']}\n")
         if "requestBody" in operation:
-            schema = _content(operation["requestBody"])
-            parts.append(f"The body, as JSON:\n\n{_fields(schema)}\n")
+            media, schema = _body(operation["requestBody"])
+            parts.append(f"The body, as {media}:\n\n{_fields(schema)}\n")
         rows = []
         for status, answer in operation["responses"].items():
             shared = answer.get("$ref", "").rpartition("/")[2]
@@ -242,8 +243,13 @@ def rest() -> str:
 
 
 def _content(answer: Mapping[str, Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = answer["content"]["application/json"]["schema"]
-    return schema
+    return _body(answer)[1]
+
+
+def _body(answer: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the media type and the schema; each body has one of each."""
+    [(media, content)] = answer["content"].items()
+    return "JSON" if media == "application/json" else f"`{media}`", content["schema"]
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blocks import ROOT
+
 __all__ = ["CHANGED", "HOW", "KERNEL_PAGES", "SHOWN", "How"]
 
 
@@ -17,8 +19,8 @@ class How:
 
     Attributes:
         mode: ``plain`` in a new interpreter; ``config`` as a configuration file of Jupyter;
-            ``hub`` as one of JupyterHub; ``serve`` as a file that ``command`` serves; ``test``, by
-            the test that ``why`` names.
+            ``hub`` as one of JupyterHub; ``gateway`` as one of Enterprise Gateway; ``serve`` as a
+            file that ``command`` serves; ``test``, by the test that ``why`` names.
         before: Code that the page's reader has; the names in it stand for the reader's own.
         after: What must be true afterwards. ``name`` is the current user's name.
         command: For ``serve``, with ``{port}``; the file is ``app.py``.
@@ -69,6 +71,7 @@ KERNEL_PAGES: dict[str, str] = {
     "docs/tutorials/jupyterhub.md": "",
 }
 
+_PANEL_AT_HUB = "tests/hosts/hub/test_panel.py::hub"
 _KERNEL_CONFIG = "A file of the server, on a page for notebooks."
 
 #: Texts that are changed before a block runs in a kernel: (page, text): (instead, reason).
@@ -97,6 +100,15 @@ HOW: dict[tuple[str, str], How] = {
     ("docs/banner.md", "c.JupyterSessionUser.voila_banner"): How("config", why=_KERNEL_CONFIG),
     ("docs/tutorials/jupyterhub.md", "c.JupyterHub"): How("hub", why=_KERNEL_CONFIG),
     ("docs/jupyterhub.md", "revalidate_interval"): How("config"),
+    ("docs/jupyterhub.md", "oauth_client_allowed_scopes"): How("hub"),
+    ("docs/jupyterhub.md", "tell_logouts"): How(
+        "hub",
+        before=f"__file__ = {str(ROOT / 'examples/jupyterhub/jupyterhub_config.py')!r}\n",
+        why="it is beside the example's configuration",
+    ),
+    ("docs/gateways.md", "unauthorized_users"): How("gateway"),
+    ("docs/logout_push.md", "logout_issuer"): How("config"),
+    ("docs/scaling.md", "store_url"): How("config"),
     ("docs/identity_from_cookie.md", "c.JupyterSessionUser"): How("config"),
     ("docs/server.md", "jwt_jwks"): How("config"),
     ("docs/server.md", "session_resolver"): How("config"),
@@ -284,6 +296,9 @@ HOW: dict[tuple[str, str], How] = {
         after="assert table(1) == f'rows of {name}'",
         why="get_session(of=) needs Panel's server; apps/shared_parameter.py there is this code",
     ),
+    ("docs/hosts/panel-serve.md", "Panel as a user's server"): How("test", why=_PANEL_AT_HUB),
+    ("docs/hosts/panel-serve.md", "Panel as a service"): How("test", why=_PANEL_AT_HUB),
+    ("docs/hosts/panel-serve.md", "Panel behind jhsingle"): How("test", why=_PANEL_AT_HUB),
     ("docs/hosts/voila.md", "wait_for_request"): How(
         "test",
         why="tests/hosts/voila/test_preheated.py::test_two_visitors",

@@ -15,6 +15,7 @@ from blocks import ROOT, blocks
 from how import CHANGED, HOW, KERNEL_PAGES, SHOWN, How
 
 HERE = Path(__file__).parent
+ENTERPRISE = Path(sys.prefix) / "enterprise-gateway" / "bin" / "python"
 BLOCKS = blocks("python", "py")
 COOKIES = {
     "theme": "dark",
@@ -43,7 +44,8 @@ def of(*modes):
 
 def test_every_block_has_a_way_to_run():
     """No block falls through, and no row of the table is left over."""
-    assert {way.mode for _, way in WITH} <= {"kernel", "plain", "config", "hub", "serve", "test"}
+    modes = {"kernel", "plain", "config", "hub", "gateway", "serve", "test"}
+    assert {way.mode for _, way in WITH} <= modes
     used = [
         key
         for key in (*HOW, *CHANGED, *SHOWN)
@@ -55,12 +57,13 @@ def test_every_block_has_a_way_to_run():
 
 @of("test")
 def test_a_block_that_cannot_run_here_is_run_elsewhere(block, way):
-    """It compiles, and the test that its row names exists and has this code's call."""
+    """It compiles, and the test that its row names exists, and has its first line or its title."""
     compile(block.text, str(block), "exec")
     path, _, name = way.why.partition("::")
     text = (ROOT / path).read_text("utf-8")
     assert f"def {name}(" in text
-    assert block.text.splitlines()[0] in (ROOT / path).with_name("voila_pages.py").read_text()
+    title = block.text.splitlines()[0].rpartition(": ")[2]
+    assert any(title in file.read_text() for file in (ROOT / path).parent.glob("*.py"))
 
 
 def run(need, *pairs):
@@ -144,6 +147,8 @@ def cells(page):
 def test_configuration_of_the_server(block, way):
     """Each setting exists, and takes the value."""
     from jupyter_events import EventLogger
+    from jupyter_server.auth.identity import IdentityProvider
+    from jupyter_server.serverapp import ServerApp
     from voila.configuration import VoilaConfiguration
 
     from jupyter_session_user.server.settings import Settings
@@ -151,13 +156,28 @@ def test_configuration_of_the_server(block, way):
     config = executed(way.before, block.text)
     settings = Settings()
     owners = {"JupyterSessionUser": settings, "EventLogger": EventLogger()}
-    owners["VoilaConfiguration"] = VoilaConfiguration()
+    owners |= {"VoilaConfiguration": VoilaConfiguration(), "ServerApp": ServerApp()}
+    owners["IdentityProvider"] = IdentityProvider()
     assert config
     for section, values in config.items():
         for name, value in values.items():
             assert owners[section].has_trait(name), f"{section}.{name}"
             setattr(owners[section], name, value)
     settings.networks(), settings.platform_cookie(), settings.policy(), settings.limits()
+
+
+@of("gateway")
+def test_configuration_of_enterprise_gateway(block, way, need):
+    """Each name of its configuration exists."""
+    need(ENTERPRISE.exists(), "Enterprise Gateway is missing: make venv")
+    named = [[section, *names] for section, names in executed(way.before, block.text).items()]
+    code = (
+        "import json, sys\n"
+        "from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp as App\n"
+        "for section, *names in json.loads(sys.argv[1]):\n"
+        "    assert section == App.__name__ and set(names) <= set(App.class_traits(config=True))\n"
+    )
+    subprocess.run([str(ENTERPRISE), "-c", code, json.dumps(named)], check=True, timeout=100)
 
 
 @of("hub")
