@@ -25,6 +25,7 @@ NO_COMMANDS = {
     ("CONTRIBUTING.md", "src/shared/"): "the folders of the front end",
     ("docs/architecture.md", "① request"): "the flow of a request",
     ("docs/cli.md", "OK      server http"): "output of doctor",
+    ("docs/server.md", "ACL SETUSER"): "a command of Redis; tests/store/test_redis.py sends it",
     ("docs/hosts/agents.md", "FIX     jupyter_server_mcp"): "output of doctor",
 }
 #: Languages that run in no shell and no interpreter, and what checks them.
@@ -46,7 +47,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 #: Commands of the system or of the project's own environment, without options of ours.
-_KNOWN = {"cd", "curl", "echo", "export", "jlpm", "node", "npm", "pip", "source", "twine"}
+_KNOWN = {"cd", "curl", "echo", "export", "helm", "jlpm", "node", "npm", "pip", "source", "twine"}
 _HELP = {"bokeh": ("bokeh", "serve"), "panel": ("panel", "serve")}
 
 
