@@ -189,7 +189,11 @@ def _asked(server: sessions.Server) -> Iterator[Finding]:
             "of the user who asked for it",
         )
     for refused in health.get("refused_by_gateway", ()):
-        yield Finding(f"gateway of {what}", "fix", _refused_by_gateway(**refused))
+        yield Finding(
+            f"gateway of {what}",
+            "fix",
+            _refused_by_gateway(refused["username"], refused["kernels"]),
+        )
 
 
 def _refused_by_gateway(username: str | None, kernels: int) -> str:

@@ -188,7 +188,10 @@ def _sessions(options: argparse.Namespace) -> int:
         while True:
             if sys.stdout.isatty():
                 print("\x1b[2J\x1b[H", end="")  # clear the screen, ECMA-48
-            _list_once(options)
+            try:
+                _list_once(options)
+            except sessions.NoServer as error:  # it may be restarting
+                print(error)
             print(flush=True)
             time.sleep(WATCH_S)
     return 0
@@ -201,7 +204,7 @@ def _list_once(options: argparse.Namespace) -> int:
         answered = [(server, sessions.logged_in(many)) for server, many in answered]
     if options.json:
         lines = [{"server": server.url, **one} for server, many in answered for one in many]
-        print(json.dumps(lines, indent=2))
+        print(json.dumps(lines, indent=None if options.watch else 2))
     else:
         print("\n\n".join(f"{server.url}\n{sessions.table(many)}" for server, many in answered))
     return 2 if len(answered) < len(listed) else 0
@@ -211,7 +214,16 @@ def _purge(options: argparse.Namespace) -> int:
     with suppress(sessions.NoServer):
         running = " and ".join(server.url for server in sessions.find(None))
         raise SessionUserError(f"{running} would write them again; stop that server first")
+    others = sessions.elsewhere()
+    if others:
+        raise SessionUserError(
+            f"a server on {' and '.join(others)} may use the same files; run this command there, "
+            "or remove the files session-user-*.json in Jupyter's runtime directory if that "
+            "machine is gone"
+        )
     found = purge.leftovers()
+    if purge.is_in_use():
+        raise SessionUserError("Voila or a server uses the list of ended logins; stop it first")
     for path, what in found:
         print(f"{path}: {what}")
         if options.yes:

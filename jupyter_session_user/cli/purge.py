@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 from importlib import metadata
 from pathlib import Path
 
@@ -11,7 +13,9 @@ from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_run
 
 from jupyter_session_user.cli import voila_config
 
-__all__ = ["leftovers", "remove"]
+__all__ = ["is_in_use", "leftovers", "remove"]
+
+_FOLDER, _LIST = "session-user", "ended.sqlite3"
 
 _LAB_PLUGINS = ("jupyter-session-user", "jupyter-session-user-voila")
 
@@ -26,7 +30,8 @@ def leftovers() -> list[tuple[Path, str]]:
     """
     settings = Path(os.environ.get("JUPYTERLAB_SETTINGS_DIR") or _lab_settings())
     found = [
-        (Path(jupyter_data_dir()) / "session-user", "the list of ended logins"),
+        *((path, "the list of ended logins") for path in sorted(_folder().glob(f"{_LIST}*"))),
+        (_folder(), "the folder of that list"),
         *(
             (path, "the address of a server that has ended")
             for path in sorted(Path(jupyter_runtime_dir()).glob("session-user-*.json"))
@@ -38,22 +43,49 @@ def leftovers() -> list[tuple[Path, str]]:
             if voila_config.wrote_script(path) and not _is_of_wheel(path.with_name("voila.py"))
         ),
     ]
-    off = [(p, "a key of 'disable voila'") for p in voila_config.places() if voila_config.is_off(p)]
-    return [*((path, what) for path, what in found if path.exists()), *off]
+    keys = [
+        (path, "the key with the kernel manager")
+        for path in voila_config.places()
+        if voila_config.is_off(path) or voila_config.is_named(path)
+    ]
+    return [*((path, what) for path, what in found if os.path.lexists(path)), *keys]
+
+
+def is_in_use() -> bool:
+    """Tell whether a program has the list of ended logins open; standalone Voila writes no address.
+
+    The last program that closes a database removes its WAL file (https://www.sqlite.org/wal.html),
+    also that of a program that was killed.
+    """
+    path = _folder() / _LIST
+    if not path.is_file():
+        return False
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return path.with_name(f"{_LIST}-wal").exists()
 
 
 def remove(path: Path) -> None:
     """Remove a file or folder that :func:`leftovers` has found; in ``voila.json`` one key.
+
+    A link is removed, and what it points to stays. So does a folder with other files.
 
     Raises:
         OSError: It cannot be removed.
     """
     if path in voila_config.places():
         voila_config.remove(path)
-    elif path.is_dir():
-        shutil.rmtree(path)
-    else:
+    elif path.is_symlink() or not path.is_dir():
         path.unlink()
+    elif path == _folder():
+        with contextlib.suppress(OSError):  # other files are in it
+            path.rmdir()
+    else:
+        shutil.rmtree(path)
+
+
+def _folder() -> Path:
+    return Path(jupyter_data_dir()) / _FOLDER
 
 
 def _lab_settings() -> Path:

@@ -25,7 +25,7 @@ from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.core.session import OVER
 from jupyter_session_user.errors import SessionUserError
 
-__all__ = ["NoServer", "Server", "find", "logged_in", "matches", "short", "table"]
+__all__ = ["NoServer", "Server", "elsewhere", "find", "logged_in", "matches", "short", "table"]
 
 TIMEOUT_S = 10.0
 
@@ -184,6 +184,15 @@ def _read(path: Path) -> Server | None:
         )
     except (OSError, ValueError, LookupError, TypeError):
         return None  # it is being written, or is not a server's file
+
+
+def elsewhere() -> list[str]:
+    """Return the names of other machines whose servers use this user's directories, too."""
+    hosts = set()
+    for path in Path(jupyter_runtime_dir()).glob("session-user-*.json"):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            hosts.add(str(json.loads(path.read_text(encoding="utf-8"))["hostname"]))
+    return sorted(hosts - {socket.gethostname()})
 
 
 def short(session_id: str) -> str:

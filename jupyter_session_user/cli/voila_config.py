@@ -27,6 +27,7 @@ __all__ = [
     "disable",
     "enable",
     "in_effect",
+    "is_named",
     "is_off",
     "path_for",
     "places",
@@ -83,24 +84,29 @@ def enable(path: Path) -> bool:
 def disable(path: Path) -> bool:
     """Write the key that switches the package off; return whether the file changed.
 
+    A class of ours in the file is replaced: Voila would not start after an uninstall.
+
     Raises:
-        ConfigurationError: The file is not a JSON object.
+        ConfigurationError: The file is not a JSON object, or names another class.
     """
     config = _read(path)
     values = config.setdefault(_SECTION, {})
-    if values.get(_KEY) is not None:
-        return False  # it is off, or another class is used already
+    value = values.get(_KEY)
+    if value == DEFAULT:
+        return False
+    if value not in {None, MANAGER}:
+        raise ConfigurationError(_other_class(path, str(value)))
     values[_KEY] = DEFAULT
     return _write(path, config)
 
 
 def remove(path: Path) -> bool:
-    """Remove the key that :func:`disable` wrote, and nothing else; return whether it was there.
+    """Remove the key with which :func:`disable` or we set a class; return whether it was there.
 
     Raises:
         ConfigurationError: The file is not a JSON object.
     """
-    if not is_off(path):
+    if not is_off(path) and not is_named(path):
         return False
     config = _read(path)
     del config[_SECTION][_KEY]
@@ -116,6 +122,15 @@ def is_off(path: Path) -> bool:
         ConfigurationError: The file is not a JSON object.
     """
     return bool(_read(path).get(_SECTION, {}).get(_KEY) == DEFAULT)
+
+
+def is_named(path: Path) -> bool:
+    """Tell whether this file names our class, which an uninstall takes away.
+
+    Raises:
+        ConfigurationError: The file is not a JSON object.
+    """
+    return bool(_read(path).get(_SECTION, {}).get(_KEY) == MANAGER)
 
 
 def wrote_script(path: Path) -> bool:

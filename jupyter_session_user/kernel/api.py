@@ -98,7 +98,7 @@ def get_current_user(default: Any = _RAISE, *, allow_expired: bool = False) -> U
             session.place.refuse_over()
     except (IdentityUnavailable, SessionExpired) as error:
         if default is _RAISE:
-            raise error.with_traceback(None) from None  # our own frames help no reader
+            raise error.with_traceback(None)  # noqa: B904 - our own frames help no reader
         return default
     return session.user
 
@@ -125,7 +125,7 @@ def get_session(default: Any = _RAISE, *, of: Any = _CURRENT) -> LiveSession | A
         return current_session() if of is _CURRENT else session_of(of)
     except IdentityUnavailable as error:
         if default is _RAISE:
-            raise error.with_traceback(None) from None
+            raise error.with_traceback(None)  # noqa: B904 - see above
         return default
 
 
@@ -182,8 +182,8 @@ def require_user(function: F, /) -> F: ...
 @overload
 def require_user(
     *,
-    groups: str | Iterable[str] | None = None,
-    usernames: str | Iterable[str] | None = None,
+    groups: str | Iterable[str] = ...,
+    usernames: str | Iterable[str] = ...,
     allow_anonymous: bool = False,
     allow_unverified: bool = False,
 ) -> Requirement: ...
@@ -191,8 +191,8 @@ def require_user(
     function: Callable[..., Any] = _NOTHING,
     /,
     *,
-    groups: str | Iterable[str] | None = None,
-    usernames: str | Iterable[str] | None = None,
+    groups: str | Iterable[str] = _NOTHING,
+    usernames: str | Iterable[str] = _NOTHING,
     allow_anonymous: bool = False,
     allow_unverified: bool = False,
 ) -> Any:
@@ -207,7 +207,8 @@ def require_user(
 
     Args:
         function: The function, where the decorator is used without arguments.
-        groups: Members of any of these groups may. An empty list is refused: it names no group.
+        groups: Members of any of these groups may. None and an empty list are refused: they name
+            no group.
         usernames: These users may. Without either argument, every user with a name may.
         allow_anonymous: Whether anonymous users may, too.
         allow_unverified: Whether a name that no server has checked is enough.
@@ -224,13 +225,13 @@ def require_user(
     return requirement if function is _NOTHING else requirement(function)
 
 
-def _names(argument: str, value: str | Iterable[str] | None) -> frozenset[str]:
+def _names(argument: str, value: str | Iterable[str]) -> frozenset[str]:
     """Return a set of names; a single string is one name, not its letters.
 
     Raises:
         WrongArgument: It is not a name, nor names; or it is empty, and would allow every user.
     """
-    if value is None:
+    if value is _NOTHING:
         return frozenset()
     wanted = f'write {argument}="finance", or {argument}=["finance", "sales"]'
     try:

@@ -39,7 +39,7 @@ FIRST_RETRY_S = 0.1
 
 #: The server said that no client connects this kernel to it. A client may have come at this moment,
 #: so a request is tried all the same. Seconds until it fails.
-ALONE_S = 0.05
+ALONE_S = 0.08
 
 #: A request may be lost before the server listens, and a kernel behind a gateway gets no answer
 #: without a client. Seconds until it is repeated, doubled each time.
@@ -165,8 +165,8 @@ _NO_ANSWER = (
 )
 _NO_CLIENT = (
     "Jupyter Server cannot be asked: this kernel runs behind a gateway, which connects it to the "
-    "server only while a client is connected, and the last client has disconnected. Open the "
-    "notebook of this kernel, then call again."
+    "server only while a client is connected, and by the server's last message to it, the last "
+    "client had disconnected. Open the notebook of this kernel, then call again."
 )
 
 

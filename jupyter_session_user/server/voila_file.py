@@ -45,11 +45,21 @@ def add_to(config: Any) -> None:
 
 
 def _is_set_elsewhere() -> bool:
-    """Tell whether a ``voila.json`` names a kernel manager.
+    """Tell whether another file names a kernel manager.
 
     Inside a virtual environment, this package's file would count more than the user's.
     """
-    return any(map(_names_manager, (Path.cwd(), *map(Path, jupyter_config_path()))))
+    folders = (Path.cwd(), *map(Path, jupyter_config_path()))
+    return any(_names_manager(folder) or _sets_manager(folder) for folder in folders)
+
+
+def _sets_manager(folder: Path) -> bool:
+    """Tell whether a ``voila.py`` sets it without this package; the file is not run."""
+    try:
+        text = (folder / "voila.py").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return "multi_kernel_manager_class" in text and "jupyter_session_user" not in text
 
 
 def _names_manager(folder: Path) -> bool:

@@ -47,4 +47,5 @@ def reads_slices(handle_incoming_message: Any) -> bool:
     """
     function = getattr(handle_incoming_message, "__func__", None)
     names = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
-    return names == _ZMQ_METHOD
+    # A wrapper of another extension has the same names, and may read the whole frame.
+    return names == _ZMQ_METHOD and not hasattr(function, "__wrapped__")

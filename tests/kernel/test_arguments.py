@@ -36,6 +36,8 @@ MISTAKES = [
     (lambda: require_user("finance"), 'require_user(groups="finance")'),
     (lambda: require_user(None), 'require_user(usernames="alice")'),
     (lambda: require_user(groups="finance")("bob"), 'require_user(groups="finance")'),
+    (lambda: require_user(groups=None), 'groups=["finance", "sales"]'),
+    (lambda: require_user(usernames=None), 'usernames="finance"'),
     (lambda: require_user(groups=5), 'groups=["finance", "sales"]'),
     (lambda: require_user(groups=["finance", 5]), 'write groups="finance"'),
     (lambda: require_user(groups=["finance", None]), 'write groups="finance"'),
@@ -70,6 +72,8 @@ def test_an_empty_list_does_not_let_everybody_in(alice, bob):
     for person, name in ((alice, "alice"), (bob, "bob")):
         assert person.run(GUARDED).reply["status"] == "ok"
         assert person.run("guarded(), guarded(groups=[])").value == (name, "WrongArgument")
+        # The usual value of a setting that is missing.
+        assert person.run("guarded(groups={}.get('groups'))").value == "WrongArgument"
 
 
 @pytest.mark.parametrize("function", [get_current_user, get_session])

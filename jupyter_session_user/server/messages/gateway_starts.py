@@ -51,8 +51,12 @@ class GatewayStarts:
             starter = self._origin.record(None)
             if starter is not None and starter.session.verified:
                 user = starter.session.user
-                name = {} if user.is_anonymous else {_VARIABLE: user.username}
-                kwargs["env"] = {**name, **(kwargs.get("env") or {})}
+                env = dict(kwargs.get("env") or {})
+                # Voila passes all of the server's own variables on.
+                own = _VARIABLE in env and env[_VARIABLE] != os.environ.get(_VARIABLE)
+                if not user.is_anonymous and not own:
+                    env[_VARIABLE] = user.username
+                kwargs["env"] = env
             return self._noting(start(**kwargs), (kwargs.get("env") or {}).get(_VARIABLE))
 
         return start_kernel
