@@ -22,7 +22,6 @@ from jupyter_session_user.core.login import KINDS
 from jupyter_session_user.core.signed_time import MOST_LOGINS_IN_A_SECOND, times_to_sign
 from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.capture import login_cookie_name
-from jupyter_session_user.server.auth.former import forget_former, former_key
 from jupyter_session_user.server.auth.named_kernels import kernels_named_by
 from jupyter_session_user.server.auth.refused import (
     ask_whether_to_sign_out,
@@ -46,7 +45,11 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.known_login import KnownLogin
     from jupyter_session_user.server.auth.logins import Logins
 
-__all__ = ["Gate"]
+__all__ = ["FORM_ANYWAY", "Gate"]
+
+#: Argument of the login page: show the form although the user is logged in. The login ends when the
+#: form succeeds, and a user who closes the form keeps it.
+FORM_ANYWAY = "session-user-anyway"
 
 #: ``Sec-Fetch-Site`` values of requests from other sites' pages (W3C Fetch Metadata). A link or an
 #: image there could otherwise end the login and everything that runs with it.
@@ -118,6 +121,8 @@ class Gate:
         """Return the user, or None if the login has ended; the login page may follow."""
         if user is None or not handler.identity_provider.auth_enabled:
             return user
+        if _wants_the_form(handler):
+            return None
         login = self._capture.login_of(handler, user)
         # Requests of scripts do not ask for HTML.
         opens_page = handler.request.method == "GET" and "text/html" in handler.request.headers.get(
@@ -216,14 +221,10 @@ class Gate:
 
         If the same user has signed in again, work that the former login started continues.
         """
-        login, key = self._capture.former(handler), former_key(handler)
-        if key is not None:
-            forget_former(handler)
-        if login is not None:
-            key = login.key if login.credential == "cookie" else None
-        if key is not None:
+        login = self._capture.former(handler)
+        if login is not None and login.credential == "cookie":
             principal, _ = self._capture.cookie_being_given(handler, user)
-            self._logins.replace(key, principal)
+            self._logins.replace(login.key, principal)
 
     def _is_taken(self, key: str | None, own: str | None) -> bool:
         """Tell whether a cookie belongs, or belonged, to a login other than ``own``."""
@@ -278,6 +279,11 @@ def _is_asked_by_another_site(handler: Any) -> bool:
 def _login_form(handler: Any) -> type[Any]:
     form: type[Any] = handler.identity_provider.login_handler_class
     return form
+
+
+def _wants_the_form(handler: Any) -> bool:
+    is_page = handler.request.method == "GET" and isinstance(handler, _login_form(handler))
+    return is_page and FORM_ANYWAY in handler.request.query_arguments
 
 
 def _sign_again(handler: Any, later_s: int) -> None:
