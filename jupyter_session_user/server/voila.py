@@ -51,7 +51,7 @@ class SessionUserKernelManager(AsyncMappingKernelManager):
         with ends_the_program(self.log):
             settings = JupyterSessionUser(parent=self)
             self.session_user = build_context(settings, self, host)
-        if not settings.voila_banner:
+        if not settings.page_banner:
             leave_out(self._voila)
         hand_out = getattr(self, "get_rendered_notebook", None)
         if hand_out is not None:  # Voila's subclass has it, when it preheats

@@ -225,6 +225,20 @@ class Desk:
         """The open dialog."""
         return self.page.get_by_role("dialog")
 
+    @property
+    def menu(self) -> Locator:
+        """The open menu of the chip."""
+        return self.page.get_by_role("menu")
+
+    def choose(self, entry: str) -> None:
+        """Choose an entry of the chip's menu, by the beginning of its name."""
+        self.chip.click()
+        self.menu.get_by_role("menuitem", name=entry).click()
+
+    def show_details(self) -> None:
+        """Open the dialog about the login."""
+        self.choose("Logged in as")
+
     def choose_theme(self, scheme: str) -> None:
         """Choose JupyterLab's own theme, ``light`` or ``dark``, and wait until it shows.
 

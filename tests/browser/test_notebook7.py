@@ -21,5 +21,5 @@ def test_cells_and_chip_show_who_is_at_the_browser(chromium, lab, expect):
             expect(desk.output(cell)).to_contain_text(desk.full_name)
             expect(desk.output(cell)).not_to_contain_text(desk.somebody_else)
     for desk in desks:
-        expect(desk.chip).to_have_accessible_name(f"Signed in as {desk.full_name}")
+        expect(desk.chip).to_have_accessible_name(f"Logged in as {desk.full_name}")
         expect(desk.chip).to_contain_text(desk.full_name)

@@ -27,6 +27,7 @@ from jupyter_session_user.server.messages.senders import Senders
 from jupyter_session_user.server.messages.speakers import Speakers
 
 if TYPE_CHECKING:
+    from tornado.httputil import HTTPServerRequest
     import logging
 
     from jupyter_client.manager import KernelManager
@@ -90,6 +91,10 @@ class Kernels:
         self._foreign = ForeignClients()
         self._manager_of: Callable[[str], KernelManager | None] = lambda _: None
         self._log = log
+        #: Ids of the kernels that runners made, by the requests in which they made them.
+        self.made_in: weakref.WeakKeyDictionary[HTTPServerRequest, str] = (
+            weakref.WeakKeyDictionary()
+        )
         self._visitors: weakref.WeakKeyDictionary[KernelManager, Visitor] = (
             weakref.WeakKeyDictionary()
         )
@@ -265,6 +270,7 @@ class Kernels:
         if visitor.record is None and visitor.handler is not None:
             visitor.record = self._capture.session_of(visitor.handler, manager.kernel_id)
             visitor.principals = self._capture.principals(visitor.handler)
+            self.made_in[visitor.handler.request] = manager.kernel_id
             visitor.handler = None
         return visitor.record
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -160,11 +160,21 @@ class MeHandler(SessionUserHandler):
 
     @permitted
     async def get(self) -> None:
-        """Respond with the session of this login without a kernel, and the server's time."""
+        """Respond with the session of this login without a kernel, and the server's time.
+
+        ``has_others``: whether the server knows sessions of other users. A page then shows names
+        that Jupyter has made up.
+        """
         mine = self.mine()
         if mine is None:
             raise web.HTTPError(404, "the operator has no session")
-        self.answer({**self.model(mine), "server_time": write_time(datetime.now(timezone.utc))})
+        self.answer(
+            {
+                **self.model(mine),
+                "has_others": _has_others(mine, self.context.store),
+                "server_time": write_time(datetime.now(timezone.utc)),
+            }
+        )
 
 
 class SessionsHandler(SessionUserHandler):
@@ -247,6 +257,20 @@ class LogoutEverywhereHandler(SessionUserHandler):
         logins = [login for login in self.context.logins if login.principal == f"user:{name}"]
         records = [r for r in self.context.store if r.session.user.username == name]
         return [*records, *logins]
+
+
+def _has_others(mine: Record, records: Iterable[Record]) -> bool:
+    """Tell whether there are sessions of other users.
+
+    A browser that has the server's token and a cookie has two principals. The first names no user.
+    """
+    people: set[str] = set()
+    for record in records:
+        if not _shares_a_token(record) and record.principal != mine.principal:
+            people.add(record.principal)
+        if len(people) > int(_shares_a_token(mine)):
+            return True
+    return False
 
 
 def _principals(meant: Collection[Record | KnownLogin]) -> set[str]:

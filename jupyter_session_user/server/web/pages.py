@@ -8,6 +8,7 @@ valid, the page redirects to the server's form, and the old login stays until th
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -29,7 +30,13 @@ __all__ = ["PAGES"]
 
 _SIGNED_IN = "session-user/signed-in"
 
-_FILES = {"signed_in.js": "text/javascript", "signed_in.css": "text/css"}
+_FILES = {
+    "signed_in.js": "text/javascript",
+    "signed_in.css": "text/css",
+    "preview_banner.js": "text/javascript",
+    "banner.js": "text/javascript",
+    "banner.css": "text/css",
+}
 
 
 class PageHandler(JupyterHandler):
@@ -115,7 +122,7 @@ class LoginStateHandler(PageHandler):
 
 
 class FileHandler(PageHandler):
-    """The script and the style of the page above."""
+    """The scripts and styles of the page above, and of the banner on previews of Panel."""
 
     @web.authenticated
     def get(self, name: str) -> None:
@@ -127,5 +134,5 @@ class FileHandler(PageHandler):
 PAGES: list[tuple[str, type[PageHandler]]] = [
     (_SIGNED_IN, SignedInHandler),
     (r"session-user/login-state", LoginStateHandler),
-    (r"session-user/(signed_in\.js|signed_in\.css)", FileHandler),
+    (rf"session-user/({'|'.join(map(re.escape, _FILES))})", FileHandler),
 ]

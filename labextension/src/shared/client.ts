@@ -35,7 +35,7 @@ export class SessionUserClient {
   constructor(private readonly _ask: Ask) {}
 
   /**
-   * The signed-in user.
+   * The user.
    *
    * @param known - The id of the last session; the server reports how it ended.
    */
@@ -44,7 +44,7 @@ export class SessionUserClient {
     return answer.kind === 'refused' && known !== undefined ? this.whyRefused(known) : answer;
   }
 
-  /** The signed-in user, without the reason of a refusal. */
+  /** The user, without the reason of a refusal. */
   async me(): Promise<WhoAmI> {
     const response = await this._ask(`${API}/me`);
     if (response === null) {
@@ -94,7 +94,7 @@ export class SessionUserClient {
     }
   }
 
-  /** Answers every caller, and says whether a user is signed in. */
+  /** Answers every caller, and says whether a user is logged in. */
   private _loginState(known: string): Promise<Response | null> {
     return this._ask(`session-user/login-state?session=${encodeURIComponent(known)}`);
   }

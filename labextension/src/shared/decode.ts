@@ -111,7 +111,8 @@ export function decodeSession(value: unknown): ISessionInfo {
     expiresAt: optional(instant, fields, 'expires_at'),
     expirySource: optional(text, fields, 'expiry_source') ?? '',
     state: optional(loginState, fields, 'state') ?? 'active',
-    degraded: optional(flag, fields, 'degraded') ?? false
+    degraded: optional(flag, fields, 'degraded') ?? false,
+    hasOthers: optional(flag, fields, 'has_others') ?? false
   });
 }
 
@@ -134,7 +135,7 @@ export function decodeKernels(value: unknown): readonly IKernelSession[] {
     }));
 }
 
-/** Whether a user is signed in, and how the login that was asked about ended; null if it did not. */
+/** Whether a user is logged in, and how the login that was asked about ended; null if it did not. */
 export function decodeLoginState(value: unknown): { isSignedIn: boolean; end: OverState | null } {
   const fields = object({ answer: value }, 'answer');
   const end = optional(overState, fields, 'state');

@@ -13,11 +13,11 @@ const TOAST_MS = 5000;
 export function loginNotice(
   message: string,
   type: 'warning' | 'info',
-  trans: TranslationBundle,
+  label: string,
   logIn: () => void
 ): string {
   const action: Notification.IAction = {
-    label: trans.__('Log in again'),
+    label,
     displayType: 'accent',
     callback: event => {
       event.preventDefault(); // the notice stays until the login is good again
@@ -69,17 +69,21 @@ class Notices {
   }
 
   private _onReturn(_model: ISessionUserModel, change: IReturn): void {
-    if (this._enabled && change.wasOver) {
+    if (!this._enabled) {
+      return;
+    }
+    if (areTwoPeople(change.before, change.session)) {
+      const message = userChangedNotice(change, this._trans);
+      const label = this._trans.__('Log in as a different user');
+      loginNotice(message, 'warning', label, this._logIn);
+    } else if (change.wasOver) {
       const message = healedNotice(change.session, this._trans);
       Notification.success(message, { autoClose: TOAST_MS });
-    }
-    if (this._enabled && areTwoPeople(change.before, change.session)) {
-      Notification.warning(userChangedNotice(change, this._trans), { autoClose: false });
     }
   }
 
   private _show(message: string, type: 'warning' | 'info'): void {
-    this._shown = loginNotice(message, type, this._trans, this._logIn);
+    this._shown = loginNotice(message, type, this._trans.__('Log in again'), this._logIn);
   }
 
   private _shown: string | null = null;
