@@ -227,7 +227,7 @@ class Settings(RevalidationSettings, HasTraits):
         True,
         config=True,
         help="""Whether the pages of Voila, and of Panel's previews, show a banner when the login,
-        the server or the kernel is gone. False leaves them as they are; a `SessionBanner()` in a notebook still shows.""",
+        the server or the kernel is gone. A `SessionBanner()` shows in any case.""",
     )
 
     resolvers = List(

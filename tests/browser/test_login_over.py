@@ -200,7 +200,7 @@ def test_somebody_else_comes_back(context, office, notebooks, expect, app):
     told = notice(desk, "You are Bob Brown.")
     expect(told).to_contain_text("belong to Alice Adams")
     expect(told.get_by_role("button")).to_have_text("Log in as a different user")
-    expect(desk.page.get_by_text(re.compile("logged? in again", re.I))).to_have_count(0)
+    expect(desk.page.get_by_text(re.compile("logged? in again", re.IGNORECASE))).to_have_count(0)
     desk.page.wait_for_function(f"{_KERNEL}.connectionStatus === 'connected'")
     desk.run(2)
     expect(desk.output(2)).to_have_text("['made before the end'] bob")

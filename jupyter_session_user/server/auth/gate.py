@@ -14,10 +14,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.services.api.handlers import IdentityHandler
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from tornado import web
 from tornado.web import create_signed_value, decode_signed_value
 
+from jupyter_session_user.core.colors import color_of
 from jupyter_session_user.core.login import KINDS
 from jupyter_session_user.core.signed_time import MOST_LOGINS_IN_A_SECOND, times_to_sign
 from jupyter_session_user.errors import StoreUnavailable
@@ -148,7 +150,7 @@ class Gate:
         if isinstance(handler, handler.identity_provider.logout_handler_class):
             self._sign_out_first(handler)
         self._follow(handler, known)
-        return user
+        return _with_color(handler, user)
 
     def _follow(self, handler: Any, known: KnownLogin) -> None:
         """Follow the request: it may stay open as a websocket, or renew the cookie."""
@@ -264,6 +266,16 @@ class Gate:
             return clear_login_cookie(handler, *args, **kwargs)
 
         return clear_and_end
+
+
+def _with_color(handler: Any, user: Any) -> Any:
+    """Return the user of a request, in Jupyter's own ``api/me`` with a colour.
+
+    JupyterLab would choose a random one for the user's cursor in shared documents.
+    """
+    if isinstance(handler, IdentityHandler) and not user.color:
+        user.color = color_of(user.username)
+    return user
 
 
 def _would_loop(handler: Any, credential: str) -> bool:

@@ -27,12 +27,12 @@ from jupyter_session_user.server.messages.senders import Senders
 from jupyter_session_user.server.messages.speakers import Speakers
 
 if TYPE_CHECKING:
-    from tornado.httputil import HTTPServerRequest
     import logging
 
     from jupyter_client.manager import KernelManager
     from jupyter_client.multikernelmanager import MultiKernelManager
     from jupyter_server.base.handlers import JupyterHandler
+    from tornado.httputil import HTTPServerRequest
     from tornado.ioloop import IOLoop
 
     from jupyter_session_user.core.login import Login

@@ -16,6 +16,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
+from jupyter_session_user.core.colors import color_of
 from jupyter_session_user.core.session import write_time
 from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.gate import forget_login_cookie
@@ -168,9 +169,12 @@ class MeHandler(SessionUserHandler):
         mine = self.mine()
         if mine is None:
             raise web.HTTPError(404, "the operator has no session")
+        model, user = self.model(mine), mine.session.user
         self.answer(
             {
-                **self.model(mine),
+                **model,
+                # As on the cards of kernels, and in Jupyter's own ``api/me``: see the gate.
+                "user": {**model["user"], "color": color_of(user.username, user.color)},
                 "has_others": _has_others(mine, self.context.store),
                 "server_time": write_time(datetime.now(timezone.utc)),
             }

@@ -41,7 +41,11 @@ def preview_banner(
             self._request = request
 
         def transform_first_chunk(
-            self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+            self,
+            status_code: int,
+            headers: HTTPHeaders,
+            chunk: bytes,
+            finishing: bool,  # noqa: FBT001 - Tornado's signature
         ) -> tuple[int, HTTPHeaders, bytes]:
             kernel_id = kernels.get(self._request)
             if kernel_id is None or not finishing or not self._request.path.startswith(previews):

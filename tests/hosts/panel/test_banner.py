@@ -1,4 +1,4 @@
-"""``SessionBanner.panel()`` on the pages of Panel's previews."""
+"""``SessionBanner.panel()`` on the pages of Panel's previews, without the banner of the page."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def previews_on(*arguments):
     """Run a server with previews, ours, and a login form for alice and bob."""
     return servers.own_server(
         *servers.DEMO,
+        "--JupyterSessionUser.page_banner=False",
         *arguments,
         extensions=(servers.EXTENSION, EXTENSION),
         files={"app.py": APP},
