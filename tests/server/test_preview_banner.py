@@ -12,7 +12,9 @@ KERNEL = "0a1b"
 
 def request(path):
     """Return a request for a path."""
-    return HTTPServerRequest(start_line=RequestStartLine("GET", path, "HTTP/1.1"))
+    return HTTPServerRequest(
+        start_line=RequestStartLine("GET", path, "HTTP/1.1"), headers=HTTPHeaders({"Host": "a"})
+    )
 
 
 def test_the_script_stands_at_the_end_and_what_is_no_page_stays():
