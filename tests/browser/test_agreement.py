@@ -7,7 +7,9 @@ from browsing import Desk, jupyter_lab, notebook_text
 
 pytestmark = pytest.mark.browser
 
-WORK = notebook_text("from jupyter_session_user import get_current_user; get_current_user().username")
+WORK = notebook_text(
+    "from jupyter_session_user import get_current_user; get_current_user().username"
+)
 #: Seconds of inactivity, and how far the times may lie apart.
 IDLE_S = 25
 APART_MS = 2000
@@ -24,7 +26,9 @@ _WATCH = """() => {
         if ((await fetch('/api/session-user/me')).status === 403) note('rest');
     }, 100);
 }"""
-_TYPE = "jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code: ''}).done"
+_TYPE = (
+    "jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code: ''}).done"
+)
 
 
 def test_chip_rest_and_sockets_agree_on_an_idle_end(chromium, expect, tmp_path):

@@ -190,7 +190,10 @@ def test_a_login_in_another_tab_heals_too(context, office, notebooks, expect):
 
 @pytest.mark.parametrize("app", APPS)
 def test_somebody_else_comes_back(context, office, notebooks, expect, app):
-    """Bob logs in where Alice was: he is told, for as long as he likes, whose work that is."""
+    """Bob logs in where Alice was: he is told, for as long as he likes, whose work that is.
+
+    Alice comes back by the button there, and the page is hers again.
+    """
     desk = at_work(context, office, "alice", next(notebooks), app)
     lose_cookie(context)
     look(desk)
@@ -199,13 +202,19 @@ def test_somebody_else_comes_back(context, office, notebooks, expect, app):
     expect(desk.chip).to_have_accessible_name("Logged in as Bob Brown")
     told = notice(desk, "You are Bob Brown.")
     expect(told).to_contain_text("belong to Alice Adams")
-    expect(told.get_by_role("button")).to_have_text("Log in as a different user")
+    switch = told.get_by_role("button", name="Log in as a different user")
+    expect(switch).to_be_visible()
     expect(desk.page.get_by_text(re.compile("logged? in again", re.IGNORECASE))).to_have_count(0)
     desk.page.wait_for_function(f"{_KERNEL}.connectionStatus === 'connected'")
     desk.run(2)
     expect(desk.output(2)).to_have_text("['made before the end'] bob")
     expect(notice(desk, "Logged in again")).to_have_count(0)  # a toast goes by itself
     expect(told).to_be_visible()
+    with desk.page.expect_popup() as opened:
+        switch.click()
+    sign_in(opened.value, "alice")
+    expect(notice(desk, "Logged in again as Alice Adams")).to_be_visible()
+    expect(told).to_have_count(0)
 
 
 def test_sign_out_everywhere(chromium, office, notebooks, expect):

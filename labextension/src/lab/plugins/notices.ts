@@ -3,6 +3,7 @@ import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { areTwoPeople, isOver } from '../../shared/login.js';
+import type { ISessionInfo } from '../../shared/types.js';
 import type { IReturn, ISessionUserModel } from '../tokens.js';
 import { healedNotice, overNotice, userChangedNotice, warningNotice } from '../words.js';
 import { followSettings, isOn, LOG_IN, plugin } from './plugin.js';
@@ -72,11 +73,18 @@ class Notices {
     if (!this._enabled) {
       return;
     }
-    if (areTwoPeople(change.before, change.session)) {
-      const message = userChangedNotice(change, this._trans);
+    const isBack = this._owner !== null;
+    const before = this._owner ?? change.before;
+    Notification.dismiss(this._foreign);
+    if (areTwoPeople(before, change.session)) {
+      const message = userChangedNotice({ ...change, before }, this._trans);
       const label = this._trans.__('Log in as a different user');
-      loginNotice(message, 'warning', label, this._logIn);
-    } else if (change.wasOver) {
+      this._owner = before;
+      this._foreign = loginNotice(message, 'warning', label, this._logIn);
+      return;
+    }
+    this._owner = null;
+    if (change.wasOver || isBack) {
       const message = healedNotice(change.session, this._trans);
       Notification.success(message, { autoClose: TOAST_MS });
     }
@@ -87,6 +95,9 @@ class Notices {
   }
 
   private _shown: string | null = null;
+  /** The user of what is open here, while a different user is logged in. */
+  private _owner: ISessionInfo | null = null;
+  private _foreign = '';
   private _warned = '';
   private _enabled = true;
 }
