@@ -12,6 +12,8 @@ from hashlib import sha256
 
 __all__ = ["color_of", "contrast_of", "letters_on"]
 
+#: WCAG 2.2 AA, for text.
+CONTRAST = 4.5
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 _SATURATION = 0.6
 #: The relative luminance at which black and white have the same contrast, 4.58:1.
@@ -41,8 +43,11 @@ def color_of(username: str, given: str | None = None) -> str:
 
 
 def letters_on(color: str) -> str:
-    """Return the colour of letters on ``#rrggbb``: white or black, whichever is more readable."""
-    return max(("#ffffff", "#000000"), key=lambda letters: contrast_of(letters, color))
+    """Return the colour of letters on ``#rrggbb``: white where it can be read, else black.
+
+    The same rule as the chip's, in ``labextension/src/lab/color.ts``.
+    """
+    return "#ffffff" if contrast_of("#ffffff", color) >= CONTRAST else "#000000"
 
 
 def contrast_of(one: str, other: str) -> float:

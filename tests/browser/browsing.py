@@ -223,8 +223,8 @@ class Desk:
 
     @property
     def chip(self) -> Locator:
-        """The chip in the top bar."""
-        return self.page.locator(".jp-SessionUser-button")
+        """The chip: in the top bar, or in Notebook 7's menu bar where the top bar is hidden."""
+        return self.page.locator(".jp-SessionUser-button:visible")
 
     @property
     def dialog(self) -> Locator:

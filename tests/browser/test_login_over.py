@@ -338,7 +338,7 @@ def test_axe_has_nothing_against_it(need, context, office, notebooks, expect, ap
     need(AXE.exists(), "axe-core is missing: make labextension/node_modules/.yarn-state.yml")
     desk = at_work(context, office, "alice", next(notebooks), app)
     desk.choose_theme(scheme)
-    assert violations(desk, ".jp-SessionUser") == []
+    assert violations(desk, ".jp-SessionUser:not(.jp-mod-inMenuBar)") == []
     desk.chip.click()
     expect(desk.menu).to_be_visible()
     assert violations(desk, ".lm-Menu") == []
@@ -351,7 +351,7 @@ def test_axe_has_nothing_against_it(need, context, office, notebooks, expect, ap
     look(desk)
     expect(notice(desk, "has expired")).to_be_visible()
     desk.page.wait_for_timeout(1000)  # it slides in; half way its colours are others
-    assert violations(desk, ".jp-SessionUser", ".Toastify__toast") == []
+    assert violations(desk, ".jp-SessionUser:not(.jp-mod-inMenuBar)", ".Toastify__toast") == []
 
 
 def test_a_warning_before_the_end_and_a_new_login_in_time(chromium, expect, tmp_path):
@@ -429,7 +429,7 @@ def test_with_a_token_nothing_expires(chromium, expect, tmp_path):
         look(desk)
         page.evaluate("jupyterapp.commands.execute('jupyter-session-user:check-login')")
         page.evaluate(_SAVE)
-        expect(desk.chip).not_to_have_class("jp-mod-warn")
+        expect(desk.page.locator(".jp-SessionUser-button.jp-mod-warn")).to_have_count(0)
         expect(desk.page.get_by_text("expired")).to_have_count(0)
         expect(notice(desk, "Logged in as Anonymous")).to_be_visible()
         context.close()

@@ -26,10 +26,15 @@ def test_two_people_have_two_colours():
     ("given_color", "color"), [("#ABCDEF", "#abcdef"), ("#0a0", "#00aa00"), ("#FFF", "#ffffff")]
 )
 def test_the_providers_colour_counts(given_color, color):
-    """The letters on it are white or black, whichever is more readable."""
+    """It may be written in three or six digits."""
     assert color_of("ada", given_color) == color
-    other = {"#000000": "#ffffff", "#ffffff": "#000000"}[letters_on(color)]
-    assert contrast_of(letters_on(color), color) > contrast_of(other, color)
+
+
+@given(st.from_regex(r"#[0-9a-f]{6}", fullmatch=True))
+def test_letters_can_be_read_on_every_colour(color):
+    """They are white wherever white can be read, and have WCAG's contrast in any case."""
+    assert contrast_of(letters_on(color), color) >= 4.5
+    assert (letters_on(color) == "#ffffff") is (contrast_of("#ffffff", color) >= 4.5)
 
 
 @given(st.text())

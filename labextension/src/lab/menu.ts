@@ -26,16 +26,19 @@ export function openMenu(commands: Commands, button: HTMLElement): void {
   menu.open(right, bottom, { horizontalAlignment: 'right' });
 }
 
+/** The menu bar of jupyter-collaboration, which has one menu. */
+const USER_MENU = 'jp-UserMenu';
+
 const joined = new WeakSet<Menu>();
 
 /**
- * Put our entries into the user's menu that another extension has in the same bar.
+ * Put our entries into the user's menu that jupyter-collaboration has in the same bar.
  *
  * @returns Whether there is such a menu.
  */
 export function joinMenu(widgets: Iterable<Widget>): boolean {
-  const bar = [...widgets].find((widget): widget is MenuBar => widget instanceof MenuBar);
-  const menu = bar?.menus[0];
+  const bar = [...widgets].find(widget => widget.id === USER_MENU);
+  const menu = bar instanceof MenuBar ? bar.menus[0] : undefined;
   if (menu !== undefined && !joined.has(menu)) {
     joined.add(menu);
     menu.addItem({ type: 'separator' });

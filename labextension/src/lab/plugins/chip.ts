@@ -13,6 +13,11 @@ import type { ISessionUserModel } from '../tokens.js';
 import { overLabel } from '../words.js';
 import { type Commands, followSettings, LOG_IN, plugin } from './plugin.js';
 
+/** The name of Notebook 7's application. */
+const NOTEBOOK = 'Jupyter Notebook';
+/** After "Trusted". */
+const LAST = 12_000;
+
 function disc(text: string): HTMLElement {
   return element('span', 'jp-SessionUser-disc', text, { 'aria-hidden': 'true' });
 }
@@ -125,13 +130,20 @@ export const chipPlugin = plugin(
     // The top bar may be rebuilt when its settings change: the last answer counts for every chip.
     const chips = new Set<SessionUserChip>();
     let show: ShowChip = 'auto';
-    toolbars?.addFactory('TopBar', 'session-user', () => {
+    const make = (): SessionUserChip => {
       const chip = new SessionUserChip(model, trans, app.commands);
       chip.shownWhen = show;
       chips.add(chip);
       chip.disposed.connect(() => chips.delete(chip));
       return chip;
-    });
+    };
+    toolbars?.addFactory('TopBar', 'session-user', make);
+    if (app.name === NOTEBOOK) {
+      // It hides its top bar where there is little room; the style shows this one instead.
+      const chip = make();
+      chip.addClass('jp-mod-inMenuBar');
+      app.shell.add(chip, 'menu', { rank: LAST });
+    }
     followSettings(registry, settings => {
       show = settings.get('showChip').composite as ShowChip; // by the schema
       chips.forEach(chip => (chip.shownWhen = show));
