@@ -34,7 +34,7 @@ def color_of(username: str, given: str | None = None) -> str:
         return f"#{digits}" if len(digits) == 6 else "#" + "".join(2 * digit for digit in digits)  # noqa: PLR2004
     text = username.encode("utf-8", "surrogatepass")  # JSON may hold a lone surrogate
     hue = int.from_bytes(sha256(text).digest()[:2], "big") % 360 / 360
-    low, high = 0.0, 1.0
+    low, high, rgb = 0.0, 1.0, (0.0, 0.0, 0.0)
     for _ in range(_STEPS):
         lightness = (low + high) / 2
         rgb = colorsys.hls_to_rgb(hue, lightness, _SATURATION)

@@ -56,6 +56,7 @@ FORM_ANYWAY = "session-user-anyway"
 #: ``Sec-Fetch-Site`` values of requests from other sites' pages (W3C Fetch Metadata). A link or an
 #: image there could otherwise end the login and everything that runs with it.
 _OTHER_SITES = frozenset({"cross-site", "same-site"})
+_LAYOUT = "jupyterlab_server.workspaces_handler"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -144,7 +145,7 @@ class Gate:
         if handler.request.method not in _READING:
             for kernel_id in () if login.user.admin else kernels_named_by(handler):
                 self._check_kernel(kernel_id, login)
-        active = opens_page or handler.request.method not in _READING
+        active = opens_page or _changes_something(handler)
         snapshot = snapshot_to_keep(handler, given=login.given)
         known = self._logins.saw(login, snapshot, active=active)
         if isinstance(handler, handler.identity_provider.logout_handler_class):
@@ -291,6 +292,15 @@ def _is_asked_by_another_site(handler: Any) -> bool:
 def _login_form(handler: Any) -> type[Any]:
     form: type[Any] = handler.identity_provider.login_handler_class
     return form
+
+
+def _changes_something(handler: Any) -> bool:
+    """Tell whether a request is due to user activity.
+
+    JupyterLab saves the layout of its page every ten seconds, whatever the user does.
+    """
+    is_layout = type(handler).__module__ == _LAYOUT
+    return handler.request.method not in _READING and not is_layout
 
 
 def _wants_the_form(handler: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -163,6 +164,7 @@ class MeHandler(SessionUserHandler):
     async def get(self) -> None:
         """Respond with the session of this login without a kernel, and the server's time.
 
+        ``changes_in``: seconds until time alone may change the state of the login, or None.
         ``has_others``: whether the server knows sessions of other users. A page then shows names
         that Jupyter has made up.
         """
@@ -175,10 +177,19 @@ class MeHandler(SessionUserHandler):
                 **model,
                 # As on the cards of kernels, and in Jupyter's own ``api/me``: see the gate.
                 "user": {**model["user"], "color": color_of(user.username, user.color)},
+                "changes_in": self._seconds_to_change(mine.key),
                 "has_others": _has_others(mine, self.context.store),
                 "server_time": write_time(datetime.now(timezone.utc)),
             }
         )
+
+    def _seconds_to_change(self, key: str) -> float | None:
+        """Return when the page should ask again; its own requests are no user activity.
+
+        The idle timeout is no end to show before it is near, so ``expires_at`` does not have it.
+        """
+        at = self.context.logins.known.agenda.time_of(self.context.logins.canonical(key))
+        return None if at is None else round(max(0.0, at - time.monotonic()), 3)
 
 
 class SessionsHandler(SessionUserHandler):

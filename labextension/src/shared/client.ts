@@ -1,5 +1,6 @@
 /** The REST client: questions with few answers, or a rejection when the server could not decide. */
 import {
+  decodeChangesIn,
   decodeKernels,
   decodeMessage,
   DecodeError,
@@ -57,7 +58,12 @@ export class SessionUserClient {
       return { kind: 'absent' };
     }
     const answer = await jsonOf(response);
-    return { kind: 'present', session: decodeSession(answer), serverTime: decodeServerTime(answer) };
+    return {
+      kind: 'present',
+      session: decodeSession(answer),
+      serverTime: decodeServerTime(answer),
+      changesIn: decodeChangesIn(answer)
+    };
   }
 
   /** An authorizer's no is not the end of a login. */

@@ -32,6 +32,7 @@ function reader<T>(expected: string, isRight: (value: unknown) => value is T): R
 const isText = (value: unknown): value is string => typeof value === 'string';
 const text = reader('a string', isText);
 const flag = reader('true or false', (value): value is boolean => typeof value === 'boolean');
+const number = reader('a number', (value): value is number => typeof value === 'number');
 const list = reader('a list', (value): value is unknown[] => Array.isArray(value));
 const texts = reader(
   'a list of strings',
@@ -121,6 +122,12 @@ export function decodeServerTime(value: unknown): number | null {
   const fields = object({ answer: value }, 'answer');
   const time = optional(instant, fields, 'server_time');
   return time === null ? null : Date.parse(time);
+}
+
+/** Milliseconds until time alone may change the state; null if it never does. */
+export function decodeChangesIn(value: unknown): number | null {
+  const seconds = optional(number, object({ answer: value }, 'answer'), 'changes_in');
+  return seconds === null ? null : seconds * 1000;
 }
 
 /** The sessions on kernels out of a list of sessions. */

@@ -91,6 +91,8 @@ export type WhoAmI =
       readonly session: ISessionInfo;
       /** The server's clock, in milliseconds; null where it does not say. */
       readonly serverTime: number | null;
+      /** Milliseconds until time alone may change the state; null where it never does. */
+      readonly changesIn: number | null;
     }
   | { readonly kind: 'over'; readonly state: OverState }
   | { readonly kind: 'absent' | 'refused' | 'unreachable' };
