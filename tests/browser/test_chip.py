@@ -10,7 +10,6 @@ pytestmark = pytest.mark.browser
 #: WCAG 2.2 AA for text, and how often Tab may be pressed on the way to the chip.
 CONTRAST = 4.5
 TABS = 40
-#: A menu's separator is no entry.
 ENTRIES = ["Logged in as Alice Adams…", "Log In Again", "Log Out", "Log Out Everywhere…"]
 
 

@@ -4,8 +4,8 @@ import { Menu, MenuBar, type Widget } from '@lumino/widgets';
 import { type Commands, LOG_IN, LOG_OUT, LOG_OUT_EVERYWHERE, SHOW_DETAILS } from './plugins/plugin.js';
 
 function fill(menu: Menu): void {
+  // No separators: Lumino's break the menu's list for screen readers.
   menu.addItem({ command: SHOW_DETAILS, args: { isInMenu: true } });
-  menu.addItem({ type: 'separator' });
   menu.addItem({ command: LOG_IN });
   menu.addItem({ command: LOG_OUT });
   menu.addItem({ command: LOG_OUT_EVERYWHERE });
@@ -41,7 +41,6 @@ export function joinMenu(widgets: Iterable<Widget>): boolean {
   const menu = bar instanceof MenuBar ? bar.menus[0] : undefined;
   if (menu !== undefined && !joined.has(menu)) {
     joined.add(menu);
-    menu.addItem({ type: 'separator' });
     fill(menu);
   }
   return menu !== undefined;
