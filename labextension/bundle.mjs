@@ -33,6 +33,7 @@ const compiler = rspack([
     ...common,
     entry: {
       jupyter_session_user: './lib/pages/bokeh.js', // Bokeh wants the package's name
+      preview_banner: './lib/banner/preview.js',
       remoteEntry: './lib/banner/container.js',
       signed_in: './lib/pages/signed_in.js'
     },

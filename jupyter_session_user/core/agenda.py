@@ -46,6 +46,10 @@ class Agenda:
         if at < self._times.get(name, float("inf")):
             self.put(name, at)
 
+    def time_of(self, name: str) -> float | None:
+        """Return the time of a name; None if it has none."""
+        return self._times.get(name)
+
     def drop(self, name: str) -> None:
         """Remove a name; harmless if it is not there."""
         self._times.pop(name, None)

@@ -22,8 +22,6 @@ __all__ = ["DEFAULT_CREDENTIAL_COOKIES", "CookiePolicy", "Visible"]
 DEFAULT_CREDENTIAL_COOKIES: tuple[str, ...] = (
     # Jupyter Server's login: ``username-<host>-<port>``; jupyter_server/auth/identity.py.
     "username-*",
-    # Ours: the login of a browser before it signs in again; server/auth/former.py.
-    "session-user-former",
     # Tornado's XSRF token, for Jupyter Server and JupyterHub.
     "_xsrf",
     "__Host-_xsrf",

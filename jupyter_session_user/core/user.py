@@ -196,6 +196,9 @@ class User:
     def _badge_html(self) -> str:
         from html import escape  # noqa: PLC0415 - only a picture needs it
 
+        from jupyter_session_user.core.colors import color_of, letters_on  # noqa: PLC0415 - the same
+
+        color = color_of(self.username, self.color)
         disc = "width:2.4em;height:2.4em;border-radius:50%;flex:none;"
         if self.avatar_url and _PICTURE.fullmatch(self.avatar_url):
             return (  # another host should not learn the address of this notebook
@@ -204,20 +207,9 @@ class User:
             )
         return (
             f'<span aria-hidden="true" style="{disc}display:inline-flex;align-items:center;'
-            f"justify-content:center;color:#fff;font-weight:600;"
-            f'background:hsl({self._hue()} 55% 28%)">{escape(self.badge_letters())}</span>'
+            f"justify-content:center;color:{letters_on(color)};font-weight:600;"
+            f'background:{color}">{escape(self.badge_letters())}</span>'
         )
-
-    def _hue(self) -> int:
-        """Return a hue in degrees that is the same for a username in every process.
-
-        ``color`` is not used: it is free text of the provider, and white letters on it may be
-        unreadable. At a lightness of 28 % all hues have a contrast of 4.5:1 or more (WCAG 2.2).
-        """
-        from hashlib import sha256  # noqa: PLC0415 - only a picture needs it
-
-        text = self.username.encode("utf-8", "surrogatepass")  # JSON may hold a lone surrogate
-        return int.from_bytes(sha256(text).digest()[:2], "big") % 360
 
 
 def trim_claims(claims: Mapping[str, object]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from jupyter_session_user.server.web.api import ROUTES
 from jupyter_session_user.server.web.banner import banner_routes
 from jupyter_session_user.server.web.operator import Operator
 from jupyter_session_user.server.web.pages import PAGES
+from jupyter_session_user.server.web.preview_banner import preview_banner
 from jupyter_session_user.upstream import check
 
 if TYPE_CHECKING:
@@ -61,10 +62,13 @@ class JupyterSessionUser(Settings, ExtensionApp):
             self._stand_in_the_path()
             context.kernels.watch_sessions(self._server.session_manager)
             context.gate.guard(self._server.identity_provider)
+            if self.page_banner:
+                banner = preview_banner(settings["base_url"], context.kernels.made_in)
+                self._server.web_app.transforms.insert(0, banner)
 
     def initialize_handlers(self) -> None:
         """Add the routes of the REST API and the pages for signing in again."""
-        self.handlers.extend([*ROUTES, *PAGES, *banner_routes(is_on=self.voila_banner)])
+        self.handlers.extend([*ROUTES, *PAGES, *banner_routes(is_on=self.page_banner)])
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002
         """Watch the runners, now that all extensions have loaded and the port is known."""

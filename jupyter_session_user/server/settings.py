@@ -224,11 +224,11 @@ class Settings(LogoutSettings, RevalidationSettings):
         cookie, a token or a JWT of its own is refused for good.""",
     )
 
-    voila_banner = Bool(
+    page_banner = Bool(
         True,
         config=True,
-        help="""Whether Voila's pages show a banner when the login, the server or the kernel is
-        gone. False leaves them as they are; a `SessionBanner()` in a notebook still shows.""",
+        help="""Whether the pages of Voila, and of Panel's previews, show a banner when the login,
+        the server or the kernel is gone. A `SessionBanner()` shows in any case.""",
     )
 
     resolvers = List(

@@ -11,13 +11,16 @@ import jinja2
 __all__ = ["read", "render"]
 
 
+_FOLDERS = {"banner.css": "banner"}
+
+
 @functools.cache
 def read(name: str) -> str:
     """Return the text of a template, a style or a script.
 
     The scripts are built from ``labextension/src/pages``.
     """
-    folder = "dist" if name.endswith(".js") else "server/page_files"
+    folder = "dist" if name.endswith(".js") else _FOLDERS.get(name, "server/page_files")
     files = importlib.resources.files("jupyter_session_user") / folder
     return (files / name).read_text(encoding="utf-8")
 

@@ -46,7 +46,7 @@ class SessionUserKernelManager(AsyncMappingKernelManager):
         voila.kernel_websocket_connection_class = stamped_class(
             voila.kernel_websocket_connection_class
         )
-        if not settings.voila_banner:
+        if not settings.page_banner:
             leave_out(voila)
         hand_out = getattr(self, "get_rendered_notebook", None)
         if hand_out is not None:  # Voila's subclass has it, when it preheats

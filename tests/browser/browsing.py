@@ -50,12 +50,8 @@ FLAGS = (
 
 #: Pages of other packages that would run cells or save documents in a way of their own.
 NBMODEL_PAGE = "@datalayer/jupyter-server-nbmodel"
-OTHERS = (
-    NBMODEL_PAGE,
-    "@datalayer/jupyter-collaboration",
-    "@jupyter/collaboration-extension",
-    "@jupyter/docprovider-extension",
-)
+COLLABORATION_PAGES = ("@jupyter/collaboration-extension", "@jupyter/docprovider-extension")
+OTHERS = (NBMODEL_PAGE, "@datalayer/jupyter-collaboration", *COLLABORATION_PAGES)
 
 #: Contrast of an element's text against what is painted behind it.
 CONTRAST_OF = """(node) => {
@@ -117,6 +113,7 @@ def jupyter_lab(
     config: Path,
     *arguments: str,
     nbmodel: bool = False,
+    collaboration: bool = False,
     chip: bool = True,
     people: bool = True,
     **options: Any,
@@ -127,11 +124,20 @@ def jupyter_lab(
         config: An empty directory.
         arguments: Command line.
         nbmodel: Whether cells go over HTTP, by jupyter-server-nbmodel.
+        collaboration: Whether documents are shared, by jupyter-collaboration.
         chip: Whether our server extension is on.
         people: Whether alice and bob can log in; else Jupyter's own login is in place.
         options: Further ones of ``local_server``.
     """
-    disabled = {name: not (nbmodel and name == NBMODEL_PAGE) for name in OTHERS}
+    pages = (
+        *((NBMODEL_PAGE,) if nbmodel else ()),
+        *(COLLABORATION_PAGES if collaboration else ()),
+    )
+    more = (
+        *(("jupyter_server_nbmodel",) if nbmodel else ()),
+        *(("jupyter_server_ydoc", "jupyter_server_fileid") if collaboration else ()),
+    )
+    disabled = {name: name not in pages for name in OTHERS}
     # Dash brings an extension that JupyterLab would ask to build, in a dialog over everything.
     page = {"disabledExtensions": disabled, "buildCheck": False}
     _write(config / "labconfig" / "page_config.json", page)
@@ -146,7 +152,7 @@ def jupyter_lab(
         "--JupyterNotebookApp.expose_app_in_browser=True",
         *arguments,
         command=(sys.executable, "-m", "jupyterlab"),
-        extensions=(*ours, *_LAB, *(("jupyter_server_nbmodel",) if nbmodel else ())),
+        extensions=(*ours, *_LAB, *more),
         env={"JUPYTER_CONFIG_DIR": str(config)},
         **options,
     )
@@ -217,13 +223,27 @@ class Desk:
 
     @property
     def chip(self) -> Locator:
-        """The chip in the top bar."""
-        return self.page.locator(".jp-SessionUser-button")
+        """The chip: in the top bar, or in Notebook 7's menu bar where the top bar is hidden."""
+        return self.page.locator(".jp-SessionUser-button:visible")
 
     @property
     def dialog(self) -> Locator:
         """The open dialog."""
         return self.page.get_by_role("dialog")
+
+    @property
+    def menu(self) -> Locator:
+        """The open menu of the chip."""
+        return self.page.get_by_role("menu")
+
+    def choose(self, entry: str) -> None:
+        """Choose an entry of the chip's menu, by the beginning of its name."""
+        self.chip.click()
+        self.menu.get_by_role("menuitem", name=entry).click()
+
+    def show_details(self) -> None:
+        """Open the dialog about the login."""
+        self.choose("Logged in as")
 
     def choose_theme(self, scheme: str) -> None:
         """Choose JupyterLab's own theme, ``light`` or ``dark``, and wait until it shows.

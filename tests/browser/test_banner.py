@@ -78,7 +78,7 @@ def test_two_people_on_one_kernel(chromium, lab, file, expect, app):
         expect(quiet(desk.page)).to_have_count(1)
     sign_out(alice.page.context, lab)
     ended = banner(alice.page, "signed_out")
-    expect(ended.get_by_role("status")).to_contain_text("You are signed out.")
+    expect(ended.get_by_role("status")).to_contain_text("You are logged out.")
     bob.run(2)
     expect(bob.output(2)).to_contain_text("signed_out signed_out")
     expect(quiet(bob.page)).to_have_count(1)

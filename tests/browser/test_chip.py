@@ -10,6 +10,7 @@ pytestmark = pytest.mark.browser
 #: WCAG 2.2 AA for text, and how often Tab may be pressed on the way to the chip.
 CONTRAST = 4.5
 TABS = 40
+ENTRIES = ["Logged in as Alice Adams…", "Log In Again", "Log Out", "Log Out Everywhere…"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def _as_before(request):
 
 
 def test_the_keyboard_is_enough(alice, expect):
-    """Tab reaches the chip, Enter opens the details, Escape closes them; the focus returns."""
+    """Tab reaches the chip, Enter the menu, and its first entry the details; the focus returns."""
     alice.page.evaluate("document.activeElement.blur()")
     for _ in range(TABS):
         alice.page.keyboard.press("Tab")
@@ -46,6 +47,15 @@ def test_the_keyboard_is_enough(alice, expect):
     assert alice.chip.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
     for key in ("Enter", "Space"):
         alice.page.keyboard.press(key)
+        expect(alice.menu.get_by_role("menuitem")).to_have_text(ENTRIES)
+        expect(alice.chip).to_have_attribute("aria-expanded", "true")
+        alice.page.keyboard.press("Escape")
+        expect(alice.menu).to_have_count(0)
+        expect(alice.chip).to_be_focused()
+        expect(alice.chip).to_have_attribute("aria-expanded", "false")
+        alice.page.keyboard.press(key)
+        alice.page.keyboard.press("ArrowDown")
+        alice.page.keyboard.press("Enter")
         for fact in ("Alice Adams", "alice", "finance", "Verified by the server"):
             expect(alice.dialog).to_contain_text(fact)
         alice.page.keyboard.press("Escape")
@@ -55,7 +65,7 @@ def test_the_keyboard_is_enough(alice, expect):
 
 def test_the_close_button_gives_the_focus_back(alice, expect):
     """A mouse opens and closes the details too."""
-    alice.chip.click()
+    alice.show_details()
     expect(alice.dialog).to_have_count(1)
     alice.dialog.get_by_role("button", name="Close").last.click()
     expect(alice.dialog).to_have_count(0)
@@ -67,6 +77,10 @@ def test_every_theme_can_be_read(alice, expect, scheme):
     """Name, initials, and the details have WCAG's contrast in JupyterLab's own themes."""
     alice.choose_theme(scheme)
     alice.chip.click()
+    for entry in alice.menu.get_by_role("menuitem").all():
+        assert entry.evaluate(CONTRAST_OF) >= CONTRAST
+    alice.page.keyboard.press("Escape")
+    alice.show_details()
     for part in ("name", "disc", "term", "description"):
         node = alice.page.locator(f".jp-SessionUser-{part}").first
         expect(node).to_be_visible()
@@ -80,7 +94,7 @@ def test_a_narrow_window_keeps_the_picture(alice, expect, width):
     """The initials remain, whole and in the window; the button keeps its name and its size."""
     alice.page.set_viewport_size({"width": width, "height": 720})
     expect(alice.page.locator(".jp-SessionUser-name")).to_be_hidden()
-    expect(alice.chip).to_have_accessible_name("Signed in as Alice Adams")
+    expect(alice.chip).to_have_accessible_name("Logged in as Alice Adams")
     # Lumino lays out after the resize, in a later frame.
     alice.page.wait_for_function(
         "width => document.querySelector('.jp-SessionUser-button')"
@@ -92,9 +106,11 @@ def test_a_narrow_window_keeps_the_picture(alice, expect, width):
 
 
 def test_the_details_fit_into_400_pixels(alice, expect):
-    """A small window shows the dialog whole."""
+    """A small window shows the menu and the dialog whole."""
     alice.page.set_viewport_size({"width": 400, "height": 720})
     alice.chip.press("Enter")
+    expect(alice.menu).to_be_in_viewport(ratio=1)
+    alice.menu.get_by_role("menuitem", name="Logged in as").click()
     expect(alice.dialog.get_by_text("Verified by the server")).to_be_in_viewport(ratio=1)
     expect(alice.dialog.get_by_role("button", name="Close").last).to_be_in_viewport(ratio=1)
     alice.page.keyboard.press("Escape")

@@ -26,7 +26,7 @@ def test_cells_and_chip_show_who_is_at_the_browser(desks, expect):
     for desk in desks:
         desk.run(2)
         expect(desk.output(2)).to_have_text(desk.name)
-        expect(desk.chip).to_have_accessible_name(f"Signed in as {desk.full_name}")
+        expect(desk.chip).to_have_accessible_name(f"Logged in as {desk.full_name}")
 
 
 def test_a_callback_sees_who_clicked(desks, expect):

@@ -138,9 +138,9 @@ def test_work_survives(context, office, notebooks, expect, app):
     no_dialog(desk, expect)
     expect(desk.page.locator(".Toastify__toast")).to_have_count(1)
     log_in_again(desk)
-    expect(notice(desk, "Signed in again as Alice Adams")).to_be_visible()
+    expect(notice(desk, "Logged in again as Alice Adams")).to_be_visible()
     expect(notice(desk, "Your login has expired")).to_have_count(0)
-    expect(desk.chip).to_have_accessible_name("Signed in as Alice Adams")
+    expect(desk.chip).to_have_accessible_name("Logged in as Alice Adams")
     desk.page.wait_for_function(f"{_KERNEL}.connectionStatus === 'connected'")
     desk.page.evaluate(_SAVE)
     assert on_disk(office, file).startswith(EDIT)
@@ -159,12 +159,12 @@ def test_logged_out_in_another_tab(context, office, notebooks, expect, app):
     other.goto(office.url + "logout")
     desk.page.bring_to_front()
     look(desk)
-    expect(desk.chip).to_have_text("!Signed out")
-    expect(notice(desk, "You are signed out")).to_be_visible()
+    expect(desk.chip).to_have_text("!Logged out")
+    expect(notice(desk, "You are logged out")).to_be_visible()
     desk.run(2)
     expect(desk.output(2)).to_contain_text("SessionRevoked")
     log_in_again(desk)
-    expect(notice(desk, "Signed in again as Alice Adams")).to_be_visible()
+    expect(notice(desk, "Logged in again as Alice Adams")).to_be_visible()
     desk.page.wait_for_function(f"{_KERNEL}.connectionStatus === 'connected'")
     desk.run(2)
     expect(desk.output(2)).to_have_text("['made before the end'] alice")
@@ -182,7 +182,7 @@ def test_a_login_in_another_tab_heals_too(context, office, notebooks, expect):
     other.close()
     desk.page.bring_to_front()
     look(desk)
-    expect(desk.chip).to_have_accessible_name("Signed in as Bob Brown")
+    expect(desk.chip).to_have_accessible_name("Logged in as Bob Brown")
     desk.page.wait_for_function(f"{_KERNEL}.connectionStatus === 'connected'")
     desk.run(2)
     expect(desk.output(2)).to_have_text("['made before the end'] bob")
@@ -190,20 +190,31 @@ def test_a_login_in_another_tab_heals_too(context, office, notebooks, expect):
 
 @pytest.mark.parametrize("app", APPS)
 def test_somebody_else_comes_back(context, office, notebooks, expect, app):
-    """Bob logs in where Alice was: he is told, for as long as he likes, whose work that is."""
+    """Bob logs in where Alice was: he is told, for as long as he likes, whose work that is.
+
+    Alice comes back by the button there, and the page is hers again.
+    """
     desk = at_work(context, office, "alice", next(notebooks), app)
     lose_cookie(context)
     look(desk)
     expect(desk.chip).to_have_text("!Login expired")
     log_in_again(desk, "bob")
-    expect(desk.chip).to_have_accessible_name("Signed in as Bob Brown")
+    expect(desk.chip).to_have_accessible_name("Logged in as Bob Brown")
     told = notice(desk, "You are Bob Brown.")
     expect(told).to_contain_text("belong to Alice Adams")
+    switch = told.get_by_role("button", name="Log in as a different user")
+    expect(switch).to_be_visible()
+    expect(desk.page.get_by_text(re.compile("logged? in again", re.IGNORECASE))).to_have_count(0)
     desk.page.wait_for_function(f"{_KERNEL}.connectionStatus === 'connected'")
     desk.run(2)
     expect(desk.output(2)).to_have_text("['made before the end'] bob")
-    expect(notice(desk, "Signed in again")).to_have_count(0)  # a toast goes by itself
+    expect(notice(desk, "Logged in again")).to_have_count(0)  # a toast goes by itself
     expect(told).to_be_visible()
+    with desk.page.expect_popup() as opened:
+        switch.click()
+    sign_in(opened.value, "alice")
+    expect(notice(desk, "Logged in again as Alice Adams")).to_be_visible()
+    expect(told).to_have_count(0)
 
 
 def test_sign_out_everywhere(chromium, office, notebooks, expect):
@@ -213,12 +224,13 @@ def test_sign_out_everywhere(chromium, office, notebooks, expect):
         at_work(context, office, name, next(notebooks))
         for context, name in zip(contexts, ("alice", "alice", "bob"), strict=True)
     )
-    here.chip.click()
+    here.show_details()
     expect(here.dialog).to_contain_text("About ")  # a cookie's age says nothing for certain
     expect(here.dialog.locator(".jp-SessionUser-kernel").first).to_contain_text("work")
-    here.dialog.get_by_role("button", name="Sign out everywhere").click()
+    here.page.keyboard.press("Escape")
+    here.choose("Log Out Everywhere")
     expect(here.dialog).to_contain_text("in every browser")
-    here.dialog.get_by_role("button", name="Sign out everywhere").click()
+    here.dialog.get_by_role("button", name="Log out everywhere").click()
     expect(here.chip).to_have_text("!Login revoked")
     look(there)
     expect(there.chip).to_have_text("!Login revoked")
@@ -226,7 +238,7 @@ def test_sign_out_everywhere(chromium, office, notebooks, expect):
     expect(there.output(2)).to_contain_text("SessionRevoked")
     his.run(2)
     expect(his.output(2)).to_have_text("['made before the end'] bob")
-    expect(his.chip).to_have_accessible_name("Signed in as Bob Brown")
+    expect(his.chip).to_have_accessible_name("Logged in as Bob Brown")
     for context in contexts:
         context.close()
 
@@ -240,7 +252,7 @@ def test_a_refusal_for_another_reason_ends_nothing(context, office, notebooks, e
             f"{_KERNEL}.interrupt().then(() => 204, e => e.response.status)"
         )
     assert (status, asked.value.status) == (403, 200)
-    expect(desk.chip).to_have_accessible_name("Signed in as Alice Adams")
+    expect(desk.chip).to_have_accessible_name("Logged in as Alice Adams")
     expect(desk.page.locator(".Toastify__toast")).to_have_count(0)
 
 
@@ -261,7 +273,7 @@ def test_the_keyboard_is_enough(context, office, notebooks, expect):
     with desk.page.expect_popup() as opened:
         desk.page.evaluate("jupyterapp.commands.execute('jupyter-session-user:log-in-again')")
     sign_in(opened.value, "alice")
-    expect(notice(desk, "Signed in again as Alice Adams")).to_be_visible()
+    expect(notice(desk, "Logged in again as Alice Adams")).to_be_visible()
 
 
 @pytest.mark.parametrize("app", APPS)
@@ -283,7 +295,7 @@ def test_saving_while_it_is_over(context, office, notebooks, expect, app):
     with desk.page.expect_popup() as opened:
         notice(desk, "Not saved").get_by_role("button", name="Log in again").click()
     sign_in(opened.value, "alice")
-    expect(notice(desk, "Signed in again as Alice Adams")).to_be_visible()
+    expect(notice(desk, "Logged in again as Alice Adams")).to_be_visible()
     expect(notice(desk, "Not saved")).to_have_count(0)
     desk.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     assert on_disk(office, file).startswith(EDIT)
@@ -305,7 +317,7 @@ def test_a_browser_that_opens_no_window_gets_a_link(context, office, notebooks, 
     form.get_by_label("Who are you?").fill("alice")
     form.get_by_label("Password").fill(servers.PASSWORDS["alice"])
     form.get_by_role("button", name="Log in").click()
-    expect(notice(desk, "Signed in again as Alice Adams")).to_be_visible()
+    expect(notice(desk, "Logged in again as Alice Adams")).to_be_visible()
 
 
 def violations(desk, *selectors) -> list[str]:
@@ -326,8 +338,12 @@ def test_axe_has_nothing_against_it(need, context, office, notebooks, expect, ap
     need(AXE.exists(), "axe-core is missing: make labextension/node_modules/.yarn-state.yml")
     desk = at_work(context, office, "alice", next(notebooks), app)
     desk.choose_theme(scheme)
-    assert violations(desk, ".jp-SessionUser") == []
+    assert violations(desk, ".jp-SessionUser:not(.jp-mod-inMenuBar)") == []
     desk.chip.click()
+    expect(desk.menu).to_be_visible()
+    assert violations(desk, ".lm-Menu") == []
+    desk.page.keyboard.press("Escape")
+    desk.show_details()
     expect(desk.dialog.locator(".jp-SessionUser-kernel").first).to_be_visible()
     assert violations(desk, ".jp-Dialog") == []
     desk.page.keyboard.press("Escape")
@@ -335,11 +351,14 @@ def test_axe_has_nothing_against_it(need, context, office, notebooks, expect, ap
     look(desk)
     expect(notice(desk, "has expired")).to_be_visible()
     desk.page.wait_for_timeout(1000)  # it slides in; half way its colours are others
-    assert violations(desk, ".jp-SessionUser", ".Toastify__toast") == []
+    assert violations(desk, ".jp-SessionUser:not(.jp-mod-inMenuBar)", ".Toastify__toast") == []
 
 
 def test_a_warning_before_the_end_and_a_new_login_in_time(chromium, expect, tmp_path):
-    """Five minutes before an exact end; a new login in the window goes on with the same kernel."""
+    """Five minutes before an exact end; a new login in the window goes on with the same kernel.
+
+    One click leads to the form. If the user closes it, everything is as it was, and a save works.
+    """
     with jupyter_lab(
         tmp_path, "--JupyterSessionUser.absolute_timeout=312", files={"work.ipynb": WORK}
     ) as server:
@@ -347,14 +366,24 @@ def test_a_warning_before_the_end_and_a_new_login_in_time(chromium, expect, tmp_
         desk = at_work(context, server, "alice", "work.ipynb")
         warning = notice(desk, "Your login ends in 5 minutes.")
         expect(warning).to_have_count(1)
-        expect(desk.chip).to_have_accessible_name("Signed in as Alice Adams. Your login ends soon")
+        expect(desk.chip).to_have_accessible_name("Logged in as Alice Adams. Your login ends soon")
         before = context.cookies()
+        again = warning.get_by_role("button", name="Log in again")
         with desk.page.expect_popup() as opened:
-            warning.get_by_role("button", name="Log in again").click()
-        opened.value.get_by_role("button", name="Log in again").click()
+            again.click()
+        form = opened.value.get_by_label("Who are you?")
+        expect(form).to_be_visible()
+        opened.value.close()
+        desk.page.evaluate(_EDIT_CELL, [0, EDIT])
+        desk.page.evaluate(_SAVE)
+        assert on_disk(server, "work.ipynb").startswith(EDIT)
+        assert context.cookies() == before
+        expect(warning).to_be_visible()
+        with desk.page.expect_popup() as opened:
+            again.click()
         sign_in(opened.value, "alice")
         expect(warning).to_have_count(0)
-        expect(desk.chip).to_have_accessible_name("Signed in as Alice Adams")
+        expect(desk.chip).to_have_accessible_name("Logged in as Alice Adams")
         assert context.cookies() != before
         desk.page.wait_for_function(f"{_KERNEL}.connectionStatus === 'connected'")
         desk.run(2)
@@ -374,13 +403,13 @@ def test_a_server_that_is_stopped_is_no_end_of_a_login(chromium, expect, tmp_pat
         desk = at_work(context, server, "alice", "work.ipynb", app)
     look(desk)
     expect(desk.chip).to_have_accessible_name(
-        "Signed in as Alice Adams. The server cannot be reached"
+        "Logged in as Alice Adams. The server cannot be reached"
     )
     expect(desk.page.get_by_text("has expired")).to_have_count(0)
     with jupyter_lab(tmp_path / "two", argument, files={"work.ipynb": WORK}, port=port):
         look(desk)
-        expect(desk.chip).to_have_accessible_name("Signed in as Alice Adams")
-        expect(notice(desk, "Signed in again")).to_have_count(0)
+        expect(desk.chip).to_have_accessible_name("Logged in as Alice Adams")
+        expect(notice(desk, "Logged in again")).to_have_count(0)
     context.close()
 
 
@@ -400,9 +429,9 @@ def test_with_a_token_nothing_expires(chromium, expect, tmp_path):
         look(desk)
         page.evaluate("jupyterapp.commands.execute('jupyter-session-user:check-login')")
         page.evaluate(_SAVE)
-        expect(desk.chip).not_to_have_class("jp-mod-warn")
+        expect(desk.page.locator(".jp-SessionUser-button.jp-mod-warn")).to_have_count(0)
         expect(desk.page.get_by_text("expired")).to_have_count(0)
-        expect(notice(desk, "Signed in as Anonymous")).to_be_visible()
+        expect(notice(desk, "Logged in as Anonymous")).to_be_visible()
         context.close()
 
 

@@ -39,6 +39,16 @@ def test_the_names_whose_time_has_come(steps):
         assert len(agenda) == len(times)
 
 
+def test_the_time_of_a_name_is_the_latest_put():
+    """A name that is dropped, or was never put, has none."""
+    agenda = Agenda()
+    agenda.put("alice", 3.0)
+    agenda.put("alice", 5.0)
+    agenda.put("bob", 1.0)
+    agenda.drop("bob")
+    assert [agenda.time_of(name) for name in ("alice", "bob", "carol")] == [5.0, None, None]
+
+
 def test_former_times_are_forgotten():
     """A name whose time changes a million times does not fill the memory."""
     agenda = Agenda()

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from local_server import LocalServer
@@ -14,6 +14,7 @@ from people import Person
 from servers import DEMO, PASSWORDS, kernel_of, opened, own_server, people_on, username
 
 SIGNED_IN = "session-user/signed-in"
+LOGIN = f"login?next=/{SIGNED_IN}"
 HTML = {"Accept": "text/html"}
 
 
@@ -47,8 +48,7 @@ async def test_who_is_not_logged_in_is_led_through_the_login_and_back(server):
     assert urlsplit(parse_qs(there.query)["next"][0]).path == f"/{SIGNED_IN}"
     await stranger.log_in(PASSWORDS["alice"], "alice")
     text = await page(stranger)
-    assert "Signed in as Alice Adams" in text and "Bob" not in text
-    assert 'data-close="true"' in text
+    assert "Logged in as Alice Adams" in text and "Bob" not in text
 
 
 async def test_nothing_but_our_script_and_style_may_run(alice):
@@ -97,40 +97,58 @@ def ending() -> Iterator[LocalServer]:
         yield running
 
 
-async def test_before_the_end_a_new_login_is_offered_and_costs_nothing(ending):
-    """The old login continues until the new login; then the kernels' sockets reconnect."""
+async def form_to_renew(person: Person, until: str) -> str:
+    """Return the address to which the page leads a user whose login ends at that time."""
+    response = await person.fetch(f"{SIGNED_IN}?until={quote(until)}")
+    assert response.code == 302
+    there = urlsplit(response.headers["Location"])
+    assert (there.path, parse_qs(there.query)["next"]) == ("/login", [f"/{SIGNED_IN}"])
+    return f"{there.path}?{there.query}".lstrip("/")
+
+
+async def test_a_login_is_replaced_only_when_the_new_one_succeeds(ending):
+    """Seeing the form, closing it and a wrong password leave the old login as it was.
+
+    When the form succeeds, a copy of the old cookie is refused and the kernels' sockets reconnect.
+    Bob's login has nothing to do with it.
+    """
     alice, bob = await people_on(ending)
-    me = await alice.json("api/session-user/me")
-    assert 'data-close="true"' in await page(alice)
-    text = await page(alice, f"{SIGNED_IN}?until={me['expires_at'].replace('+', '%2B')}")
-    assert 'data-close="false"' in text
-    assert 'action="/session-user/sign-in-again"' in text
-    assert 'data-close="true"' in await page(alice, f"{SIGNED_IN}?until=2020-01-01T00:00:00Z")
+    me, before = await alice.json("api/session-user/me"), dict(alice.cookies)
     async with kernel_of(alice) as kernel_id, opened(alice, kernel_id) as socket:
-        response = await alice.fetch("session-user/sign-in-again", method="POST", body="")
-        assert response.code == 302
-        there = urlsplit(response.headers["Location"])
-        assert (there.path, parse_qs(there.query)["next"]) == ("/login", [f"/{SIGNED_IN}"])
-        assert (await alice.fetch("api/me")).code == 403
+        for until in (me["expires_at"], ""):
+            form = await alice.fetch(await form_to_renew(alice, until))
+            assert form.code == 200 and b"Who are you?" in form.body
+        fields = {"username": "alice", "password": "wrong", "_xsrf": alice.cookies["_xsrf"]}
+        assert (await alice.fetch(LOGIN, method="POST", form=fields)).code == 401
+        assert alice.cookies == before
+        assert await session_id(alice) == me["id"]
         assert await username(socket) == "alice"
-        assert (await bob.fetch("api/me")).code == 200
         await alice.log_in(PASSWORDS["alice"], "alice")
         assert await session_id(alice) != me["id"]
         await socket.closed.wait()
         assert socket.connection.close_code == 4400
         async with opened(alice, kernel_id) as again:
             assert await username(again) == "alice"
+        copy = Person(ending.url)
+        copy.cookies = before
+        assert (await copy.fetch("api/me")).code == 403
         assert (await bob.fetch("api/me")).code == 200
 
 
-async def test_nobody_is_sent_to_the_form_by_another_site(ending):
-    """The page needs a POST with Jupyter's XSRF token."""
+async def test_a_login_that_is_already_renewed_needs_no_form(ending):
+    """The page closes itself if the end that its opener knows is not the end any more."""
     alice, _ = await people_on(ending)
-    assert (await alice.fetch("session-user/sign-in-again")).code == 405
-    alice.cookies.pop("_xsrf", None)
-    refused = await alice.fetch("session-user/sign-in-again", method="POST", body="")
-    assert refused.code == 403
-    assert (await alice.fetch("api/me")).code == 200
+    for path in (SIGNED_IN, f"{SIGNED_IN}?until=2020-01-01T00:00:00Z"):
+        assert "This window closes by itself." in await page(alice, path)
+
+
+async def test_only_the_form_itself_ignores_the_login(ending):
+    """The argument that shows the form is without effect on any other page, and with a POST."""
+    alice, _ = await people_on(ending)
+    for path in ("api/me", "lab", SIGNED_IN):
+        answer = await alice.fetch(f"{path}?session-user-anyway=1")
+        assert answer.code in {200, 404} and b"Who are you?" not in answer.body
+    assert (await alice.fetch("login?next=/api/me")).code == 302  # logged in already
 
 
 async def test_a_page_learns_how_its_login_ended(server):

@@ -14,15 +14,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.services.api.handlers import IdentityHandler
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from tornado import web
 from tornado.web import create_signed_value, decode_signed_value
 
+from jupyter_session_user.core.colors import color_of
 from jupyter_session_user.core.login import KINDS
 from jupyter_session_user.core.signed_time import MOST_LOGINS_IN_A_SECOND, times_to_sign
 from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.capture import login_cookie_name
-from jupyter_session_user.server.auth.former import forget_former, former_key
 from jupyter_session_user.server.auth.named_kernels import kernels_named_by
 from jupyter_session_user.server.auth.refused import (
     ask_whether_to_sign_out,
@@ -47,11 +48,16 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.logins import Logins
     from jupyter_session_user.server.auth.subjects import Subjects
 
-__all__ = ["Gate"]
+__all__ = ["FORM_ANYWAY", "Gate"]
+
+#: Argument of the login page: show the form although the user is logged in. The login ends when the
+#: form succeeds, and a user who closes the form keeps it.
+FORM_ANYWAY = "session-user-anyway"
 
 #: ``Sec-Fetch-Site`` values of requests from other sites' pages (W3C Fetch Metadata). A link or an
 #: image there could otherwise end the login and everything that runs with it.
 _OTHER_SITES = frozenset({"cross-site", "same-site"})
+_LAYOUT = "jupyterlab_server.workspaces_handler"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -122,6 +128,8 @@ class Gate:
         """Return the user, or None if the login has ended; the login page may follow."""
         if user is None or not handler.identity_provider.auth_enabled:
             return user
+        if _wants_the_form(handler):
+            return None
         login = self._capture.login_of(handler, user)
         # Requests of scripts do not ask for HTML.
         opens_page = handler.request.method == "GET" and "text/html" in handler.request.headers.get(
@@ -142,14 +150,14 @@ class Gate:
         if handler.request.method not in _READING:
             for kernel_id in () if login.user.admin else kernels_named_by(handler):
                 self._check_kernel(kernel_id, login)
-        active = opens_page or handler.request.method not in _READING
+        active = opens_page or _changes_something(handler)
         snapshot = snapshot_to_keep(handler, given=login.given)
         known = self._logins.saw(login, snapshot, active=active)
         self._subjects.learn(known, login)
         if isinstance(handler, handler.identity_provider.logout_handler_class):
             self._sign_out_first(handler)
         self._follow(handler, known)
-        return user
+        return _with_color(handler, user)
 
     def _follow(self, handler: Any, known: KnownLogin) -> None:
         """Follow the request: it may stay open as a websocket, or renew the cookie."""
@@ -229,14 +237,10 @@ class Gate:
 
         If the same user has signed in again, work that the former login started continues.
         """
-        login, key = self._capture.former(handler), former_key(handler)
-        if key is not None:
-            forget_former(handler)
-        if login is not None:
-            key = login.key if login.credential == "cookie" else None
-        if key is not None:
+        login = self._capture.former(handler)
+        if login is not None and login.credential == "cookie":
             principal, _ = self._capture.cookie_being_given(handler, user)
-            self._logins.replace(key, principal)
+            self._logins.replace(login.key, principal)
 
     def _is_taken(self, key: str | None, own: str | None) -> bool:
         """Tell whether a cookie belongs, or belonged, to a login other than ``own``."""
@@ -278,6 +282,16 @@ class Gate:
         return clear_and_end
 
 
+def _with_color(handler: Any, user: Any) -> Any:
+    """Return the user of a request, in Jupyter's own ``api/me`` with a colour.
+
+    JupyterLab would choose a random one for the user's cursor in shared documents.
+    """
+    if isinstance(handler, IdentityHandler) and not user.color:
+        user.color = color_of(user.username)
+    return user
+
+
 def _would_loop(handler: Any, credential: str) -> bool:
     """Tell whether a client that follows redirects would come back from the login page at once."""
     redirects = not isinstance(handler, APIHandler) and not is_handshake(handler)
@@ -291,6 +305,20 @@ def _is_asked_by_another_site(handler: Any) -> bool:
 def _login_form(handler: Any) -> type[Any]:
     form: type[Any] = handler.identity_provider.login_handler_class
     return form
+
+
+def _changes_something(handler: Any) -> bool:
+    """Tell whether a request is due to user activity.
+
+    JupyterLab saves the layout of its page every ten seconds, whatever the user does.
+    """
+    is_layout = type(handler).__module__ == _LAYOUT
+    return handler.request.method not in _READING and not is_layout
+
+
+def _wants_the_form(handler: Any) -> bool:
+    is_page = handler.request.method == "GET" and isinstance(handler, _login_form(handler))
+    return is_page and FORM_ANYWAY in handler.request.query_arguments
 
 
 def _sign_again(handler: Any, later_s: int) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
     from jupyter_client.multikernelmanager import MultiKernelManager
     from jupyter_server.base.handlers import JupyterHandler
+    from tornado.httputil import HTTPServerRequest
     from tornado.ioloop import IOLoop
 
     from jupyter_session_user.core.login import Login
@@ -92,6 +93,10 @@ class Kernels:
         self._foreign = ForeignClients()
         self._manager_of: Callable[[str], KernelManager | None] = lambda _: None
         self._log = log
+        #: Ids of the kernels that runners made, by the requests in which they made them.
+        self.made_in: weakref.WeakKeyDictionary[HTTPServerRequest, str] = (
+            weakref.WeakKeyDictionary()
+        )
         self._visitors: weakref.WeakKeyDictionary[KernelManager, Visitor] = (
             weakref.WeakKeyDictionary()
         )
@@ -248,6 +253,7 @@ class Kernels:
         if visitor.record is None and visitor.handler is not None:
             visitor.record = self._capture.session_of(visitor.handler, manager.kernel_id)
             visitor.principals = self._capture.principals(visitor.handler)
+            self.made_in[visitor.handler.request] = manager.kernel_id
             visitor.handler = None
         return visitor.record
 

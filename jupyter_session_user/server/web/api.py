@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Awaitable, Callable, Collection
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
+from jupyter_session_user.core.colors import color_of
 from jupyter_session_user.core.session import write_time
 from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.gate import forget_login_cookie
@@ -161,11 +163,34 @@ class MeHandler(SessionUserHandler):
 
     @permitted
     async def get(self) -> None:
-        """Respond with the session of this login without a kernel, and the server's time."""
+        """Respond with the session of this login without a kernel, and the server's time.
+
+        ``changes_in``: seconds until time alone may change the state of the login, or None.
+        ``has_others``: whether the server knows sessions of other users. A page then shows names
+        that Jupyter has made up.
+        """
         mine = self.mine()
         if mine is None:
             raise web.HTTPError(404, "the operator has no session")
-        self.answer({**self.model(mine), "server_time": write_time(datetime.now(timezone.utc))})
+        model, user = self.model(mine), mine.session.user
+        self.answer(
+            {
+                **model,
+                # As on the cards of kernels, and in Jupyter's own ``api/me``: see the gate.
+                "user": {**model["user"], "color": color_of(user.username, user.color)},
+                "changes_in": self._seconds_to_change(mine.key),
+                "has_others": _has_others(mine, self.context.store),
+                "server_time": write_time(datetime.now(timezone.utc)),
+            }
+        )
+
+    def _seconds_to_change(self, key: str) -> float | None:
+        """Return when the page should ask again; its own requests are no user activity.
+
+        The idle timeout is no end to show before it is near, so ``expires_at`` does not have it.
+        """
+        at = self.context.logins.known.agenda.time_of(self.context.logins.canonical(key))
+        return None if at is None else round(max(0.0, at - time.monotonic()), 3)
 
 
 class SessionsHandler(SessionUserHandler):
@@ -261,6 +286,20 @@ class LogoutEverywhereHandler(SessionUserHandler):
         logins = [login for login in self.context.logins if login.principal == f"user:{name}"]
         records = [r for r in self.context.store if r.session.user.username == name]
         return [*records, *logins]
+
+
+def _has_others(mine: Record, records: Iterable[Record]) -> bool:
+    """Tell whether there are sessions of other users.
+
+    A browser that has the server's token and a cookie has two principals. The first names no user.
+    """
+    people: set[str] = set()
+    for record in records:
+        if not _shares_a_token(record) and record.principal != mine.principal:
+            people.add(record.principal)
+        if len(people) > int(_shares_a_token(mine)):
+            return True
+    return False
 
 
 def _principals(meant: Collection[Record | KnownLogin]) -> set[str]:

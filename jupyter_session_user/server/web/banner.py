@@ -1,4 +1,4 @@
-"""``voila_banner``: whether Voila's pages show the banner automatically."""
+"""``page_banner``: the banner on the pages of Voila and of Panel's previews."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["VOILA_EXTENSION", "banner_routes", "leave_out"]
 VOILA_EXTENSION = "jupyter-session-user-voila"
 
 
-class VoilaBannerHandler(JupyterHandler):
+class PageBannerHandler(JupyterHandler):
     """Returns the administrator's setting to a page that is about to show its banner."""
 
     _track_activity = False
@@ -31,9 +31,9 @@ class VoilaBannerHandler(JupyterHandler):
         self.finish(json.dumps({"on": self._is_on}))
 
 
-def banner_routes(*, is_on: bool) -> list[tuple[str, type[VoilaBannerHandler], dict[str, Any]]]:
+def banner_routes(*, is_on: bool) -> list[tuple[str, type[PageBannerHandler], dict[str, Any]]]:
     """Return the route for a server extension."""
-    return [(r"session-user/voila-banner", VoilaBannerHandler, {"is_on": is_on})]
+    return [(r"session-user/page-banner", PageBannerHandler, {"is_on": is_on})]
 
 
 def leave_out(voila: Any) -> None:

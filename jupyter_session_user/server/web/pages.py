@@ -1,12 +1,14 @@
 """Pages for signing in again in a separate window, while the user's work stays open.
 
 ``session-user/signed-in`` requires a login, so the server redirects to whatever login it has: a
-form, OAuth, or a proxy's page. Afterwards the window closes itself.
+form, OAuth, or a proxy's page. Afterwards the window closes itself. While the old login is still
+valid, the page redirects to the server's form, and the old login stays until the form succeeds.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -16,19 +18,25 @@ from tornado import web
 from tornado.httputil import url_concat
 
 from jupyter_session_user.core.session import write_time
-from jupyter_session_user.server.auth.former import remember_former
+from jupyter_session_user.server.auth.gate import FORM_ANYWAY
 from jupyter_session_user.server.messages.websocket import SETTING
 from jupyter_session_user.server.templates import read, render
 
 if TYPE_CHECKING:
     from jupyter_session_user.server.context import ServerContext
+    from jupyter_session_user.store.base import Record
 
 __all__ = ["PAGES"]
 
 _SIGNED_IN = "session-user/signed-in"
-_AGAIN = "session-user/sign-in-again"
 
-_FILES = {"signed_in.js": "text/javascript", "signed_in.css": "text/css"}
+_FILES = {
+    "signed_in.js": "text/javascript",
+    "signed_in.css": "text/css",
+    "preview_banner.js": "text/javascript",
+    "banner.js": "text/javascript",
+    "banner.css": "text/css",
+}
 
 
 class PageHandler(JupyterHandler):
@@ -64,49 +72,37 @@ class SignedInHandler(PageHandler):
 
     @web.authenticated
     def get(self) -> None:
-        """Say that the user is signed in, and offer a new login if the login ends soon.
+        """Say that the user is logged in; or lead to the form, if the login should be renewed.
 
-        The argument ``until`` is the end of the login that the opening page knows. Opening this
-        page may already have prolonged the login; then no new login is offered.
+        The argument ``until`` is the end of the login that the opening page wants to renew. Opening
+        this page may already have prolonged the login; then no form is needed.
         """
         mine = self.context.capture.session_of(self, None)
         asks = self.get_query_argument("until", None)
         end = None if mine is None else mine.session.expires_at
         moved = end is not None and asks not in {"", write_time(end)}
-        stays = mine is not None and asks is not None and has_form(self) and not moved
+        # A proxy that sets a header knows nothing of a form here.
+        renewable = mine is not None and mine.credential != "" and has_form(self)
+        if mine is not None and renewable and asks is not None and not moved:
+            self.redirect(self._login_url(mine))
+            return
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         user: Any = self.current_user
-        page = render(
-            "signed_in.html",
-            title=f"Signed in as {user.display_name or user.name or user.username}",
-            base=self.base_url,
-            stays=stays,
-            action=self.address(_AGAIN),
-            xsrf=self.xsrf_form_html() if stays else "",
-        )
-        self.finish(page)
+        name = user.display_name or user.name or user.username
+        self.finish(render("signed_in.html", title=f"Logged in as {name}", base=self.base_url))
+
+    def _login_url(self, mine: Record) -> str:
+        """Return the address of the form, which leads back to this page without its argument."""
+        back = self.request.uri = self.address(_SIGNED_IN)  # JupyterHub leads back to this one
+        url = self.get_login_url()
+        is_hub = mine.credential == "hub"
+        return url if is_hub else url_concat(url, {"next": back, FORM_ANYWAY: "1"})
 
 
 def has_form(handler: JupyterHandler) -> bool:
     """Tell whether this server itself has a form for a password or a token."""
     provider = handler.identity_provider
     return bool(provider.login_available and provider.auth_enabled)
-
-
-class SignInAgainHandler(PageHandler):
-    """Leads a user that is still logged in to the login form."""
-
-    @web.authenticated
-    def post(self) -> None:
-        """Clear the cookie, and redirect to the form. A new login there ends this one."""
-        if not has_form(self):
-            raise web.HTTPError(409, "this server has no login of its own")
-        # Without our own wrapper: work of the old login continues until there is a new login.
-        remember_former(self, self.context.capture.login(self).key)
-        clear = self.identity_provider.clear_login_cookie
-        getattr(clear, "__wrapped__", clear)(self)
-        login = self.get_login_url()
-        self.redirect(url_concat(login, {"next": self.address(_SIGNED_IN)}))
 
 
 class LoginStateHandler(PageHandler):
@@ -126,7 +122,7 @@ class LoginStateHandler(PageHandler):
 
 
 class FileHandler(PageHandler):
-    """The script and the style of the page above."""
+    """The scripts and styles of the page above, and of the banner on previews of Panel."""
 
     @web.authenticated
     def get(self, name: str) -> None:
@@ -137,7 +133,6 @@ class FileHandler(PageHandler):
 
 PAGES: list[tuple[str, type[PageHandler]]] = [
     (_SIGNED_IN, SignedInHandler),
-    (_AGAIN, SignInAgainHandler),
     (r"session-user/login-state", LoginStateHandler),
-    (r"session-user/(signed_in\.js|signed_in\.css)", FileHandler),
+    (rf"session-user/({'|'.join(map(re.escape, _FILES))})", FileHandler),
 ]

@@ -30,7 +30,7 @@ export function askAt({ base, token }: IPlace): Ask {
   };
 }
 
-/** `refused`: an authorizer may refuse access to kernels although the user is signed in. */
+/** `refused`: an authorizer may refuse access to kernels although the user is logged in. */
 export type KernelState = 'alive' | 'dead' | 'missing' | 'refused' | 'unreachable' | 'unknown';
 
 export async function kernelState(ask: Ask, id: string): Promise<KernelState> {

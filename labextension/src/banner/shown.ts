@@ -31,10 +31,12 @@ export interface IKnowledge {
   readonly canAsk: boolean;
   /** Whether the server reports the state of the login. */
   readonly knowsLogin: boolean;
+  /** Whether the page goes on with its kernel after a new login. */
+  readonly canReconnect: boolean;
 }
 
 /** An action, by the name of its text. */
-export type Offer = 'log_in' | 'reload' | 'retry' | 'hide';
+export type Offer = 'log_in' | 'log_in_tab' | 'reload' | 'retry' | 'hide';
 
 export interface IShown {
   readonly state: BannerState;
@@ -52,12 +54,17 @@ export function shownOf(
   const { state } = found;
   return state === WELL.state || state === hidden
     ? { state: WELL.state, text: '', offers: [] }
-    : { state, text: textOf(found, page.place.isApp, texts), offers: offersOf(state, page) };
+    : { state, text: textOf(found, needsReload(state, page), texts), offers: offersOf(state, page) };
 }
 
-function textOf({ state, left, isGuess, name }: IFound, isApp: boolean, texts: Texts): string {
+/** Whether only a new page goes on. */
+function needsReload(state: BannerState, { place, canReconnect }: IKnowledge): boolean {
+  return place.isApp && !(canReconnect && isOver(state));
+}
+
+function textOf({ state, left, isGuess, name }: IFound, isLost: boolean, texts: Texts): string {
   if (state !== 'expiring') {
-    const forApp = isApp ? texts[`${state}_app`] : undefined;
+    const forApp = isLost ? texts[`${state}_app`] : undefined;
     return fill(forApp ?? texts[state] ?? state, { name });
   }
   if (left === undefined) {
@@ -67,7 +74,8 @@ function textOf({ state, left, isGuess, name }: IFound, isApp: boolean, texts: T
   return fill((isGuess ? texts.expiring_estimated : texts.expiring) ?? '', { time });
 }
 
-function offersOf(state: BannerState, { place, canAsk, knowsLogin }: IKnowledge): Offer[] {
+function offersOf(state: BannerState, page: IKnowledge): Offer[] {
+  const { place, canAsk, knowsLogin } = page;
   if (state === 'unreachable') {
     return ['retry'];
   }
@@ -77,7 +85,7 @@ function offersOf(state: BannerState, { place, canAsk, knowsLogin }: IKnowledge)
   if (place.base === null || (state === 'kernel_ended' && !place.isApp)) {
     return [];
   }
-  return place.isApp ? ['reload'] : ['log_in'];
+  return needsReload(state, page) ? ['reload'] : ['log_in'];
 }
 
 function fill(text: string, values: Readonly<Record<string, unknown>>): string {
@@ -93,7 +101,7 @@ function fill(text: string, values: Readonly<Record<string, unknown>>): string {
  * @param banner - What it or the code reports of the banner; on a page without a Jupyter server, of anything.
  */
 export function withKernelsWord(
-  { found, canAsk, knowsLogin }: IKnowledge & { readonly found: IFound },
+  { found, canAsk, knowsLogin }: Pick<IKnowledge, 'canAsk' | 'knowsLogin'> & { readonly found: IFound },
   { session, banner }: { readonly session: unknown; readonly banner: unknown }
 ): IFound {
   if (knowsLogin || found.state !== 'active') {

@@ -10,7 +10,7 @@ export const TEXTS = Object.freeze({
   expiring_unknown: 'Your login ends soon.',
   ...overTexts({ __: text => text }),
   expired_app: 'Your login has expired. Reload the page to log in again.',
-  signed_out_app: 'You are signed out. Reload the page to log in again.',
+  signed_out_app: 'You are logged out. Reload the page to log in again.',
   revoked_app: 'Your login was revoked. Reload the page to log in again.',
   stale: 'You have logged in again. Reload this page to go on.',
   user_changed: 'A different user has logged in. This page belongs to {name}.',
@@ -23,5 +23,6 @@ export const TEXTS = Object.freeze({
   reload: 'Reload the page',
   retry: 'Try now',
   hide: 'Hide',
-  blocked: 'The browser blocked the window. Allow it for this site, or log in in another tab.'
+  blocked: 'The browser opened no window. Allow pop-ups for this page, or use this link:',
+  log_in_tab: 'Log in in another tab'
 });

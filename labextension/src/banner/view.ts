@@ -32,11 +32,15 @@ export class Banner {
     if (found.state !== this._hidden) {
       this._hidden = WELL.state;
     }
+    if (found.state !== this._blocked) {
+      this._blocked = WELL.state;
+    }
     const { state, text, offers } = shownOf(found, this._watch, this._texts, this._hidden);
+    const isBlocked = this._blocked !== WELL.state;
     this.node.dataset.state = state;
     this.node.setAttribute('aria-label', this._texts.label ?? '');
-    this._say(text);
-    this._offer(offers);
+    this._say(isBlocked ? (this._texts.blocked ?? '') : text);
+    this._offer(isBlocked ? ['log_in_tab'] : offers);
     this._dress();
   }
 
@@ -54,6 +58,10 @@ export class Banner {
     }
     const buttons = offers.map((offer, index) => {
       const className = index === 0 && offer !== 'hide' ? 'jsu-main' : '';
+      if (offer === 'log_in_tab') {
+        const address = { href: this._watch.loginUrl, target: '_blank', rel: 'opener' };
+        return element('a', className, labels[index], address);
+      }
       const button = element('button', className, labels[index], { type: 'button' });
       button.addEventListener('click', () => this._act(offer));
       return button;
@@ -70,7 +78,8 @@ export class Banner {
       this._hidden = this._found.state;
       this.show(this._found);
     } else if (!this._watch.logIn()) {
-      this._say(this._texts.blocked ?? '');
+      this._blocked = this._found.state;
+      this.show(this._found);
     }
   }
 
@@ -84,6 +93,8 @@ export class Banner {
   private readonly _actions = element('div', 'jsu-actions');
   private _texts: Texts = TEXTS;
   private _hidden: string = WELL.state;
+  /** The state in which the browser opened no window. */
+  private _blocked: string = WELL.state;
   private _found = WELL;
 }
 

@@ -1,4 +1,4 @@
-/** For a page of Voila: one banner at its top, for all of it. */
+/** For a page of Voila, or of a preview of Panel: one banner at its top, for all of it. */
 import type { Ask } from '../shared/client.js';
 import { element } from '../shared/dom.js';
 import { start } from './page.js';
@@ -29,11 +29,13 @@ export interface IPageOptions {
   readonly texts: Texts;
   readonly connection: () => IVoilaConnection | null;
   /** Resolves when `connection` returns one. */
-  readonly connected: Promise<unknown> | undefined;
+  readonly connected?: Promise<unknown> | undefined;
+  /** The kernel's id, where the page's configuration does not have it. */
+  readonly kernelId?: string | undefined;
 }
 
 export async function bannerOfPage(options: IPageOptions): Promise<void> {
-  const { style, texts, connection, connected } = options;
+  const { style, texts, connection, connected, kernelId } = options;
   const place = placeHere();
   const ask = askAt(place);
   if (place.base === null || window[PAGE] || !(await isWanted(ask))) {
@@ -43,7 +45,7 @@ export async function bannerOfPage(options: IPageOptions): Promise<void> {
   let said = WELL;
   const isHidden = (): boolean => document.hidden;
   const onChange = (): void => paint();
-  const watch = new Watch({ place, ask, connection, isHidden, onChange });
+  const watch = new Watch({ place, ask, connection, isHidden, onChange, kernelId });
   const banner = new Banner(document.body, watch);
   banner.node.classList.add('jsu-page');
   document.body.prepend(banner.node);
@@ -74,9 +76,9 @@ function makeRoom(node: HTMLElement): void {
   }
 }
 
-/** `c.JupyterSessionUser.voila_banner`; standalone Voila leaves the extension out instead. */
+/** `c.JupyterSessionUser.page_banner`; standalone Voila leaves the extension out instead. */
 async function isWanted(ask: Ask): Promise<boolean> {
-  const answer = await ask('session-user/voila-banner');
+  const answer = await ask('session-user/page-banner');
   const setting: unknown = answer?.ok ? await answer.json().catch(() => null) : null;
   return (setting as { on?: unknown } | null)?.on !== false;
 }

@@ -22,19 +22,19 @@ export interface IWatchOptions extends ILoginOptions {
   readonly ask: Ask;
   /** Called after each check. */
   readonly onChange: () => void;
-  readonly kernelId?: string;
+  readonly kernelId?: string | undefined;
   /** Returns the page's connection to its kernel if the page exposes it. */
   readonly connection?: () => IKernelConnection | null;
 }
 
 export class Watch extends LoginModel implements IKnowledge {
   constructor(private readonly _options: IWatchOptions) {
-    const { place, ask, kernelId = '' } = _options;
+    const { place, ask, kernelId } = _options;
     const pace = { pollMs: 10_000, overMs: 3000, warnMs: null, patience: 1 };
     super(pace, { ..._options, baseUrl: place.base ?? '' });
     this.place = place;
     this._client = new SessionUserClient(ask);
-    this._kernelId = place.kernelId || kernelId;
+    this._kernelId = place.kernelId || (kernelId ?? '');
     // Code may have a wrong kernel id, if kernels are not started by Jupyter.
     this._isKernelKnown = place.kernelId !== '';
   }
@@ -48,6 +48,10 @@ export class Watch extends LoginModel implements IKnowledge {
 
   get knowsLogin(): boolean {
     return this._login.known !== null;
+  }
+
+  get canReconnect(): boolean {
+    return this.knowsLogin && this._connection() !== null;
   }
 
   get found(): IFound {

@@ -1,4 +1,4 @@
-/** The signed-in user in words: labels, tooltip, the rows of the dialog. Pure. */
+/** The user in words: labels, tooltip, the rows of the dialog. Pure. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { isEstimated } from '../shared/login.js';
@@ -7,16 +7,16 @@ import type { IKernelSession, ISessionInfo, LoginState } from '../shared/types.j
 /** A term and its value, as in a definition list. */
 export type Row = readonly [term: string, description: string];
 
-function verification(session: ISessionInfo, trans: TranslationBundle): string {
+/** Names that Jupyter makes up are random digits. */
+const MADE_UP = /^[0-9a-f]{32}$/;
+
+function identityOf(session: ISessionInfo, trans: TranslationBundle): string {
+  if (session.user.isAnonymous) {
+    return trans.__('This login has no name, so Jupyter made one up');
+  }
   return session.verified
     ? trans.__('Verified by the server')
     : trans.__('Not verified by the server');
-}
-
-function anonymity(session: ISessionInfo, trans: TranslationBundle): string[] {
-  return session.user.isAnonymous
-    ? [trans.__('Anonymous: the login has no name, so Jupyter made one up')]
-    : [];
 }
 
 function trouble(state: LoginState, trans: TranslationBundle): string[] {
@@ -30,7 +30,7 @@ export function labelOf(
   trans: TranslationBundle,
   state: LoginState = 'active'
 ): string {
-  const who = trans.__('Signed in as %1', session.user.displayName);
+  const who = trans.__('Logged in as %1', session.user.displayName);
   return [who, ...trouble(state, trans)].join('. ');
 }
 
@@ -39,11 +39,11 @@ export function tooltipOf(
   trans: TranslationBundle,
   state: LoginState = 'active'
 ): string {
+  const { username, isAnonymous } = session.user;
   return [
     labelOf(session, trans, state),
-    trans.__('Username: %1', session.user.username),
-    verification(session, trans),
-    ...anonymity(session, trans)
+    ...(isAnonymous ? [] : [trans.__('Username: %1', username)]),
+    identityOf(session, trans)
   ].join('\n');
 }
 
@@ -61,19 +61,19 @@ function endOf(session: ISessionInfo, trans: TranslationBundle): string {
 
 export function rowsOf(session: ISessionInfo, trans: TranslationBundle): Row[] {
   const { user } = session;
-  const groups = user.groups.length > 0 ? user.groups.join(', ') : trans.__('None');
-  const rows: Row[] = [
-    [trans.__('Name'), user.displayName],
-    [trans.__('Username'), user.username],
-    [trans.__('Groups'), groups],
-    [trans.__('Signed in since'), localTime(session.authenticatedAt)],
+  const rows: Row[] = [[trans.__('Name'), user.displayName]];
+  if (!user.isAnonymous) {
+    const groups = user.groups.length > 0 ? user.groups.join(', ') : trans.__('None');
+    rows.push([trans.__('Username'), user.username], [trans.__('Groups'), groups]);
+  }
+  rows.push(
+    [trans.__('Logged in since'), localTime(session.authenticatedAt)],
     [trans.__('Login ends'), endOf(session, trans)]
-  ];
+  );
   if (user.admin) {
     rows.push([trans.__('Role'), trans.__('Administrator')]);
   }
-  const identity = [verification(session, trans), ...anonymity(session, trans)];
-  rows.push([trans.__('Identity'), identity.join('. ')]);
+  rows.push([trans.__('Identity'), identityOf(session, trans)]);
   if (session.degraded) {
     const note = trans.__('Your login could not be checked just now. It goes on until it can be.');
     rows.push([trans.__('Note'), note]);
@@ -89,6 +89,9 @@ export function kernelLines(
 ): string[] {
   const lines = kernels.map(({ kernelId, foreignOwner }) => {
     const name = nameOf(kernelId) ?? kernelId.slice(0, 8);
+    if (foreignOwner !== null && MADE_UP.test(foreignOwner)) {
+      return trans.__('%1 (started by another user)', name);
+    }
     return foreignOwner === null ? name : trans.__('%1 (started by %2)', name, foreignOwner);
   });
   return lines.length > 0 ? lines : [trans.__('None')];

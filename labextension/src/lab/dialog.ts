@@ -10,15 +10,13 @@ import type { ISessionUserModel } from './tokens.js';
 export interface IDetailsOptions {
   readonly model: ISessionUserModel;
   readonly trans: TranslationBundle;
-  /** The actions offered: a label, and the function. */
-  readonly actions: readonly (readonly [label: string, run: () => unknown])[];
   /** The path of a kernel's notebook. */
   nameOf(kernelId: string): string | undefined;
 }
 
 /** Show it; resolves when it is closed. */
 export async function showDetails(options: IDetailsOptions): Promise<void> {
-  const { model, trans, actions, nameOf } = options;
+  const { model, trans, nameOf } = options;
   if (model.session === null) {
     return;
   }
@@ -41,12 +39,9 @@ export async function showDetails(options: IDetailsOptions): Promise<void> {
     () => (kernels.textContent = trans.__('The server does not say'))
   );
   const dialog = new Dialog({
-    title: trans.__('Signed in'),
+    title: trans.__('Login'),
     body: new Widget({ node }),
-    buttons: [
-      ...actions.map(([label]) => Dialog.createButton({ label, accept: false })),
-      Dialog.okButton({ label: trans.__('Close') })
-    ]
+    buttons: [Dialog.okButton({ label: trans.__('Close') })]
   });
   const close = (): void => {
     if (model.session === null) {
@@ -54,8 +49,7 @@ export async function showDetails(options: IDetailsOptions): Promise<void> {
     }
   };
   model.changed.connect(close);
-  const { button } = await dialog.launch().finally(() => model.changed.disconnect(close));
-  await actions.find(([label]) => label === button.label)?.[1]();
+  await dialog.launch().finally(() => model.changed.disconnect(close));
 }
 
 /** A plain link for a browser that opens no window; resolves when the dialog is closed. */

@@ -5,7 +5,7 @@ import type { ISignal } from '@lumino/signaling';
 
 import type { IKernelSession, ISessionInfo, LoginState } from '../shared/types.js';
 
-/** A user is signed in after a login had ended, or been replaced. */
+/** A user is logged in after a login had ended, or been replaced. */
 export interface IReturn {
   readonly before: ISessionInfo;
   readonly session: ISessionInfo;
@@ -23,7 +23,7 @@ export interface ISessionUserModel extends IDisposable {
   readonly state: LoginState;
   /** Emitted when `state` became a different one, after `changed`. */
   readonly stateChanged: ISignal<ISessionUserModel, LoginState>;
-  /** Emitted when a user is signed in again, after `stateChanged`. */
+  /** Emitted when a user is logged in again, after `stateChanged`. */
   readonly returned: ISignal<ISessionUserModel, IReturn>;
   /** Milliseconds until the login ends, by the server's clock; null if unknown. */
   readonly left: number | null;
@@ -43,5 +43,5 @@ export interface ISessionUserModel extends IDisposable {
 
 export const ISessionUserModel = new Token<ISessionUserModel>(
   'jupyter-session-user:ISessionUserModel',
-  'Who is signed in, and whether that is over.'
+  'Who is logged in, and whether that is over.'
 );

@@ -18,7 +18,7 @@ function shortName(session: ISessionInfo): string {
 export function overLabel(state: OverState, trans: TranslationBundle): string {
   const labels: Readonly<Record<OverState, string>> = {
     expired: trans.__('Login expired'),
-    signed_out: trans.__('Signed out'),
+    signed_out: trans.__('Logged out'),
     revoked: trans.__('Login revoked')
   };
   return labels[state];
@@ -40,7 +40,9 @@ export function warningNotice(
 }
 
 export function healedNotice(session: ISessionInfo, trans: TranslationBundle): string {
-  return trans.__('Signed in again as %1', shortName(session));
+  return session.user.isAnonymous
+    ? trans.__('Logged in again')
+    : trans.__('Logged in again as %1', shortName(session));
 }
 
 export function userChangedNotice({ before, session }: IReturn, trans: TranslationBundle): string {

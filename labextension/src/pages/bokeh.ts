@@ -15,8 +15,8 @@ const TEXTS = {
     'It was open for longer than the server lets a page connect. Reload it to go on.'
   ],
   signedout: [
-    'You have been signed out.',
-    'The server no longer accepts this page. Reload it to sign in again.'
+    'You have been logged out.',
+    'The server no longer accepts this page. Reload it to log in again.'
   ],
   refused: [
     'The server has refused this page.',

@@ -1,5 +1,6 @@
 /** The REST client: questions with few answers, or a rejection when the server could not decide. */
 import {
+  decodeChangesIn,
   decodeKernels,
   decodeMessage,
   DecodeError,
@@ -35,7 +36,7 @@ export class SessionUserClient {
   constructor(private readonly _ask: Ask) {}
 
   /**
-   * The signed-in user.
+   * The user.
    *
    * @param known - The id of the last session; the server reports how it ended.
    */
@@ -44,7 +45,7 @@ export class SessionUserClient {
     return answer.kind === 'refused' && known !== undefined ? this.whyRefused(known) : answer;
   }
 
-  /** The signed-in user, without the reason of a refusal. */
+  /** The user, without the reason of a refusal. */
   async me(): Promise<WhoAmI> {
     const response = await this._ask(`${API}/me`);
     if (response === null) {
@@ -57,7 +58,12 @@ export class SessionUserClient {
       return { kind: 'absent' };
     }
     const answer = await jsonOf(response);
-    return { kind: 'present', session: decodeSession(answer), serverTime: decodeServerTime(answer) };
+    return {
+      kind: 'present',
+      session: decodeSession(answer),
+      serverTime: decodeServerTime(answer),
+      changesIn: decodeChangesIn(answer)
+    };
   }
 
   /** An authorizer's no is not the end of a login. */
@@ -94,7 +100,7 @@ export class SessionUserClient {
     }
   }
 
-  /** Answers every caller, and says whether a user is signed in. */
+  /** Answers every caller, and says whether a user is logged in. */
   private _loginState(known: string): Promise<Response | null> {
     return this._ask(`session-user/login-state?session=${encodeURIComponent(known)}`);
   }

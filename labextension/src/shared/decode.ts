@@ -32,6 +32,7 @@ function reader<T>(expected: string, isRight: (value: unknown) => value is T): R
 const isText = (value: unknown): value is string => typeof value === 'string';
 const text = reader('a string', isText);
 const flag = reader('true or false', (value): value is boolean => typeof value === 'boolean');
+const number = reader('a number', (value): value is number => typeof value === 'number');
 const list = reader('a list', (value): value is unknown[] => Array.isArray(value));
 const texts = reader(
   'a list of strings',
@@ -111,7 +112,8 @@ export function decodeSession(value: unknown): ISessionInfo {
     expiresAt: optional(instant, fields, 'expires_at'),
     expirySource: optional(text, fields, 'expiry_source') ?? '',
     state: optional(loginState, fields, 'state') ?? 'active',
-    degraded: optional(flag, fields, 'degraded') ?? false
+    degraded: optional(flag, fields, 'degraded') ?? false,
+    hasOthers: optional(flag, fields, 'has_others') ?? false
   });
 }
 
@@ -120,6 +122,12 @@ export function decodeServerTime(value: unknown): number | null {
   const fields = object({ answer: value }, 'answer');
   const time = optional(instant, fields, 'server_time');
   return time === null ? null : Date.parse(time);
+}
+
+/** Milliseconds until time alone may change the state; null if it never does. */
+export function decodeChangesIn(value: unknown): number | null {
+  const seconds = optional(number, object({ answer: value }, 'answer'), 'changes_in');
+  return seconds === null ? null : seconds * 1000;
 }
 
 /** The sessions on kernels out of a list of sessions. */
@@ -134,7 +142,7 @@ export function decodeKernels(value: unknown): readonly IKernelSession[] {
     }));
 }
 
-/** Whether a user is signed in, and how the login that was asked about ended; null if it did not. */
+/** Whether a user is logged in, and how the login that was asked about ended; null if it did not. */
 export function decodeLoginState(value: unknown): { isSignedIn: boolean; end: OverState | null } {
   const fields = object({ answer: value }, 'answer');
   const end = optional(overState, fields, 'state');

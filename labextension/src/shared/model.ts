@@ -15,6 +15,8 @@ const RETRY_MS = 1000;
 const MAX_RETRY_MS = 15_000;
 /** A question is old after that time. */
 const OLD_MS = 2000;
+/** The server looks at its timeouts four times in a second. */
+const DUE_SLACK_MS = 300;
 /** How long a page may take to go away. */
 const LEAVING_MS = 10_000;
 
@@ -100,7 +102,9 @@ export abstract class LoginModel {
         return; // an old answer must not bring back an old user
       }
       this._failures = answer?.kind === 'unreachable' ? this._failures + 1 : 0;
+      this._dueAt = Infinity;
       if (answer?.kind === 'present') {
+        this._dueAt = this._clock.now() + (answer.changesIn ?? Infinity) + DUE_SLACK_MS;
         this._skew = answer.serverTime === null ? 0 : answer.serverTime - this._clock.now();
       }
       this._set(this._after(answer));
@@ -213,7 +217,8 @@ export abstract class LoginModel {
     const usual = isOver(this.state) ? this._pace.overMs : this._pace.pollMs;
     const pause = isLoggingIn ? LOGGING_IN_MS : usual;
     const next = this.session && nextLook(this.session, this._now(), this._pace.warnMs);
-    return Math.min(pause, next ?? pause);
+    const due = Math.max(this._dueAt - this._clock.now(), 0);
+    return Math.min(pause, next ?? pause, due);
   }
 
   private _stateOf(session: ISessionInfo): ISessionInfo['state'] {
@@ -235,6 +240,8 @@ export abstract class LoginModel {
   private _turn = 0;
   private _failures = 0;
   private _skew = 0;
+  /** When time alone may have changed the state. */
+  private _dueAt = Infinity;
   private _askedAt = -Infinity;
   private _leavingUntil = -Infinity;
   private _popup: IPopup | null = null;

@@ -8,7 +8,7 @@
 /** Where a page that ends a login in a window of its own says so. */
 export const CHANNEL = 'jupyter-session-user';
 
-/** The page that says that one is signed in, below the server's base URL. */
+/** The page that says that one is logged in, below the server's base URL. */
 export const SIGNED_IN_PAGE = 'session-user/signed-in';
 
 /** How long to ask often; afterwards the page still notices, at its usual pace. */

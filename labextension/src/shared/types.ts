@@ -1,4 +1,4 @@
-/** Data about the signed-in user and the login: types only. */
+/** Data about the user and the login: types only. */
 
 /** A person, as the server describes them. */
 export interface IUser {
@@ -49,6 +49,8 @@ export interface ISessionInfo {
   readonly state: 'active' | 'expiring' | OverState;
   /** Whether the authority that decides could not be asked. */
   readonly degraded: boolean;
+  /** Whether other users are known to this server. */
+  readonly hasOthers: boolean;
 }
 
 /** What a page knows about its login. */
@@ -80,7 +82,7 @@ export interface IKernelSession {
  * - `present`: it knows.
  * - `absent`: it has no such address, our server extension is not enabled there.
  * - `refused`: this browser may not ask.
- * - `over`: this browser is signed in no more.
+ * - `over`: this browser is logged in no more.
  * - `unreachable`: there was no answer.
  */
 export type WhoAmI =
@@ -89,6 +91,8 @@ export type WhoAmI =
       readonly session: ISessionInfo;
       /** The server's clock, in milliseconds; null where it does not say. */
       readonly serverTime: number | null;
+      /** Milliseconds until time alone may change the state; null where it never does. */
+      readonly changesIn: number | null;
     }
   | { readonly kind: 'over'; readonly state: OverState }
   | { readonly kind: 'absent' | 'refused' | 'unreachable' };

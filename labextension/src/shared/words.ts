@@ -9,7 +9,7 @@ export interface ITranslation {
 export function overTexts(trans: ITranslation): Readonly<Record<OverState, string>> {
   return {
     expired: trans.__('Your login has expired. Log in again to go on: your work is kept.'),
-    signed_out: trans.__('You are signed out. Log in again to go on: your work is kept.'),
+    signed_out: trans.__('You are logged out. Log in again to go on: your work is kept.'),
     revoked: trans.__('Your login was revoked. Log in again to go on: your work is kept.')
   };
 }

@@ -11,9 +11,12 @@ const page = (place = {}, knowledge = {}) => ({
   place: { base: 'https://hub/', token: '', isApp: false, kernelId: '', ...place },
   canAsk: true,
   knowsLogin: true,
+  canReconnect: false,
   ...knowledge
 });
 const app = page({ isApp: true });
+/** A page of Voila, that a new login brings back. */
+const voila = page({ isApp: true }, { canReconnect: true });
 const nowhere = page({ isApp: true, base: null }, { canAsk: false, knowsLogin: false });
 const shown = (found, at = page(), texts = TEXTS, hidden = undefined) =>
   shownOf(found, at, texts, hidden);
@@ -24,12 +27,20 @@ test('nothing is shown while all is well', () => {
 });
 
 for (const state of ['expired', 'signed_out', 'revoked']) {
-  test(`${state}: a notebook offers a login, an app a new page`, () => {
+  test(`${state}: what goes on after a login offers one, any other app offers a new page`, () => {
     assert.deepEqual(shown({ state }), { state, text: TEXTS[state], offers: ['log_in'] });
+    assert.deepEqual(shown({ state }, voila), shown({ state }));
     const text = TEXTS[`${state}_app`];
     assert.deepEqual(shown({ state }, app), { state, text, offers: ['reload'] });
   });
 }
+
+test('a page that can reconnect still needs a new page for all other troubles', () => {
+  for (const state of ['kernel_ended', 'stale', 'user_changed']) {
+    assert.deepEqual(shown({ state }, voila), shown({ state }, app));
+    assert.deepEqual(offers(state, voila), ['reload']);
+  }
+});
 
 test('a kernel that has ended: in a notebook the user restarts it', () => {
   assert.deepEqual(offers('kernel_ended'), []);

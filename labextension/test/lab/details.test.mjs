@@ -9,20 +9,26 @@ const session = (...changes) => decodeSession(answer(...changes));
 const rows = (...changes) => Object.fromEntries(rowsOf(session(...changes), trans));
 
 test('the accessible name contains the name on show', () => {
-  assert.equal(labelOf(session(), trans), 'Signed in as Ada King Lovelace');
+  assert.equal(labelOf(session(), trans), 'Logged in as Ada King Lovelace');
 });
 
 test('the tooltip says username and verification', () => {
   const tooltip = tooltipOf(session(), trans);
   assert.match(tooltip, /Username: ada/);
   assert.match(tooltip, /Verified by the server/);
-  assert.doesNotMatch(tooltip, /Anonymous/);
+  assert.doesNotMatch(tooltip, /made one up/);
+  assert.match(tooltipOf(session({ verified: false }), trans), /Not verified/);
 });
 
-test('a user that Jupyter made up is called anonymous', () => {
-  const changes = [{ verified: false }, { is_anonymous: true }];
-  assert.match(tooltipOf(session(...changes), trans), /Not verified[^]*Anonymous/);
-  assert.match(rows(...changes).Identity, /Not verified.*Anonymous/);
+test('of a name that Jupyter made up, no random digits are shown and nothing is verified', () => {
+  const username = '0123456789abcdef0123456789abcdef';
+  for (const verified of [true, false]) {
+    const changes = [{ verified }, { username, is_anonymous: true, display_name: 'Anonymous Io' }];
+    const all = [tooltipOf(session(...changes), trans), ...Object.values(rows(...changes))].join();
+    assert.doesNotMatch(all, /verified|[0-9a-f]{32}/i);
+    assert.match(all, /Anonymous Io[^]*Jupyter made one up/);
+    assert.deepEqual([rows(...changes).Username, rows(...changes).Groups], [undefined, undefined]);
+  }
 });
 
 test('nobody is told that they are in no group by an empty line', () => {
@@ -46,9 +52,9 @@ test('a login that could not be checked says so', () => {
 });
 
 test('trouble is part of the accessible name, after who it is', () => {
-  assert.equal(labelOf(session(), trans, 'active'), 'Signed in as Ada King Lovelace');
-  assert.match(labelOf(session(), trans, 'unreachable'), /^Signed in as Ada.*cannot be reached/);
-  assert.match(labelOf(session(), trans, 'expiring'), /^Signed in as Ada.*ends soon/);
+  assert.equal(labelOf(session(), trans, 'active'), 'Logged in as Ada King Lovelace');
+  assert.match(labelOf(session(), trans, 'unreachable'), /^Logged in as Ada.*cannot be reached/);
+  assert.match(labelOf(session(), trans, 'expiring'), /^Logged in as Ada.*ends soon/);
 });
 
 test('kernels are called by their notebook, and somebody else who started one is named', () => {
@@ -56,5 +62,7 @@ test('kernels are called by their notebook, and somebody else who started one is
   const nameOf = id => ({ one: 'a.ipynb' })[id];
   const lines = kernelLines([kernel('one', 'grace'), kernel('0123456789')], nameOf, trans);
   assert.deepEqual(lines, ['a.ipynb (started by grace)', '01234567']);
+  const [line] = kernelLines([kernel('one', 'ab'.repeat(16))], nameOf, trans);
+  assert.equal(line, 'a.ipynb (started by another user)');
   assert.deepEqual(kernelLines([], nameOf, trans), ['None']);
 });

@@ -290,3 +290,14 @@ test('dispose leaves no timer behind', async context => {
   model.configure(60, 5);
   assert.equal(clock.waiting, 0);
 });
+
+test('an idle end that no answer shows yet is asked about when it comes near', async context => {
+  const soon = { ...present(), changesIn: 10_000 };
+  const { client, clock, model, said } = watched(context, soon, over());
+  model.configure(60, 5);
+  await model.refresh();
+  await clock.pass(9900);
+  assert.deepEqual([client.asked, said], [1, ['active']]);
+  await clock.pass(500);
+  assert.deepEqual([client.asked, said], [2, ['active', 'expired']]);
+});

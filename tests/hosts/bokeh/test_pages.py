@@ -250,7 +250,7 @@ def test_signed_out_before_the_socket(shown, expect, kind):
     page, address = shown(kind)
     held_up(page, page.context.clear_cookies)
     page.goto(address)
-    expect(banner(page, "signedout")).to_contain_text("You have been signed out.")
+    expect(banner(page, "signedout")).to_contain_text("You have been logged out.")
     keep(page, f"banner-{kind}-signedout")
 
 

@@ -1,4 +1,4 @@
-"""``SessionBanner.panel()`` on the pages of Panel's previews."""
+"""``SessionBanner.panel()`` on the pages of Panel's previews, without the banner of the page."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def previews_on(*arguments):
     """Run a server with previews, ours, and a login form for alice and bob."""
     return servers.own_server(
         *servers.DEMO,
+        "--JupyterSessionUser.page_banner=False",
         *arguments,
         extensions=(servers.EXTENSION, EXTENSION),
         files={"app.py": APP},
@@ -76,7 +77,7 @@ def test_signed_out_and_in_again(chromium, server, expect):
     """Alice's app reports the end, also in Python; bob's does not; after a login she reloads."""
     alice, bob = (app_of(chromium, server, name) for name in ("alice", "bob"))
     sign_out(alice.context, server)
-    expect(banner(alice, "signed_out").get_by_role("status")).to_contain_text("You are signed out.")
+    expect(banner(alice, "signed_out").get_by_role("status")).to_contain_text("You are logged out.")
     expect(alice.get_by_text("signed_out", exact=True)).to_be_visible()
     assert min(alice.evaluate(CONTRASTS)) >= 4.5
     expect(quiet(bob)).to_have_count(1)

@@ -128,11 +128,14 @@ def test_signed_out_in_another_tab_and_in_again(chromium, server, expect):
     with pages(chromium, server, "alice", "bob") as (alice, bob):
         clicks(alice, expect, 1)
         sign_out(alice.context, server)
-        expect(banner(alice.page, "signed_out")).to_contain_text("You are signed out.")
-        expect(banner(alice.page, "signed_out").get_by_role("button")).to_have_text([RELOAD])
+        expect(banner(alice.page, "signed_out")).to_contain_text("You are logged out.")
+        again = banner(alice.page, "signed_out").get_by_role("button")
+        expect(again).to_have_text(["Log in again"])
         clicks(bob, expect, 1)
         expect(quiet(bob.page)).to_have_count(1)
-        sign_in(alice.context, server, "alice")
+        with alice.page.expect_popup() as opened:
+            again.click()
+        fill_form(opened.value, "alice")
         expect(quiet(alice.page)).to_have_count(1)
         clicks(alice, expect, 2)
 
@@ -169,15 +172,34 @@ def test_warning(chromium, expect):
 
 
 def test_exact_end(chromium, expect):
-    """At the timeout the page reports the end by itself; a reload asks for the login."""
+    """At the timeout the page reports the end by itself, and offers a login beside the page."""
     with (
         with_people("--JupyterSessionUser.absolute_timeout=40") as server,
         pages(chromium, server, "alice") as (visit,),
     ):
         over = banner(visit.page, "expired")
         expect(over.get_by_role("status")).to_contain_text("Your login has expired.")
-        over.get_by_role("button", name=RELOAD).click()
-        expect(visit.page.get_by_label("Who are you?")).to_be_visible()
+        with visit.page.expect_popup() as opened:
+            over.get_by_role("button", name="Log in again").click()
+        fill_form(opened.value, "alice")
+        expect(quiet(visit.page)).to_have_count(1)
+
+
+def test_a_browser_that_opens_no_window_gets_a_link(chromium, server, expect):
+    """The banner says so and shows a plain link; after the login there, the page goes on."""
+    with pages(chromium, server, "alice", "bob") as (alice, bob):
+        clicks(alice, expect, 1)
+        sign_out(alice.context, server)
+        over = banner(alice.page, "signed_out")
+        alice.page.evaluate("window.open = () => null")
+        over.get_by_role("button", name="Log in again").click()
+        expect(over.get_by_role("status")).to_contain_text("The browser opened no window.")
+        with alice.context.expect_page() as opened:
+            over.get_by_role("link", name="Log in in another tab").click()
+        fill_form(opened.value, "alice")
+        expect(quiet(alice.page)).to_have_count(1)
+        clicks(alice, expect, 2)
+        clicks(bob, expect, 1)
 
 
 def test_signing_in_before_the_end(chromium, expect):
@@ -191,7 +213,6 @@ def test_signing_in_before_the_end(chromium, expect):
         with visit.page.expect_popup() as opened:
             banner(visit.page, "expiring").get_by_role("button", name="Log in again").click()
         popup = opened.value
-        popup.get_by_role("button", name="Log in again").click()
         fill_form(popup, "alice")
         if not popup.is_closed():
             popup.wait_for_event("close")
@@ -201,15 +222,24 @@ def test_signing_in_before_the_end(chromium, expect):
 
 
 def test_login_cookie_removed(chromium, server, expect):
-    """The page reports the end of the login; bob's does not; a reload leads to the form."""
+    """The page reports the end of the login; bob's does not; after a login, hers goes on.
+
+    Neither her input nor her kernel is lost.
+    """
     with pages(chromium, server, "alice", "bob") as (alice, bob):
+        clicks(alice, expect, 1)
+        alice.page.evaluate("window.typed = 'by alice'")
         alice.context.clear_cookies(name=re.compile("^username-"))
         alice.page.locator("body").click(position={"x": 600, "y": 600})
         over = banner(alice.page, "expired")
         expect(over).to_be_visible()
         expect(quiet(bob.page)).to_have_count(1)
-        over.get_by_role("button", name=RELOAD).click()
-        expect(alice.page.get_by_label("Who are you?")).to_be_visible()
+        with alice.page.expect_popup() as opened:
+            over.get_by_role("button", name="Log in again").click()
+        fill_form(opened.value, "alice")
+        expect(quiet(alice.page)).to_have_count(1)
+        clicks(alice, expect, 2)
+        assert alice.page.evaluate("window.typed") == "by alice"  # the same page
 
 
 def test_standalone_signed_out(chromium, standalone, expect):
@@ -219,7 +249,7 @@ def test_standalone_signed_out(chromium, standalone, expect):
             visit.open()
             quiet(visit.page).wait_for(state="attached")
         alice.become(None)
-        expect(banner(alice.page, "signed_out")).to_contain_text("You are signed out.")
+        expect(banner(alice.page, "signed_out")).to_contain_text("You are logged out.")
         expect(quiet(bob.page)).to_have_count(1)
         alice.become("alice")
         expect(quiet(alice.page)).to_have_count(1)
@@ -344,8 +374,8 @@ def test_server_gone(chromium, expect, kind):
 
 @KINDS
 def test_switched_off(chromium, expect, kind):
-    """With ``voila_banner`` off, no banner appears in any case."""
-    off = "--JupyterSessionUser.voila_banner=False"
+    """With ``page_banner`` off, no banner appears in any case."""
+    off = "--JupyterSessionUser.page_banner=False"
     with contextlib.ExitStack() as stack:
         if kind == "extension":
             server = stack.enter_context(with_people(off))
@@ -353,7 +383,7 @@ def test_switched_off(chromium, expect, kind):
             visit = Visit(log_in(context, server, "alice", PAGE), server.url + PAGE)
         else:
             server = stack.enter_context(
-                voila(*HEADER, files=FILES, config={"JupyterSessionUser": {"voila_banner": False}})
+                voila(*HEADER, files=FILES, config={"JupyterSessionUser": {"page_banner": False}})
             )
             (visit,) = stack.enter_context(visits(chromium, server.url, "alice"))
             visit.open()

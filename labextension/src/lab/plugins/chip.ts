@@ -1,15 +1,22 @@
-/** The chip in the top bar of JupyterLab and Notebook 7: who is signed in, or that it is over. */
+/** The chip in the top bar of JupyterLab and Notebook 7: who is logged in, or that it is over. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { element } from '../../shared/dom.js';
 import { isOver } from '../../shared/login.js';
-import type { ISessionInfo, IUser, OverState } from '../../shared/types.js';
+import type { ISessionInfo, IUser, LoginState, OverState } from '../../shared/types.js';
+import { type ShowChip, isChipShown } from '../chip.js';
 import { discColors } from '../color.js';
 import { labelOf, tooltipOf } from '../details.js';
+import { joinMenu, openMenu } from '../menu.js';
 import type { ISessionUserModel } from '../tokens.js';
 import { overLabel } from '../words.js';
-import { followSettings, isOn, LOG_IN, plugin, SHOW_DETAILS } from './plugin.js';
+import { type Commands, followSettings, LOG_IN, plugin } from './plugin.js';
+
+/** The name of Notebook 7's application. */
+const NOTEBOOK = 'Jupyter Notebook';
+/** After "Trusted". */
+const LAST = 12_000;
 
 function disc(text: string): HTMLElement {
   return element('span', 'jp-SessionUser-disc', text, { 'aria-hidden': 'true' });
@@ -37,11 +44,15 @@ function picture(user: IUser): HTMLElement {
   return image;
 }
 
+function isQuiet(state: LoginState): boolean {
+  return state === 'active' || state === 'expiring' || state === 'unknown';
+}
+
 export class SessionUserChip extends Widget {
   constructor(
     private readonly _model: ISessionUserModel,
     private readonly _trans: TranslationBundle,
-    private readonly _run: (command: string) => Promise<unknown>
+    private readonly _commands: Commands
   ) {
     super();
     this.addClass('jp-SessionUser');
@@ -52,17 +63,21 @@ export class SessionUserChip extends Widget {
     this._render();
   }
 
-  /** Whether the user wants the chip at all. */
-  set enabled(value: boolean) {
-    this._enabled = value;
+  /** When the user wants the chip. */
+  set shownWhen(value: ShowChip) {
+    this._show = value;
+    this._render();
+  }
+
+  protected override onAfterAttach(): void {
     this._render();
   }
 
   private _onClick(): void {
     if (isOver(this._model.state)) {
-      void this._run(LOG_IN); // within the click: browsers open no window later
+      void this._commands.execute(LOG_IN); // within the click: browsers open no window later
     } else {
-      void this._run(SHOW_DETAILS).finally(() => this._button.focus());
+      openMenu(this._commands, this._button);
     }
   }
 
@@ -71,7 +86,9 @@ export class SessionUserChip extends Widget {
     this._button.dataset.state = state;
     this._button.classList.toggle('jp-mod-warn', isOver(state));
     this._button.toggleAttribute('aria-haspopup', false);
-    this.setHidden(!this._enabled || (session === null && !isOver(state)));
+    // Of two menus of the user, the other extension's stays; trouble is for ours to show.
+    const isElsewhere = joinMenu(this.parent?.children() ?? []) && isQuiet(state);
+    this.setHidden(isElsewhere || !isChipShown(this._show, session, state));
     if (isOver(state)) {
       this._renderOver(state);
     } else if (session !== null) {
@@ -93,7 +110,7 @@ export class SessionUserChip extends Widget {
     const title = tooltipOf(session, this._trans, this._model.state);
     const name = element('span', 'jp-SessionUser-name', session.user.displayName);
     this._fill(label, title, picture(session.user), name);
-    this._button.setAttribute('aria-haspopup', 'dialog');
+    this._button.setAttribute('aria-haspopup', 'menu');
   }
 
   private _fill(label: string, title: string, ...content: HTMLElement[]): void {
@@ -103,26 +120,33 @@ export class SessionUserChip extends Widget {
   }
 
   private readonly _button = element('button', 'jp-SessionUser-button', '', { type: 'button' });
-  private _enabled = true;
+  private _show: ShowChip = 'auto';
 }
 
 export const chipPlugin = plugin(
   'jupyter-session-user:plugin', // also the name of the settings
-  'Shows who is signed in, in the top bar.',
+  'Shows who is logged in, in the top bar.',
   ({ app, model, trans, registry, toolbars }) => {
     // The top bar may be rebuilt when its settings change: the last answer counts for every chip.
     const chips = new Set<SessionUserChip>();
-    let enabled = true;
-    toolbars?.addFactory('TopBar', 'session-user', () => {
-      const chip = new SessionUserChip(model, trans, id => app.commands.execute(id));
-      chip.enabled = enabled;
+    let show: ShowChip = 'auto';
+    const make = (): SessionUserChip => {
+      const chip = new SessionUserChip(model, trans, app.commands);
+      chip.shownWhen = show;
       chips.add(chip);
       chip.disposed.connect(() => chips.delete(chip));
       return chip;
-    });
+    };
+    toolbars?.addFactory('TopBar', 'session-user', make);
+    if (app.name === NOTEBOOK) {
+      // It hides its top bar where there is little room; the style shows this one instead.
+      const chip = make();
+      chip.addClass('jp-mod-inMenuBar');
+      app.shell.add(chip, 'menu', { rank: LAST });
+    }
     followSettings(registry, settings => {
-      enabled = isOn(settings, 'showChip');
-      chips.forEach(chip => (chip.enabled = enabled));
+      show = settings.get('showChip').composite as ShowChip; // by the schema
+      chips.forEach(chip => (chip.shownWhen = show));
     });
   }
 );

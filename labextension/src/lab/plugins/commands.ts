@@ -1,14 +1,15 @@
 /** Commands about the login, also in the palette. */
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { URLExt } from '@jupyterlab/coreutils';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { isOver } from '../../shared/login.js';
+import { canLogOutEverywhere, hasLogin } from '../chip.js';
 import { labelOf } from '../details.js';
 import { showDetails, showLoginLink } from '../dialog.js';
-import { LOG_IN, plugin, SHOW_DETAILS } from './plugin.js';
+import { type Commands, LOG_IN, LOG_OUT, LOG_OUT_EVERYWHERE, plugin, SHOW_DETAILS } from './plugin.js';
 
 const CHECK = 'jupyter-session-user:check-login';
-const SIGN_OUT_EVERYWHERE = 'jupyter-session-user:sign-out-everywhere';
 
 const TOAST_MS = 3000;
 /** JupyterLab shows no more of a notification. */
@@ -16,7 +17,7 @@ const MAX_MESSAGE = 140;
 
 export const commandsPlugin = plugin(
   'jupyter-session-user:commands',
-  'Logs in again, shows and ends sessions.',
+  'Logs in again, shows and ends logins.',
   ({ app: { commands, serviceManager }, model, palette, trans }) => {
     /** Within a click, and so without a pause before the window opens. */
     const logIn = (): void => {
@@ -35,8 +36,8 @@ export const commandsPlugin = plugin(
       Notification.info(message.slice(0, MAX_MESSAGE), { autoClose: TOAST_MS });
     };
 
-    const everywhere = trans.__('Sign out everywhere');
-    const signOutEverywhere = async (): Promise<void> => {
+    const everywhere = trans.__('Log out everywhere');
+    const logOutEverywhere = async (): Promise<void> => {
       const { button } = await showDialog({
         title: everywhere,
         body: trans.__('All your logins end, in every browser. Kernels go on.'),
@@ -56,21 +57,30 @@ export const commandsPlugin = plugin(
 
     const nameOf = (kernelId: string): string | undefined =>
       [...serviceManager.sessions.running()].find(({ kernel }) => kernel?.id === kernelId)?.path;
-    const actions = [
-      [everywhere, signOutEverywhere],
-      [trans.__('Log out'), logOut]
-    ] as const;
-    const details = (): Promise<void> => showDetails({ model, trans, actions, nameOf });
+    const details = (): Promise<void> => showDetails({ model, trans, nameOf });
+    /** The menu of a user begins with the user. */
+    const detailsLabel = ({ isInMenu }: ReadonlyPartialJSONObject): string =>
+      isInMenu === true && model.session !== null
+        ? trans.__('Logged in as %1…', model.session.user.displayName)
+        : trans.__('Show Who Is Logged In');
 
-    const add = (id: string, label: string, execute: () => unknown, needsLogin = false): void => {
-      const isEnabled = (): boolean => !needsLogin || model.session !== null;
-      commands.addCommand(id, { label, execute, isEnabled });
-      palette?.addItem({ command: id, category: trans.__('Session') });
+    const add = (id: string, options: Parameters<Commands['addCommand']>[1]): void => {
+      commands.addCommand(id, options);
+      palette?.addItem({ command: id, category: trans.__('Login') });
     };
-    add(LOG_IN, trans.__('Log In Again'), logIn);
-    add(CHECK, trans.__('Check Login'), check);
-    add(SHOW_DETAILS, trans.__('Show Who Is Signed In'), details, true);
-    add(SIGN_OUT_EVERYWHERE, trans.__('Sign Out Everywhere…'), signOutEverywhere, true);
+    const isKnown = (): boolean => model.session !== null;
+    // Where the server authenticates no users, these would do nothing.
+    const isVisible = (): boolean => model.session === null || hasLogin(model.session);
+    add(SHOW_DETAILS, { label: detailsLabel, execute: details, isEnabled: isKnown });
+    add(LOG_IN, { label: trans.__('Log In Again'), execute: logIn, isVisible });
+    add(CHECK, { label: trans.__('Check Login'), execute: check });
+    add(LOG_OUT_EVERYWHERE, {
+      label: trans.__('Log Out Everywhere…'),
+      execute: logOutEverywhere,
+      isVisible: () => canLogOutEverywhere(model.session)
+    });
+    // JupyterLab's File menu and palette have one of their own.
+    commands.addCommand(LOG_OUT, { label: trans.__('Log Out'), execute: logOut, isVisible });
     model.changed.connect(() => commands.notifyCommandChanged());
   }
 );

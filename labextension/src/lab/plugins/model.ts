@@ -1,4 +1,4 @@
-/** Provides the model, so that other extensions can ask for the signed-in user, and updates it. */
+/** Provides the model, so that other extensions can ask for the user, and updates it. */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { URLExt } from '@jupyterlab/coreutils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -14,7 +14,7 @@ import { followSettings, numberOf } from './plugin.js';
 
 export const modelPlugin: JupyterFrontEndPlugin<ISessionUserModel> = {
   id: 'jupyter-session-user:model',
-  description: 'Knows who is signed in.',
+  description: 'Knows who is logged in.',
   autoStart: true,
   provides: ISessionUserModel,
   optional: [ISettingRegistry],

@@ -3,6 +3,7 @@ import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { areTwoPeople, isOver } from '../../shared/login.js';
+import type { ISessionInfo } from '../../shared/types.js';
 import type { IReturn, ISessionUserModel } from '../tokens.js';
 import { healedNotice, overNotice, userChangedNotice, warningNotice } from '../words.js';
 import { followSettings, isOn, LOG_IN, plugin } from './plugin.js';
@@ -13,11 +14,11 @@ const TOAST_MS = 5000;
 export function loginNotice(
   message: string,
   type: 'warning' | 'info',
-  trans: TranslationBundle,
+  label: string,
   logIn: () => void
 ): string {
   const action: Notification.IAction = {
-    label: trans.__('Log in again'),
+    label,
     displayType: 'accent',
     callback: event => {
       event.preventDefault(); // the notice stays until the login is good again
@@ -69,20 +70,34 @@ class Notices {
   }
 
   private _onReturn(_model: ISessionUserModel, change: IReturn): void {
-    if (this._enabled && change.wasOver) {
+    if (!this._enabled) {
+      return;
+    }
+    const isBack = this._owner !== null;
+    const before = this._owner ?? change.before;
+    Notification.dismiss(this._foreign);
+    if (areTwoPeople(before, change.session)) {
+      const message = userChangedNotice({ ...change, before }, this._trans);
+      const label = this._trans.__('Log in as a different user');
+      this._owner = before;
+      this._foreign = loginNotice(message, 'warning', label, this._logIn);
+      return;
+    }
+    this._owner = null;
+    if (change.wasOver || isBack) {
       const message = healedNotice(change.session, this._trans);
       Notification.success(message, { autoClose: TOAST_MS });
-    }
-    if (this._enabled && areTwoPeople(change.before, change.session)) {
-      Notification.warning(userChangedNotice(change, this._trans), { autoClose: false });
     }
   }
 
   private _show(message: string, type: 'warning' | 'info'): void {
-    this._shown = loginNotice(message, type, this._trans, this._logIn);
+    this._shown = loginNotice(message, type, this._trans.__('Log in again'), this._logIn);
   }
 
   private _shown: string | null = null;
+  /** The user of what is open here, while a different user is logged in. */
+  private _owner: ISessionInfo | null = null;
+  private _foreign = '';
   private _warned = '';
   private _enabled = true;
 }

@@ -17,13 +17,14 @@ export const savingPlugin = plugin(
     saves.wrap(serviceManager.contents);
     const message = trans.__('Not saved: log in again, then save. Your work is kept.');
     const logIn = (): void => void commands.execute(LOG_IN);
+    const label = trans.__('Log in again');
     let id = '';
     const onSave = async (result: Promise<unknown>): Promise<void> => {
       const before = saves.cancelled;
       await result.catch(() => undefined);
       // An update also shows a notice again that the user has closed.
       if (saves.cancelled > before && !Notification.update({ id, message })) {
-        id = loginNotice(message, 'warning', trans, logIn);
+        id = loginNotice(message, 'warning', label, logIn);
       }
     };
     commands.commandExecuted.connect((_, command) => {
