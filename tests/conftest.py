@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
@@ -23,6 +24,10 @@ from local_server import LocalServer
 from needs import need as _need
 from people import Person
 from redis_server import RedisServer
+
+# A busy machine is no fault of the code: no example has a deadline.
+hypothesis.settings.register_profile("ours", deadline=None)
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")

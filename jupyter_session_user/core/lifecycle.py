@@ -36,6 +36,7 @@ __all__ = [
     "is_timed",
     "learn",
     "move",
+    "stays_over",
     "timed_out",
     "touch",
     "trigger_at",
@@ -232,6 +233,23 @@ def can_renew(
     """
     renewed = learn(move(status, "renew"), expiry, now)
     return trigger_at(renewed, limits, now) != "over"
+
+
+def stays_over(
+    status: LoginStatus, limits: Limits, now: Moment, expiry: Expiry | None, *, distinct: bool
+) -> bool:
+    """Tell whether a login has ended, and a request that the authority accepts cannot renew it.
+
+    Args:
+        status: The login.
+        limits: Its timeouts.
+        now: The time.
+        expiry: The end that the request states, if any.
+        distinct: Whether the login differs from the user's next one.
+    """
+    if status.state == "expired":
+        return not can_renew(status, limits, now, expiry)
+    return distinct and status.over
 
 
 def is_timed(status: LoginStatus, limits: Limits) -> bool:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
 __all__ = ["unverified_text"]
 
 _VERSION = "2"
 _MAX_DIGITS = 5
+#: The text goes into a header: no space, and no end of a line (RFC 9110 section 5.5).
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 def unverified_text(value: str, name: str) -> str | None:
@@ -39,6 +42,7 @@ def unverified_text(value: str, name: str) -> str | None:
     if version != _VERSION or fields[2] != name:
         return None
     try:
-        return base64.b64decode(fields[3], validate=True).decode("ascii")
+        text = base64.b64decode(fields[3], validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         return None
+    return text if _TOKEN.fullmatch(text) else None

@@ -80,10 +80,16 @@ def _address(given: Sequence[str], environ: MutableMapping[str, str]) -> list[st
 
 
 def _value(given: Sequence[str], option: str) -> str | None:
-    """Return the value of an option, written with a space or with an equals sign."""
+    """Return the value of an option, written with a space or with an equals sign.
+
+    The tools take an unambiguous start of an option, too.
+    """
     for number, each in enumerate(given):
-        if each == option and number + 1 < len(given):
+        name, equals, value = each.partition("=")
+        if len(name) <= len("--") or not option.startswith(name):
+            continue
+        if equals:
+            return value
+        if number + 1 < len(given):
             return given[number + 1]
-        if each.startswith(f"{option}="):
-            return each.removeprefix(f"{option}=")
     return None

@@ -42,7 +42,9 @@ async def get_user_async(handler: RequestHandler) -> User | None:
         tornado.web.HTTPError: The Hub does not answer.
     """
     hub = _hub()
-    token = hub.get_token(handler, in_cookie=False) or _token_in_cookie(handler, hub.cookie_name)
+    token = hub.get_token(handler, in_cookie=False)
+    if not token and _may_use_cookie(handler, hub):
+        token = _token_in_cookie(handler, hub.cookie_name)
     if not token:
         return None
     session_id = hub.get_session_id(handler)
@@ -60,6 +62,22 @@ async def get_user_async(handler: RequestHandler) -> User | None:
 
 def _hub() -> Any:
     return HubOAuth.instance(cache_max_age=_CACHE_MAX_AGE_S)
+
+
+def _may_use_cookie(handler: RequestHandler, hub: Any) -> bool:
+    """Tell whether a request's cookie may name its visitor, by JupyterHub's own rule.
+
+    All servers of a Hub may have one domain. A script of another user's server could read this
+    one's pages with the visitor's cookie. Browsers say what a request is for (W3C Fetch Metadata).
+    """
+    headers = handler.request.headers
+    mode = headers.get("Sec-Fetch-Mode", "navigate")
+    if handler.request.method not in {"GET", "HEAD", "OPTIONS"}:
+        return False
+    if mode == "websocket":
+        return bool(hub.allow_websocket_cookie_auth)
+    same_origin = headers.get("Sec-Fetch-Site") == "same-origin"
+    return mode == "navigate" or (mode == "no-cors" and same_origin)
 
 
 def _token_in_cookie(handler: RequestHandler, name: str) -> str | None:
@@ -94,5 +112,7 @@ class LoginHandler(HubOAuthCallbackHandler):  # type: ignore[misc]  # JupyterHub
         wanted = self.get_argument("next", "")
         base: str = self.hub_auth.base_url
         parts = urlsplit(wanted)
-        ours = not (parts.scheme or parts.netloc) and parts.path.startswith(base)
+        # Browsers read a backslash as a slash (WHATWG URL).
+        foreign = parts.scheme or parts.netloc or "\\" in wanted
+        ours = not foreign and parts.path.startswith(base)
         return wanted if ours else base

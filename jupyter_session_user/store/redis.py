@@ -9,7 +9,8 @@ what Redis has lost, after each lost connection, if the generation is another on
 emptied, or a replica that is behind has taken over), and after a pause in which the stream may have
 dropped changes.
 
-Redis sees hashes only. The hash of a username is easy to compute, so only the servers need access.
+Redis sees hashes, and the realm's name. The hash of a username is easy to compute, so only the
+servers need access.
 """
 
 from __future__ import annotations

@@ -9,10 +9,12 @@ from tornado.web import create_signed_value
 
 from jupyter_session_user.core.signed_value import unverified_text
 
+#: What a token of JupyterHub consists of, and more.
+TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60)
 NAMES = st.text("abc-_|:", min_size=1, max_size=20)
 
 
-@given(NAMES, st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
+@given(NAMES, TEXTS)
 def test_what_tornado_signs(name, text):
     """The text comes back, whatever the secret; for another name, none does."""
     value = create_signed_value("any secret", name, text).decode()
@@ -24,6 +26,12 @@ def test_what_tornado_signs(name, text):
 def test_anything_else_is_no_text(value):
     """No value from a browser is an exception."""
     assert unverified_text(value, "name") is None
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a\r\nX-Evil: 1", "a\n"])
+def test_no_text_that_would_break_a_header(text):
+    """The text goes into a header, so a space or the end of a line makes it none."""
+    assert unverified_text(create_signed_value("any", "name", text).decode(), "name") is None
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ SHOWN: dict[tuple[str, str], dict[str, str]] = {
 
 #: The other blocks: a page, and a text that only this block of the page has.
 HOW: dict[tuple[str, str], How] = {
-    ("docs/banner.md", "c.JupyterSessionUser.voila_banner"): How("config", why=_KERNEL_CONFIG),
+    ("docs/banner.md", "c.JupyterSessionUser.page_banner"): How("config", why=_KERNEL_CONFIG),
     ("docs/tutorials/jupyterhub.md", "c.JupyterHub"): How("hub", why=_KERNEL_CONFIG),
     ("docs/jupyterhub.md", "revalidate_interval"): How("config"),
     ("docs/jupyterhub.md", "oauth_client_allowed_scopes"): How("hub"),

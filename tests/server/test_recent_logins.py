@@ -27,6 +27,9 @@ def user(name: str, **fields: Any) -> User:
     return made
 
 
+PROVIDER = IdentityProvider()
+
+
 def request(**headers: str) -> Any:
     """Return the handler of a request with these headers."""
     connection: Any = SimpleNamespace(set_close_callback=lambda _: None, context=None)
@@ -35,7 +38,7 @@ def request(**headers: str) -> Any:
         headers=HTTPHeaders({"Host": "h", **headers}),
         connection=connection,
     )
-    handler: Any = RequestHandler(Application(identity_provider=IdentityProvider()), sent)
+    handler: Any = RequestHandler(Application(identity_provider=PROVIDER), sent)
     handler.identity_provider = handler.settings["identity_provider"]
     return handler
 

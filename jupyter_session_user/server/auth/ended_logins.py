@@ -82,9 +82,11 @@ class EndedLogins:
         if state != "revoked" and self.state(key) is not None:
             return False
         now, renewals = self._clock().wall, self._store.renewals(self._realm + key)
-        if issued_at is not None and self._is_one_too_many(principal):
-            # Until now: another server may be renewing a cookie of this login.
-            latest = max(issued_at, math.floor(now))
+        is_new = issued_at is not None and self.state(key) is None
+        if is_new and self._is_one_too_many(principal):
+            # Until now: another server may be renewing a cookie of this login; or until later, if a
+            # cookie was signed with a later time.
+            latest = max(issued_at or 0, math.floor(now), self._ahead.get(principal, 0))
             self._store.end_before(self._realm + principal, latest, latest + COOKIE_LIMIT_S)
             return True
         for shown in (self._realm + key, *renewals):

@@ -22,6 +22,7 @@ from tornado.web import create_signed_value, decode_signed_value
 from jupyter_session_user.core.colors import color_of
 from jupyter_session_user.core.login import KINDS
 from jupyter_session_user.core.signed_time import MOST_LOGINS_IN_A_SECOND, times_to_sign
+from jupyter_session_user.core.socket_state import LOGIN_OVER
 from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.capture import login_cookie_name
 from jupyter_session_user.server.auth.named_kernels import kernels_named_by
@@ -164,13 +165,7 @@ class Gate:
         if is_handshake(handler):
             if not isinstance(handler, KernelWebsocketHandler):
                 self._logins.attach_other(known, handler)
-                on_close = handler.on_close
-
-                def closed() -> None:
-                    self._logins.known.open.discard(handler)
-                    on_close()
-
-                handler.on_close = closed
+                self._close_later(handler, known)
             return
         on_finish = handler.on_finish
 
@@ -179,6 +174,24 @@ class Gate:
             on_finish()
 
         handler.on_finish = finished
+
+    def _close_later(self, handler: Any, known: KnownLogin) -> None:
+        """Forget a websocket when it closes, and close it if its login ends before it opens."""
+        on_close, open_ = handler.on_close, handler.open
+
+        def closed() -> None:
+            self._logins.known.open.discard(handler)
+            on_close()
+
+        @functools.wraps(open_)
+        def opened(*args: Any, **kwargs: Any) -> Any:
+            if self._logins.over(known.key, active=False) is None:
+                return open_(*args, **kwargs)
+            # Nothing could close it before: Tornado had no connection.
+            handler.close(LOGIN_OVER, "the login is over")
+            return None
+
+        handler.on_close, handler.open = closed, opened
 
     def _finished(self, handler: Any, known: KnownLogin) -> None:
         if handler.current_user is not None:

@@ -7,7 +7,6 @@ either, the time in the cookie gives an estimate.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import weakref
 from collections.abc import Callable
@@ -78,8 +77,12 @@ class HubEnds:
         if not token or _digest(token) in self._of_token:
             return
         end = None
-        with contextlib.suppress(HTTPError, RemoteProtocolError):  # the estimate remains
+        try:
             end = parse_time(await token_expiry(handler, user))
+        except HTTPError:
+            return  # the Hub does not answer now
+        except RemoteProtocolError:
+            pass  # it tells no time
         _put(self._of_token, _digest(token), None if end is None else end.timestamp())
 
     def expiry(self, handler: JupyterHandler, key: str) -> Expiry | None:
@@ -95,8 +98,8 @@ class HubEnds:
         if known:
             _put(self._of_login, key, max(known))
             return Expiry(max(known), "jupyterhub")
-        name = hub_auth_of(handler).cookie_name
-        if not handler.get_secure_cookie(name):
+        name = getattr(hub_auth_of(handler), "cookie_name", "")
+        if not name or not handler.get_secure_cookie(name):
             return None
         issued_at = signed_at(handler.get_cookie(name) or "")
         return None if issued_at is None else Expiry(issued_at + DEFAULT_LIFETIME_S, "estimated")

@@ -70,23 +70,24 @@ class KnownLogins:
                 yield from self.of_principal(principal)
 
     def name(self, login: KnownLogin, names: tuple[str, ...]) -> None:
-        """Set the names that stand for a login at the identity provider."""
+        """Set the names that stand for a login at the identity provider; some may be repeated."""
         self._unname(login)
-        login.provider_names = names
+        login.provider_names = tuple(dict.fromkeys(names))
         for name in names:
             self._by_provider.setdefault(name, {})[login.key] = None
 
     def named_by_provider(self, names: Iterable[str]) -> list[KnownLogin]:
         """Return the logins that have one of these names at the identity provider."""
         keys = {key: None for name in names for key in self._by_provider.get(name, ())}
-        return [self._logins[key] for key in keys]
+        return [self._logins[key] for key in keys if key in self._logins]
 
     def _unname(self, login: KnownLogin) -> None:
         for name in login.provider_names:
-            keys = self._by_provider[name]
+            keys = self._by_provider.get(name, {})
             keys.pop(login.key, None)
             if not keys:
-                del self._by_provider[name]
+                self._by_provider.pop(name, None)
+        login.provider_names = ()
 
     def add(self, login: KnownLogin) -> None:
         """Add a login; the ones that were seen longest ago may be forgotten for it."""
@@ -114,13 +115,13 @@ class KnownLogins:
 
     def _forget(self, login: KnownLogin) -> None:
         del self._logins[login.key]
+        self._by_principal.discard(login.principal, login.key)
         name, principal_name = login.names
         self._by_name.pop(name, None)
-        self._unname(login)
-        self.agenda.drop(login.key)
-        self._by_principal.discard(login.principal, login.key)
         if not self._by_principal.of(login.principal):
             self._principals.pop(principal_name, None)
+        self._unname(login)
+        self.agenda.drop(login.key)
 
     # ------------------------------------------------------------------------- logins in use
 

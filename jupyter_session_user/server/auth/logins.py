@@ -146,9 +146,9 @@ class Logins:
         login, stays_over = self.known.get(shown.key), False
         if login is not None:
             self._advance(login, now)
-            stays_over = login.status.state == "expired" and not lifecycle.can_renew(
-                login.status, self._limits_of(login), now, shown.expiry
-            )
+            lasting = KINDS[login.credential].distinct and not login.barred
+            limits, end = self._limits_of(login), shown.expiry
+            stays_over = lifecycle.stays_over(login.status, limits, now, end, distinct=lasting)
         ended = self.ended.state(shown.key)
         anew = begins_anew(shown.credential, navigation=navigation)
         refused = is_refused(ended, anew=anew, stays_over=stays_over)
@@ -410,7 +410,7 @@ class Logins:
         is_over = trigger == "over" or login.status.state == "expired"
         if is_over and lifecycle.timed_out(login.status, limits, now):
             # It is final, even if the clock is set back.
-            self.ended.end(login.key, login.principal, "expired")
+            self.ended.end(login.key, login.principal, "expired", issued_at=login.issued_at)
         if trigger is not None:
             self._trigger(login, trigger)
 

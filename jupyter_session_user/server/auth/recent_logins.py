@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 
+from jupyter_session_user.core.digest import digest
 from jupyter_session_user.upstream.jupyter_server import came_with_token
 from jupyter_session_user.upstream.tornado import cookies_being_set
 
@@ -82,8 +83,12 @@ def _shown(handler: JupyterHandler, user: ServerUser) -> Hashable:
         type(user),
         # The types as well: True equals 1, and only one of them makes an administrator.
         tuple((name, type(value), value) for name, value in vars(user).items()),
+        provider,
+        provider.auth_enabled,
         provider.get_cookie_name(handler),
-        tuple(cookies),
-        token,
+        # Hashes: the server keeps no credentials for this.
+        digest("cookies", *cookies),
+        digest("token", token or ""),
+        token is None,
         came_with_token(handler),
     )

@@ -223,9 +223,13 @@ class Revalidation:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         #: Keys of logins to ask about once more after the running request.
         self._anew: set[str] = set()
+        #: Keys of logins about which something else than their validity is being found out.
+        self._learning: set[str] = set()
         self._closed = False
         #: Reasons why the authority cannot be asked about a login, by the login's key.
         self._failures: dict[str, str] = {}
+        #: When the authority was last asked about those, in monotonic seconds.
+        self._failed_at: dict[str, float] = {}
         #: The login that is asked about often, while the authority answers for none.
         self._probe: str | None = None
         logins.known.on_follow = self._begin
@@ -258,6 +262,7 @@ class Revalidation:
     def _leave_out(self, key: str, known: KnownLogin | None) -> None:
         if known is not None:
             known.due = math.inf
+        self._forget_failure(key)
         if key == self._probe:
             self._probe = None
 
@@ -267,7 +272,9 @@ class Revalidation:
             self.ask(login)
         if self._pace.interval is not None and login.due == math.inf:
             self._ask_again(login, self._monotonic())
-            self._start(login, self._learn)
+            if login.key not in self._tasks:
+                self._learning.add(login.key)
+                self._start(login, self._learn)
 
     def _ask_again(self, login: KnownLogin, now: float) -> None:
         if self._pace.interval is not None:
@@ -283,7 +290,7 @@ class Revalidation:
             anew: Whether to ask again after a running request: its answer may be older than what
                 has just changed.
         """
-        if anew and login.key in self._tasks:
+        if login.key in self._tasks and (anew or login.key in self._learning):
             self._anew.add(login.key)
         self._start(login, self._ask)
 
@@ -297,6 +304,7 @@ class Revalidation:
 
     def _done(self, login: KnownLogin) -> None:
         self._tasks.pop(login.key, None)
+        self._learning.discard(login.key)
         if login.key in self._anew:
             self._anew.remove(login.key)
             self.ask(login)
@@ -356,9 +364,10 @@ class Revalidation:
         before = self.failing
         if why:
             self._failures[login.key] = why
+            self._failed_at[login.key] = self._monotonic()
             self._probe = self._probe or login.key
         else:
-            self._failures.pop(login.key, None)
+            self._forget_failure(login.key)
             self._answers_again()
         if why and not before:
             self._log.error(
@@ -368,6 +377,7 @@ class Revalidation:
             )
         elif before and not self.failing:
             self._failures.clear()  # of logins that were forgotten
+            self._failed_at.clear()
             self._log.warning("Logins can be validated again")
 
     def _answers_again(self) -> None:
@@ -378,5 +388,10 @@ class Revalidation:
         for key in self._failures:
             known = self._logins.get(key)
             if known is not None:
-                known.due = self._monotonic()
+                # A login that fails by itself is not asked about at each answer for another one.
+                known.due = max(self._monotonic(), self._failed_at[key] + _RETRY_S)
                 self._agenda.put(key, known.due)
+
+    def _forget_failure(self, key: str) -> None:
+        self._failures.pop(key, None)
+        self._failed_at.pop(key, None)

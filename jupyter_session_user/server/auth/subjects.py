@@ -85,9 +85,10 @@ class Subjects:
         new = [subject for subject in shown.subjects if subject not in login.subjects]
         if not new:
             return
-        login.subjects = (*login.subjects, *new)[-_REMEMBERED:]
-        texts = [name for subject in login.subjects for name in subject.names]
+        subjects = (*login.subjects, *new)[-_REMEMBERED:]
+        texts = [name for subject in subjects for name in subject.names]
         self._logins.known.name(login, self._ended.names_of(*texts))
+        login.subjects = subjects
 
     def _apply(self, names: Iterable[str]) -> int:
         count = 0

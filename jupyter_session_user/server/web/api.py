@@ -213,9 +213,9 @@ class SessionsHandler(SessionUserHandler):
         """Return the path of the notebook of each kernel that has one, as ``api/sessions`` has."""
         try:
             open_ones = await self.session_manager.list_sessions()
+            return {one["kernel"]["id"]: one["path"] for one in open_ones if one.get("kernel")}
         except (web.HTTPError, LookupError, OSError):
             return {}  # a gateway that cannot be asked; the list of logins is needed all the more
-        return {one["kernel"]["id"]: one["path"] for one in open_ones if one.get("kernel")}
 
 
 class SessionHandler(SessionUserHandler):

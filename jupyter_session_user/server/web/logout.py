@@ -31,6 +31,7 @@ __all__ = ["LOGOUT_ROUTES"]
 
 _MAX_BYTES = 32_768
 _MAX_FIELDS = 16
+_MAX_DIGITS = 9
 _OFF = "this server receives no such tokens; see docs/logout_push.md"
 _UNSAVED = "the logins have ended, and a restart would forget that; send the token again"
 
@@ -59,11 +60,12 @@ class _TokenHandler(APIHandler):
         # Larger bodies end the connection, also those that do not say their size.
         self.request.connection.set_max_body_size(_MAX_BYTES)  # type: ignore[union-attr]
         size = self.request.headers.get("Content-Length", "0")
-        if not size.isdecimal() or int(size) > _MAX_BYTES:
+        if not size.isdecimal() or len(size) > _MAX_DIGITS or int(size) > _MAX_BYTES:
             self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {_MAX_BYTES} bytes")
             return
         wait = self.receiver.failures.blocked_for(self.address, time.monotonic())
-        if wait:
+        # Everybody behind one proxy may have one address, the provider too: see the documentation.
+        if wait and not self.receiver.reserve.take(time.monotonic()):
             self.set_header("Retry-After", str(math.ceil(wait)))
             text = "too many refused tokens came from this address; wait, and send valid ones"
             self.refuse(HTTPStatus.TOO_MANY_REQUESTS, text)

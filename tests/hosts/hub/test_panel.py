@@ -179,6 +179,19 @@ async def test_without_a_token_that_the_hub_knows(enter, place):
 
 
 @pytest.mark.usefixtures("leaving")
+async def test_a_script_of_another_server_gets_no_page(enter, place):
+    """All servers have one domain, so the browser sends a script's request with the cookie.
+
+    A page that the visitor opens names the visitor: alice, and bob.
+    """
+    for name in ("alice", "bob"):
+        person = enter(name, place[0])
+        for mode, wanted in (("navigate", 200), ("cors", 302), ("no-cors", 302)):
+            seen = visit(person, {"Sec-Fetch-Mode": mode, "Sec-Fetch-Site": "same-site"})
+            assert (await seen.fetch(seen.server.path)).code == wanted, mode
+
+
+@pytest.mark.usefixtures("leaving")
 async def test_after_a_logout_at_the_hub(enter):
     """Within ten seconds, new pages of bob need a login; alice's do not."""
     alice, bob = (enter(name, PLACES["server"][0]) for name in ("alice", "bob"))
