@@ -114,7 +114,7 @@ class IdentityUnavailable(SessionUserError):
 
 
 class SessionExpired(SessionUserError):
-    """The login behind this code is over. To continue, sign in again and send a new request.
+    """The login behind this code is over. To continue, log in again and send a new request.
 
     Attributes:
         state: ``expired``, ``revoked`` or ``signed_out``, as in ``session.state``.

@@ -208,7 +208,7 @@ def _refused_by_gateway(username: str | None, kernels: int) -> str:
     return (
         f"refused to start a kernel {kernels} time{'' if kernels == 1 else 's'} (403): {who}; the "
         "gateway's own lists decide (unauthorized_users, which has 'root' by default, and "
-        "authorized_users); sign in under another name, or change these lists in the gateway's "
+        "authorized_users); log in under another name, or change these lists in the gateway's "
         "configuration (c.EnterpriseGatewayApp.unauthorized_users)"
     )
 

@@ -19,9 +19,9 @@ __all__ = ["Answer", "close_reason", "error_content", "error_name", "refuse", "s
 _SENTENCES = {
     "expired": "Your login has expired.",
     "revoked": "Your login was revoked on this server.",
-    "signed_out": "You have signed out.",
+    "signed_out": "You have logged out.",
 }
-_WHAT_TO_DO = "Sign in again, then reconnect to the kernel and run the cell again; nothing is lost."
+_WHAT_TO_DO = "Log in again, then reconnect to the kernel and run the cell again; nothing is lost."
 
 _REQUEST = "_request"
 
@@ -51,7 +51,7 @@ def sentence(state: str) -> str:
 
 def close_reason(state: str) -> str:
     """Return the same within the 123 bytes that a websocket close reason may have."""
-    return f"{_SENTENCES[state]} Sign in again."
+    return f"{_SENTENCES[state]} Log in again."
 
 
 def refuse(

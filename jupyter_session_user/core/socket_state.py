@@ -110,7 +110,7 @@ class Close(NamedTuple):
 #: the range that section 7.4.2 leaves to applications: 4400 to reconnect, 4401 after a login.
 LOGIN_OVER = 4401
 _CODES = {BACK: 4400, OLD: 4400, MALFORMED: 1007, **dict.fromkeys(OVER, LOGIN_OVER)}
-_REASONS = {BACK: "signed in again: reconnect", OLD: "this connection is old: reconnect"}
+_REASONS = {BACK: "logged in again: reconnect", OLD: "this connection is old: reconnect"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ _NEVER = float("inf")
 _TEXTS = {
     "expired": "This login has expired.",
     "revoked": "This login was revoked.",
-    "signed_out": "The user of this login has signed out.",
+    "signed_out": "The user of this login has logged out.",
 }
 
 
@@ -377,7 +377,7 @@ def refusal(state: str) -> SessionExpired:
     """Return the error for an ended session, with the fix."""
     kind = SessionExpired if state == "expired" else SessionRevoked
     return kind(
-        f"{_TEXTS[state]} Sign in again, then run the cell again. Code that must go on can pass "
+        f"{_TEXTS[state]} Log in again, then run the cell again. Code that must go on can pass "
         "allow_expired=True.",
         state=state,
     )

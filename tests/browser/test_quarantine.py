@@ -19,7 +19,7 @@ def lab(_everything, tmp_path):
 
 
 def sign_in_elsewhere(desk: Desk, server: servers.LocalServer) -> None:
-    """Sign in again, in another tab of the same browser."""
+    """Log in again, in another tab of the same browser."""
     tab = desk.page.context.new_page()
     tab.goto(server.url + "login?next=/api/me")
     tab.get_by_label("Who are you?").fill(desk.name)
@@ -43,7 +43,7 @@ def test_signed_out_in_another_tab_and_in_again(chromium, lab, expect):
     tab.close()
     for cell in (1, 1):
         alice.run(cell)
-        expect(alice.output(1)).to_contain_text("You have signed out. Sign in again")
+        expect(alice.output(1)).to_contain_text("You have logged out. Log in again")
     expect(alice.page.get_by_text("Kernel died")).to_have_count(0)
     expect(alice.dialog).to_have_count(0)
     bob.run(1, 2)

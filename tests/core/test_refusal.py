@@ -65,7 +65,7 @@ def test_the_person_is_told_what_happened_and_what_to_do(state):
     """A front end that shows only the traceback shows the whole sentence."""
     (_, shown, _, _) = refuse(asked("execute_request"), state)
     assert shown.content["evalue"] == sentence(state)
-    assert "Sign in again" in sentence(state)
+    assert "Log in again" in sentence(state)
     assert any(sentence(state) in line for line in shown.content["traceback"])
     assert all("\n" not in line for line in shown.content["traceback"])
 

@@ -122,7 +122,7 @@ def test_what_passes_after_the_end_of_a_login(end):
 @pytest.mark.parametrize(
     ("event", "code", "reason"),
     [
-        (BACK, 4400, "signed in again: reconnect"),
+        (BACK, 4400, "logged in again: reconnect"),
         (OLD, 4400, "this connection is old: reconnect"),
         (MALFORMED, 1007, "x" * 120),
     ],

@@ -498,7 +498,7 @@ async def test_policy_close_closes_with_a_code_of_its_own(closing_server, tmp_pa
             await started(his, waiting_for(tmp_path / "go", "print('x' * 10)"))
             await asyncio.gather(talk_until_closed(hers), sign_out(alice))
             assert await closed_with(hers) == LOGIN_OVER
-            assert hers.connection.close_reason == "You have signed out. Sign in again."
+            assert hers.connection.close_reason == "You have logged out. Log in again."
             give_sign(tmp_path / "go")
             assert await username(his) == "bob"
     assert "Traceback" not in log[0]

@@ -69,7 +69,7 @@ async def test_a_program_is_told_why(proxied):
     refused = await alice.fetch("api/contents")
     answer = json.loads(refused.body)
     assert (refused.code, answer["reason"]) == (403, "SessionRevoked")
-    pattern = r"revoked on this server at .* UTC\. You are refused until .* UTC\. Sign in again\."
+    pattern = r"revoked on this server at .* UTC\. You are refused until .* UTC\. Log in again\."
     assert re.search(pattern, answer["message"])
     assert (await bob.fetch("api/contents")).code == 200
 

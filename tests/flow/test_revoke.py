@@ -301,7 +301,7 @@ async def test_another_sites_page_signs_nobody_out(server, site):
     alice.headers["Sec-Fetch-Site"] = site
     answer = await alice.fetch("logout")
     assert answer.code == 403
-    assert b'<a href="/logout">Sign out</a>' in answer.body
+    assert b'<a href="/logout">Log out</a>' in answer.body
     assert cookies.items() <= alice.cookies.items()
     assert [await works(p) for p in (alice, bob)] == [True, True]
     alice.headers["Sec-Fetch-Site"] = "same-origin"

@@ -102,7 +102,7 @@ def test_the_sentence(kernel, alice):
     kernel.end.tell("expired", login_of("alice", state="expired", revision=1))
     reply = alice.run("get_current_user()").reply
     assert reply["ename"] == "SessionExpired"
-    assert "Sign in again, then run the cell again" in reply["evalue"]
+    assert "Log in again, then run the cell again" in reply["evalue"]
     assert "allow_expired=True" in reply["evalue"]
 
 

@@ -137,4 +137,4 @@ def test_the_error_names_the_state_and_what_to_do(state):
     assert isinstance(error, SessionExpired)
     assert isinstance(error, SessionRevoked) == (state != "expired")
     assert error.state == state
-    assert "Sign in again, then run the cell again." in str(error)
+    assert "Log in again, then run the cell again." in str(error)

@@ -219,7 +219,7 @@ def test_access_that_comes_back_prolongs_no_login():
 
 
 def test_access_that_comes_back_undoes_no_revocation_on_another_server(world):
-    """Alice is barred here while "sign out everywhere" reaches this server from another one."""
+    """Alice is barred here while "log out everywhere" reaches this server from another one."""
     login = world.logins.get(ALICE.key)
     world.logins.refused(login, barred=True)
     login.issued_at = int(START) - 10
@@ -359,7 +359,7 @@ def test_a_timeout_that_passes_after_another_end_is_not_taken_back_either(limits
 
 
 def test_who_timed_out_is_revoked_with_the_others():
-    """Output of an expired login still arrives; after "sign out everywhere" no output does."""
+    """Output of an expired login still arrives; after "log out everywhere" no output does."""
     world = peopled(World(Limits(absolute=600.0)))
     hers = world.opens_socket(ALICE)
     world.clock.pass_(600)

@@ -24,7 +24,7 @@ __all__ = [
 _WHAT = {
     "expired": "Your login expired",
     "revoked": "Your login was revoked on this server",
-    "signed_out": "You signed out of this server",
+    "signed_out": "You logged out of this server",
 }
 #: The names of the corresponding kernel errors.
 _REASONS = {
@@ -61,7 +61,7 @@ def refuse_with_page(handler: Any, end: End) -> None:
     """
 
     def no_login_page() -> str:
-        _finish(handler, "signed_out.html", title="You are signed out", how=_sentences(end))
+        _finish(handler, "signed_out.html", title="You are logged out", how=_sentences(end))
 
     handler.get_login_url = no_login_page
 
@@ -70,7 +70,7 @@ def refuse_with_json(handler: Any, end: End) -> None:
     """Add the reason to Jupyter's status 403 for programs, on the same routes."""
 
     def no_login_page() -> str:
-        raise web.HTTPError(403, f"{_sentences(end)} Sign in again.", reason=_REASONS[end.state])
+        raise web.HTTPError(403, f"{_sentences(end)} Log in again.", reason=_REASONS[end.state])
 
     handler.get_login_url = no_login_page
 
@@ -81,7 +81,7 @@ def ask_whether_to_sign_out(handler: Any) -> None:
     Raises:
         Finish: The answer is complete.
     """
-    _finish(handler, "sign_out.html", title="Sign out?", address=handler.request.path)
+    _finish(handler, "sign_out.html", title="Log out?", address=handler.request.path)
 
 
 def _sentences(end: End) -> str:

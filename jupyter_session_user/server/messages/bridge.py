@@ -46,7 +46,7 @@ class Answers:
         visitor: ``kernel_id -> record``: the visitor for whom a runner made that kernel, if any.
         cookie_secret: Returns the secret that this server's Tornado signs cookies with; the secret
             is never sent.
-        succession: Finds the later logins of a kernel's users; None if users cannot sign in again.
+        succession: Finds the later logins of a kernel's users; None if users cannot log in again.
         gave: Called with the id of a kernel when it gets cookies that a shared kernel never gets.
     """
 
