@@ -87,15 +87,12 @@ def disable(path: Path) -> bool:
     A class of ours in the file is replaced: Voila would not start after an uninstall.
 
     Raises:
-        ConfigurationError: The file is not a JSON object, or names another class.
+        ConfigurationError: The file is not a JSON object.
     """
     config = _read(path)
     values = config.setdefault(_SECTION, {})
-    value = values.get(_KEY)
-    if value == DEFAULT:
-        return False
-    if value not in {None, MANAGER}:
-        raise ConfigurationError(_other_class(path, str(value)))
+    if values.get(_KEY) not in {None, MANAGER}:
+        return False  # it is off, or another class is used
     values[_KEY] = DEFAULT
     return _write(path, config)
 

@@ -144,6 +144,18 @@ def test_another_class_is_left_alone(installed):
     assert here.user_file.read_text() == text  # another package's key must stay
 
 
+@pytest.mark.parametrize(("command", "left"), [("disable", OFF), ("enable", None), ("purge", None)])
+def test_a_class_of_ours_does_not_stay_in_a_file(installed, command, left):
+    """Voila would not start after an uninstall: each command takes the name out of the file."""
+    here = installed
+    here.user_file.parent.mkdir(parents=True)
+    ours = {"VoilaConfiguration": {"multi_kernel_manager_class": MANAGER}}
+    here.user_file.write_text(json.dumps(ours))
+    options = ("--yes",) if command == "purge" else ("voila", "--user")
+    assert here.run(command, *options).returncode == 0
+    assert (json.loads(here.user_file.read_text()) if here.user_file.exists() else None) == left
+
+
 @pytest.mark.parametrize("command", ["enable", "disable"])
 @pytest.mark.parametrize(
     ("data", "word"),

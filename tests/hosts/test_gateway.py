@@ -305,7 +305,7 @@ async def test_without_a_client_a_request_fails_at_once_and_names_the_fix(gatewa
             (_, said), (_, too) = times = await json_lines(
                 his, "import json\nfor one in asked: print(json.dumps(one))"
             )
-            assert "the last client has disconnected" in said and said == too
+            assert "the last client had disconnected" in said and said == too
             assert said.endswith("Open the notebook of this kernel, then call again.")
             assert min(seconds for seconds, _ in times) < 0.1
             assert (await his.execute(COOKIES)).text.strip() == "['locale'] bob"

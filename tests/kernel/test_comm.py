@@ -235,7 +235,7 @@ def test_concurrent_askers(joined):
     assert [reply.result["for"] for reply in replies] == names
 
 
-NO_CLIENT = r"the last client has disconnected.*Open the notebook"
+NO_CLIENT = r"the last client had disconnected.*Open the notebook"
 
 
 def test_a_request_without_a_client_fails_at_once(joined):
