@@ -24,7 +24,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from jupyter_session_user.core.lifecycle import Moment
-from jupyter_session_user.server.auth.revalidation import Authority, Revalidation
+from jupyter_session_user.server.auth.revalidation import Authority, Pace, Revalidation
 from jupyter_session_user.testing.demo_identity import DemoIdentityProvider
 
 OBSERVER = "observer"
@@ -107,14 +107,9 @@ class PeopleHandler(APIHandler):
         self.identity_provider.removed = frozenset(body["removed"])
         context = self.settings["jupyter_session_user"]
         authority = Authority(lambda: self.application, context.gate, context.capture, ())
+        pace = Pace(interval=None, timeout=10, concurrency=4, rate=30)
         asking = Revalidation(
-            context.logins,
-            authority,
-            interval=None,
-            timeout=10,
-            concurrency=4,
-            monotonic=time.monotonic,
-            log=self.log,
+            context.logins, authority, pace, monotonic=time.monotonic, log=self.log
         )
         with_sockets = [login for login in context.logins if login.sockets]
         await asyncio.gather(*(asking._ask(login) for login in with_sockets))
