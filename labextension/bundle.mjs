@@ -34,7 +34,8 @@ const compiler = rspack([
     entry: {
       jupyter_session_user: './lib/pages/bokeh.js', // Bokeh wants the package's name
       remoteEntry: './lib/banner/container.js',
-      signed_in: './lib/pages/signed_in.js'
+      signed_in: './lib/pages/signed_in.js',
+      tour: './lib/pages/tour.js'
     },
     output
   }
