@@ -65,6 +65,7 @@ $(BIN)/python:
 
 # One extra of pyproject.toml, installed editable. Data files are copied, hence BUILD_SOURCES.
 $(VENV)/.extra-%: .make/front $(BUILD_SOURCES) $(CONSTRAINTS) | $(BIN)/python
+	@echo 'Installing the package with the extra $* into $(VENV): a minute or two the first time ...'
 	$(call PIP_INSTALL,--editable '.[$*]')
 	@touch $@
 
@@ -175,8 +176,8 @@ format: $(VENV)/.extra-dev ## Format the code with ruff, and apply its automatic
 # ---------------------------------------------------------------------------------- the rest
 
 .PHONY: demo
-demo: $(VENV)/.extra-demo ## Start a server with several users; ARGS=--check checks it and exits
-	$(BIN)/python tests/support/demo.py $(ARGS)
+demo: $(VENV)/.extra-demo ## Open a page with two users of one notebook; ARGS=--check checks it and exits
+	$(BIN)/jupyter session-user demo $(ARGS)
 
 .PHONY: demo-hub
 demo-hub: $(VENV)/.extra-dev $(VENV)/.proxy ## The same with JupyterHub: a guest on a server

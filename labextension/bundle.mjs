@@ -35,7 +35,8 @@ const compiler = rspack([
       jupyter_session_user: './lib/pages/bokeh.js', // Bokeh wants the package's name
       preview_banner: './lib/banner/preview.js',
       remoteEntry: './lib/banner/container.js',
-      signed_in: './lib/pages/signed_in.js'
+      signed_in: './lib/pages/signed_in.js',
+      tour: './lib/pages/tour.js'
     },
     output
   }

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from jupyter_session_user._version import __version__
-from jupyter_session_user.cli import doctor, purge, sessions, settings, voila_config
+from jupyter_session_user.cli import demo, doctor, purge, sessions, settings, voila_config
 from jupyter_session_user.errors import SessionUserError
 
 __all__ = ["main"]
@@ -96,7 +96,7 @@ def _options() -> list[str]:
 def _parser() -> _Parser:
     parser = _Parser(
         prog="jupyter session-user",
-        description="Check the installation, and list and revoke sessions.",
+        description="Try the package, check the installation, and list and revoke sessions.",
     )
     parser.add_argument(
         "--version", action="version", version=f"jupyter-session-user {__version__}"
@@ -115,6 +115,7 @@ def _parser() -> _Parser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     parser.set_defaults(every=commands.choices)
+    demo.add_to(commands)
     _add_changes(commands)
     check = commands.add_parser("doctor", help="check the installation, and print the fixes")
     check.add_argument("--json", action="store_true", help="print JSON, for programs")

@@ -18,9 +18,9 @@ from traitlets import Bool, Dict, Unicode
 
 from jupyter_session_user.errors import ConfigurationError
 
-__all__ = ["DemoIdentityProvider", "DemoLoginHandler", "DemoUser"]
+__all__ = ["PEOPLE", "DemoIdentityProvider", "DemoLoginHandler", "DemoUser", "demo_user"]
 
-_PEOPLE = {
+PEOPLE = {
     "alice": {"name": "Alice Adams", "initials": "AA", "groups": ["finance"]},
     "bob": {"name": "Bob Brown", "initials": "BB", "groups": ["research"]},
 }
@@ -49,6 +49,8 @@ class DemoUser(User):
     """A user with groups, as from an identity provider of an institution."""
 
     groups: tuple[str, ...] = ()
+    #: Id of the login, where a provider gives one to each.
+    login: str = ""
 
 
 class DemoLoginHandler(LoginFormHandler):
@@ -93,7 +95,7 @@ class DemoIdentityProvider(PasswordIdentityProvider):
                 "provider, or start the demo with 'make demo' (c.DemoIdentityProvider.demo = True)"
             )
         self.login_handler_class = DemoLoginHandler
-        self._turns = itertools.cycle(_PEOPLE)
+        self._turns = itertools.cycle(PEOPLE)
 
     @property
     def auth_enabled(self) -> bool:
@@ -107,8 +109,12 @@ class DemoIdentityProvider(PasswordIdentityProvider):
         expected = self.passwords.get(username, "")
         if not expected or not hmac.compare_digest(expected.encode(), typed.encode()):
             return None
+        return self.introduce(handler, username)
+
+    def introduce(self, handler: Any, username: str) -> User:
+        """Return a demo user who logs in, and set the cookie that ``get_cookies()`` shows."""
         user = demo_user(username)
-        # As from a platform in front of Jupyter; get_cookies() shows it.
+        # As from a platform in front of Jupyter.
         details = {"user_id": username, "user_full_name": user.name}
         cookie = base64.b64encode(json.dumps(details).encode()).decode()
         handler.set_cookie("demo_platform_user", cookie, httponly=True, path=handler.base_url)
@@ -117,7 +123,7 @@ class DemoIdentityProvider(PasswordIdentityProvider):
     def user_from_cookie(self, cookie_value: str) -> User | None:
         """Return the user that the signed cookie names."""
         user = super().user_from_cookie(cookie_value)
-        return demo_user(user.username) if user and user.username in _PEOPLE else None
+        return demo_user(user.username) if user and user.username in PEOPLE else None
 
     async def get_user_token(self, handler: Any) -> User | None:
         """Return a demo user for the token, if tokens are accepted for that."""
@@ -131,7 +137,7 @@ class DemoIdentityProvider(PasswordIdentityProvider):
 
 def demo_user(username: str) -> DemoUser:
     """Return one of the demo users."""
-    person = _PEOPLE[username]
+    person = PEOPLE[username]
     user = DemoUser(username, str(person["name"]), initials=str(person["initials"]))
     user.groups = tuple(person["groups"])
     return user

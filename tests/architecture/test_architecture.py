@@ -67,7 +67,7 @@ TABLE = {
     ),
     "tokens": Plane("core errors", "joserfc", at_top=True),
     "cli": Plane("*", "*", at_top=True),
-    "testing": Plane("errors", "jupyter_server traitlets", at_top=True),
+    "testing": Plane("errors", "jinja2 jupyter_server tornado traitlets", at_top=True),
     "__main__": Plane("hosts errors"),
     "": Plane("*"),  # the facade
 }

@@ -14,13 +14,17 @@ import pytest
 
 import jupyter_session_user
 from jupyter_session_user.banner.widget import ESM
+from jupyter_session_user.cli.demo_server import _FILES
 
 ROOT = Path(__file__).parents[2]
 FRONT = ROOT / "labextension"
 MAX_BUNDLE_BYTES = 15_000  # gzipped; every page of every user loads it
 MAX_BANNER_BYTES = 9_000  # the same, of each page that has a banner
 #: The scripts that Python serves, built from ``labextension/src``.
-SCRIPTS = ("banner.js", "jupyter_session_user.js", "remoteEntry.js", "signed_in.js")
+SCRIPTS = ("banner.js", "jupyter_session_user.js", "remoteEntry.js", "signed_in.js", "tour.js")
+#: Where the wheel has the files that the demo shows, and those of its page.
+DEMO = "jupyter_session_user/testing/examples/"
+TOUR_FILES = ("login.html", "refused.html", "tour.css", "tour.html")
 ASSETS = "share/jupyter/labextensions/jupyter-session-user"
 SWITCH = "etc/jupyter/jupyter_server_config.d/jupyter_session_user.json"
 
@@ -152,7 +156,17 @@ def test_every_module_is_in_the_wheel(wheel):
         path.relative_to(ROOT).as_posix() for path in ROOT.glob("jupyter_session_user/**/*.py")
     }
     installed = {name for name in wheel if name.startswith("jupyter_session_user/")}
-    assert {name for name in installed if name.endswith(".py")} == modules
+    shown = f"{DEMO}panel/visitors.py"  # an app that the demo serves, and no module
+    assert {name for name in installed if name.endswith(".py")} == {*modules, shown}
+
+
+@pytest.mark.slow
+def test_the_wheel_has_the_files_of_the_demo(wheel, sources):
+    """The notebook, the page and the app of the demo are those of the examples."""
+    names = {name.removeprefix(DEMO) for name in wheel if name.startswith(DEMO)}
+    assert names == set(_FILES)
+    assert {f"jupyter_session_user/testing/tour_files/{name}" for name in TOUR_FILES} <= set(wheel)
+    assert all((sources / "examples" / name).is_file() for name in names)
 
 
 @pytest.mark.slow

@@ -15,9 +15,10 @@ import threading
 import time
 from pathlib import Path
 
-from demo import SETUP, Row, interleave, says, table
 from hub import PASSWORD, HubPerson, hub_running, proxy_program
 from people import LEGACY, V1, KernelSocket
+
+from jupyter_session_user.testing.self_check import SETUP, Row, interleave, says, table
 
 WHO = "print(get_current_user().username)"
 #: Seconds in which bob's logout must count.
