@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 from browsing import FULL_NAMES, Desk, jupyter_lab, notebook_text
 from test_login_over import log_in_again, look, lose_cookie
 
+# It changes every JupyterLab of its environment: see make test-collaboration.
+pytest.importorskip("jupyter_server_ydoc")
 pytestmark = pytest.mark.browser
 
 CARD = notebook_text("from jupyter_session_user import get_current_user; get_current_user()")
@@ -22,12 +22,8 @@ _RGB = """color => {
 
 
 @pytest.fixture(scope="module")
-def desks(need, _everything, chromium, tmp_path_factory):
+def desks(_everything, chromium, tmp_path_factory):
     """Return alice and bob in front of one shared notebook."""
-    need(
-        importlib.util.find_spec("jupyter_server_ydoc"),
-        "jupyter-collaboration is missing: pip install jupyter-collaboration",
-    )
     config = tmp_path_factory.mktemp("shared")
     with jupyter_lab(config, collaboration=True, files={"card.ipynb": CARD}) as server:
         desks = [Desk.of(chromium.new_context(), server, name) for name in FULL_NAMES]
