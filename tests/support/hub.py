@@ -126,8 +126,9 @@ class Hub:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
+            # It ends its services first, which may take a busy machine half a minute.
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(20)
+                self.process.wait(60)
 
     def stop_servers(self) -> None:
         """End the servers of all people."""
