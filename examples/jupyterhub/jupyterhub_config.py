@@ -6,8 +6,8 @@
 
 Log in at http://127.0.0.1:8000 as alice, and in a private window as bob, with the password "demo".
 Start alice's server, and open http://127.0.0.1:8000/user/alice/lab in both windows. Run a cell
-``%whoami`` in the same notebook. For a try on your own machine only: everybody who knows the
-password is anybody.
+``%whoami`` in the same notebook. Use this on your own machine only: with the password, a person can
+log in as each user.
 """
 
 import sys

@@ -25,8 +25,8 @@ _INTERRUPTED = 130
 _NEEDS = ("jupyterlab", "ipykernel", "ipywidgets")
 
 _WARNING = """\
-Everybody who opens this address is anybody: there are no passwords, and a notebook can run any code
-with your account. Do not pass it on, and put no real data there."""
+The demo has no passwords: a person who opens this address can log in as each user, and can run any
+code with your account. Do not pass it on, and put no real data there."""
 
 
 def add_to(commands: Any) -> None:
