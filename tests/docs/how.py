@@ -24,7 +24,7 @@ class How:
         before: Code that the page's reader has; the names in it stand for the reader's own.
         after: What must be true afterwards. ``name`` is the current user's name.
         command: For ``serve``, with ``{port}``; the file is ``app.py``.
-        replace: For ``serve``, a text in the block, and what stands there instead.
+        replace: A text in the block of a file, and what stands there instead.
         env: For ``serve``, environment variables.
         ready: For ``serve``, a path that answers.
         user: Whether a current user is bound; not if the block's own app names its users.
@@ -114,8 +114,8 @@ HOW: dict[tuple[str, str], How] = {
     ("docs/server.md", "session_resolver"): How("config"),
     ("docs/server.md", "c.EventLogger"): How(
         "config",
-        before="import logging\nlogging.FileHandler = lambda path: logging.NullHandler()\n",
-        why="the reader's machine has the folder of the log",
+        replace=('events.jsonl")', 'events.jsonl", delay=True)'),
+        why="the reader's machine has the folder of the log; a handler with a delay opens no file",
     ),
     ("docs/server.md", "def ends"): How(
         after=(

@@ -153,7 +153,7 @@ def test_configuration_of_the_server(block, way):
 
     from jupyter_session_user.server.settings import Settings
 
-    config = executed(way.before, block.text)
+    config = executed(way, block.text)
     settings = Settings()
     owners = {"JupyterSessionUser": settings, "EventLogger": EventLogger()}
     owners |= {"VoilaConfiguration": VoilaConfiguration(), "ServerApp": ServerApp()}
@@ -170,7 +170,7 @@ def test_configuration_of_the_server(block, way):
 def test_configuration_of_enterprise_gateway(block, way, need):
     """Each name of its configuration exists."""
     need(ENTERPRISE.exists(), "Enterprise Gateway is missing: make venv")
-    named = [[section, *names] for section, names in executed(way.before, block.text).items()]
+    named = [[section, *names] for section, names in executed(way, block.text).items()]
     code = (
         "import json, sys\n"
         "from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp as App\n"
@@ -188,27 +188,28 @@ def test_configuration_of_the_hub(block, way, need):
     need(importlib.util.find_spec("jupyterhub"), "jupyterhub is missing")
     from jupyterhub import app, auth, spawner
 
-    for section, values in executed(way.before, block.text).items():
+    for section, values in executed(way, block.text).items():
         owner = next(filter(None, (getattr(m, section, None) for m in (app, auth, spawner))))
         for name in values:
             assert owner.class_traits(config=True).get(name), f"{section}.{name}"
 
 
-def executed(before, text):
+def executed(way, text):
     """Return the configuration that a file makes."""
     from traitlets.config import Config
 
     config = Config()
     namespace = {"c": config, "get_config": lambda: config}
-    exec(before, namespace)  # noqa: S102
-    import logging
-
-    kept = logging.FileHandler
-    try:
-        exec(text, namespace)  # noqa: S102
-    finally:
-        logging.FileHandler = kept
+    exec(way.before, namespace)  # noqa: S102
+    exec(replaced(way, text), namespace)  # noqa: S102
     return config
+
+
+def replaced(way, text):
+    """Return a block's text as this machine can run it."""
+    old, new = way.replace
+    assert not old or old in text
+    return text.replace(old, new) if old else text
 
 
 @of("serve")
@@ -225,12 +226,9 @@ def test_served(block, way, need, monkeypatch):
     for name in imported:
         need(importlib.util.find_spec(name.partition(".")[0]), f"{name} is missing")
     monkeypatch.delenv("PYTEST_CURRENT_TEST")  # NiceGUI would serve on a port of pytest
-    old, new = way.replace
-    text = block.text.replace(old, new) if old else block.text
-    assert not old or old in block.text
     with app_server(
         *(sys.executable, *way.command),
-        files={"app.py": text},
+        files={"app.py": replaced(way, block.text)},
         env=dict(way.env),
         ready=way.ready,
     ) as running:
