@@ -61,6 +61,7 @@ class JupyterSessionUser(Settings, ExtensionApp):
             self._stand_in_the_path()
             context.kernels.watch_sessions(self._server.session_manager)
             context.gate.guard(self._server.identity_provider)
+            context.gate.guard_scopes(self._server.authorizer)
 
     def initialize_handlers(self) -> None:
         """Add the routes of the REST API and the pages for signing in again."""

@@ -22,6 +22,7 @@ from jupyter_session_user.core.login import KINDS
 from jupyter_session_user.core.signed_time import MOST_LOGINS_IN_A_SECOND, times_to_sign
 from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.capture import login_cookie_name
+from jupyter_session_user.server.auth.evidence import evidence_of
 from jupyter_session_user.server.auth.former import forget_former, former_key
 from jupyter_session_user.server.auth.named_kernels import kernels_named_by
 from jupyter_session_user.server.auth.refused import (
@@ -29,19 +30,17 @@ from jupyter_session_user.server.auth.refused import (
     refuse_with_json,
     refuse_with_page,
 )
-from jupyter_session_user.server.auth.request_snapshot import (
-    is_handshake,
-    snapshot_of,
-    snapshot_to_keep,
-)
+from jupyter_session_user.server.auth.request_snapshot import is_handshake, snapshot_of
 from jupyter_session_user.upstream.jupyter_server import user_so_far
 from jupyter_session_user.upstream.tornado import cookies_being_set
 
 if TYPE_CHECKING:
+    from jupyter_server.auth.authorizer import Authorizer
     from jupyter_server.auth.identity import IdentityProvider
     from jupyter_server.base.handlers import JupyterHandler
 
     from jupyter_session_user.core.login import Login
+    from jupyter_session_user.server.auth.agent_door import AgentDoor
     from jupyter_session_user.server.auth.capture import Capture
     from jupyter_session_user.server.auth.known_login import KnownLogin
     from jupyter_session_user.server.auth.logins import Logins
@@ -85,6 +84,8 @@ class Gate:
         #: Keys of the latest logins: their browsers may not have used them yet.
         self._given: deque[str | None] = deque(maxlen=MOST_LOGINS_IN_A_SECOND)
         self._askers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        #: Authenticates requests with an agent's token; it needs this gate, and sets itself here.
+        self.agents: AgentDoor | None = None
 
     def guard(self, provider: IdentityProvider) -> None:
         """Wrap this provider; harmless when repeated."""
@@ -99,6 +100,11 @@ class Gate:
         ):
             setattr(provider, name, wrap(getattr(provider, name)))
 
+    def guard_scopes(self, authorizer: Authorizer) -> None:
+        """Keep agents within their scopes wherever this authorizer is asked."""
+        if self.agents is not None:
+            self.agents.guard(authorizer)
+
     def ask(self, handler: JupyterHandler) -> Any:
         """Return the provider's own answer for a request, which may be an awaitable."""
         provider = handler.identity_provider
@@ -108,6 +114,9 @@ class Gate:
         @functools.wraps(get_user)
         def get_user_behind_us(handler: Any) -> Any:
             self._before()
+            agents = self.agents if handler.identity_provider.auth_enabled else None
+            if agents is not None and agents.shows_token(handler):
+                return later(handler, agents.person(handler))
             user = get_user(handler)
             return (
                 later(handler, user) if inspect.isawaitable(user) else self._let_in(handler, user)
@@ -143,7 +152,7 @@ class Gate:
             for kernel_id in () if login.user.admin else kernels_named_by(handler):
                 self._check_kernel(kernel_id, login)
         active = opens_page or handler.request.method not in _READING
-        snapshot = snapshot_to_keep(handler, given=login.given)
+        snapshot = evidence_of(handler, login, self._logins)
         known = self._logins.saw(login, snapshot, active=active)
         self._subjects.learn(known, login)
         if isinstance(handler, handler.identity_provider.logout_handler_class):
@@ -175,6 +184,8 @@ class Gate:
     def _finished(self, handler: Any, known: KnownLogin) -> None:
         if handler.current_user is not None:
             self._capture.session_of(handler, None)
+        if known.credential == "agent":  # its request means nothing to the provider
+            return
         if isinstance(handler, handler.identity_provider.logout_handler_class):
             self._logins.keep_snapshot(known, snapshot_of(handler))
             self._signed_out(known)
