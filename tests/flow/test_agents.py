@@ -321,6 +321,9 @@ async def test_scopes_limit_what_an_agent_may_do(own):
             async with opened(runner, kernel) as socket:
                 assert (await who_acts(socket)).endswith(" Helper")
             assert (await runner.fetch("api/contents")).code == 403
+            # This route asks no authorizer.
+            assert (await reader.fetch("api/me")).code == 200
+            assert (await runner.fetch("api/me")).code == 403
             assert (await runner.fetch("api/contents", method="POST", body={})).code == 403
 
 

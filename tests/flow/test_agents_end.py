@@ -51,6 +51,24 @@ async def test_an_agent_loses_access_with_its_person(tmp_path):
             assert await who_acts(beta) == "bob Helper"
 
 
+async def test_an_agent_stays_while_its_person_may():
+    """Periodic questions to the provider are about its person: its own request means nothing."""
+    with own_server(*DEMO, FAST) as running:
+        alice, bob = await people_on(running)
+        hers, his = await agent_of(alice), await agent_of(bob)
+        async with (
+            kernel_of(bob) as kernel,
+            opened(hers, kernel) as alpha,
+            opened(his, kernel) as beta,
+        ):
+            for _ in range(5):
+                await asyncio.sleep(0.4)
+                seen = [await who_acts(socket) for socket in (alpha, beta)]
+                assert seen == ["alice Helper", "bob Helper"]
+            listed = await alice.json("api/session-user/sessions")
+            assert {(one["state"], one["degraded"]) for one in listed} == {("active", False)}
+
+
 async def test_an_agent_goes_when_the_provider_removes_its_person(tmp_path):
     """Without waiting for a periodic question: the provider is asked at each request."""
     with own_server(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from jupyter_session_user.core.signed_time import signed_at
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.subject import Subject, subject_of
 from jupyter_session_user.core.user import User, trim_claims
+from jupyter_session_user.server.auth.anonymous import is_anonymous
 from jupyter_session_user.server.auth.evidence import evidence_of
 from jupyter_session_user.server.auth.hub_ends import HubEnds
 from jupyter_session_user.server.auth.known_login import new_session_id
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.resolvers.base import Resolver
     from jupyter_session_user.store.base import SessionStore
 
-__all__ = ["Capture", "Sources", "is_anonymous"]
+__all__ = ["Capture", "Sources"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -68,9 +68,6 @@ _FRESH = timedelta(seconds=1)
 
 #: Attribute of a handler that caches its login, which is needed several times per request.
 _KEPT = "_jupyter_session_user_login"
-
-#: ``uuid.uuid4().hex``: the username that ``IdentityProvider.generate_anonymous_user`` makes.
-_UUID4_HEX = re.compile(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,18 +421,6 @@ def login_cookie_name(handler: JupyterHandler) -> str:
     """Return the name of the identity provider's login cookie for this request."""
     name: str = handler.identity_provider.get_cookie_name(handler)
     return name
-
-
-def is_anonymous(provider: IdentityProvider, user: ServerUser) -> bool:
-    """Tell whether Jupyter generated this anonymous user, because no provider named one.
-
-    Such a user has a random username. If a custom provider uses such usernames too, its users lack
-    Jupyter's "Anonymous ..." name.
-    """
-    if not _UUID4_HEX.fullmatch(user.username):
-        return False
-    stock = type(provider).get_user is IdentityProvider.get_user
-    return stock or user.name.startswith("Anonymous ")
 
 
 def _valid_login_cookie(handler: JupyterHandler) -> str | None:

@@ -11,7 +11,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from jupyter_server.base.handlers import JupyterHandler
 
     from jupyter_session_user.core.login import Login
-    from jupyter_session_user.server.auth.agent_door import AgentDoor
     from jupyter_session_user.server.auth.capture import Capture
     from jupyter_session_user.server.auth.known_login import KnownLogin
     from jupyter_session_user.server.auth.logins import Logins
@@ -52,6 +51,14 @@ __all__ = ["Gate"]
 #: image there could otherwise end the login and everything that runs with it.
 _OTHER_SITES = frozenset({"cross-site", "same-site"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class _Agents(Protocol):
+    """What authenticates agents: ``server/auth/agent_door.py``."""
+
+    def guard(self, authorizer: Authorizer) -> None: ...
+    def shows_token(self, handler: Any) -> bool: ...
+    async def person(self, handler: Any) -> Any: ...
 
 
 class Gate:
@@ -85,7 +92,7 @@ class Gate:
         self._given: deque[str | None] = deque(maxlen=MOST_LOGINS_IN_A_SECOND)
         self._askers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         #: Authenticates requests with an agent's token; it needs this gate, and sets itself here.
-        self.agents: AgentDoor | None = None
+        self.agents: _Agents | None = None
 
     def guard(self, provider: IdentityProvider) -> None:
         """Wrap this provider; harmless when repeated."""
