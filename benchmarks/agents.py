@@ -114,7 +114,7 @@ async def run_person(
         start = time.perf_counter()
         tally.note((name, None), *await ask_me(person))
         tally.times["person_rest"].append(_ms_since(start))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
 
 
 def _ms_since(start: float) -> float:
