@@ -84,6 +84,7 @@ class Mixed(StampedConnection, Nothing):
             store,
             unused[0],
             logins,
+            unused[0],
             *unused,
             Questions(),
             unused[0],

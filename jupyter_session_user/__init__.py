@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jupyter_session_user.core.actor import Actor
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import (
     AccessDenied,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDenied",
+    "Actor",
     "ConfigurationError",
     "CookieError",
     "CookieUnavailable",

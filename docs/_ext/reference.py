@@ -32,7 +32,7 @@ API: dict[str, tuple[str, ...]] = {
     "The current user": ("get_current_user", "get_session", "get_cookies"),
     "Threads, processes, updates": ("bind_current_user", "on_session_change"),
     "Access": ("require_user",),
-    "Values": ("User", "Session", "Cookies"),
+    "Values": ("User", "Session", "Actor", "Cookies"),
     "Apps": (
         "SessionUserMiddleware",
         "SessionUserWSGIMiddleware",

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from jupyter_session_user._version import __version__
 from jupyter_session_user.cli import demo, doctor, purge, sessions, settings, voila_config
+from jupyter_session_user.cli.agents import add_agents
 from jupyter_session_user.errors import SessionUserError
 
 __all__ = ["main"]
@@ -96,7 +97,7 @@ def _options() -> list[str]:
 def _parser() -> _Parser:
     parser = _Parser(
         prog="jupyter session-user",
-        description="Try the package, check the installation, and list and revoke sessions.",
+        description="Try the package, check the installation, list and revoke sessions and agents.",
     )
     parser.add_argument(
         "--version", action="version", version=f"jupyter-session-user {__version__}"
@@ -122,6 +123,7 @@ def _parser() -> _Parser:
     check.add_argument("--server", metavar="URL|PORT", help=_ONLY)
     check.set_defaults(run=_doctor)
     _add_sessions(commands)
+    add_agents(commands)
     clean = commands.add_parser(
         "purge", help="remove all files that 'pip uninstall jupyter-session-user' leaves"
     )

@@ -25,7 +25,19 @@ from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.core.session import OVER
 from jupyter_session_user.errors import SessionUserError
 
-__all__ = ["NoServer", "Server", "elsewhere", "find", "logged_in", "matches", "short", "table"]
+__all__ = [
+    "NoServer",
+    "Server",
+    "aligned",
+    "elsewhere",
+    "find",
+    "local_time",
+    "logged_in",
+    "matches",
+    "printable",
+    "short",
+    "table",
+]
 
 TIMEOUT_S = 10.0
 
@@ -104,6 +116,23 @@ class Server:
         answer = self._ask("POST", "logout-everywhere", {"username": username})
         revoked: int = answer["revoked"]
         return revoked
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Return the agents of all users.
+
+        Raises:
+            SessionUserError: The server does not answer, or refuses.
+        """
+        answer: list[dict[str, Any]] = self._ask("GET", "agents")
+        return answer
+
+    def revoke_agent(self, agent_id: str) -> None:
+        """Revoke the token of an agent.
+
+        Raises:
+            SessionUserError: The server does not answer, or refuses.
+        """
+        self._ask("DELETE", f"agents/{agent_id}")
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body)
@@ -221,6 +250,11 @@ def table(sessions: Sequence[dict[str, Any]]) -> str:
     latest = sorted(sessions, key=lambda one: one["last_seen_at"] or "", reverse=True)
     rows = [_row(one) for one in latest]
     head = ("USERNAME", "NAME", "STATE", "LAST SEEN", "EXPIRES", "NOTEBOOK", "SESSION")
+    return aligned(head, rows)
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table with aligned columns, and a line that names the zone of its times."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows))
     zone = datetime.now().astimezone().tzname()
@@ -228,20 +262,21 @@ def table(sessions: Sequence[dict[str, Any]]) -> str:
 
 
 def _row(session: dict[str, Any]) -> tuple[str, ...]:
-    user = session["user"]
+    user, actor = session["user"], session.get("actor")
+    acting = f" ({actor['kind']} {actor['name']})" if actor else ""
     guess = "~" if session["expiry_source"] == "estimated" else ""
     return (
-        _printable(user["username"]),
-        _printable(user["display_name"]),
+        printable(user["username"]),
+        printable(user["display_name"] + acting),
         session["state"] + (" (degraded)" if session["degraded"] else ""),
-        _local(session["last_seen_at"]),
-        guess + _local(session["expires_at"]),
-        _printable(session.get("path") or "") or (session["kernel_id"] or "-")[:8],
+        local_time(session["last_seen_at"]),
+        guess + local_time(session["expires_at"]),
+        printable(session.get("path") or "") or (session["kernel_id"] or "-")[:8],
         short(session["id"]),
     )
 
 
-def _local(time: str | None) -> str:
+def local_time(time: str | None) -> str:
     """Return a time in the terminal's zone."""
     if time is None:
         return "-"
@@ -249,7 +284,7 @@ def _local(time: str | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return the text without control characters that a terminal would obey."""
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     return shown if len(shown) <= _WIDEST else shown[: _WIDEST - 1] + "…"

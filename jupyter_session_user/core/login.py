@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from jupyter_session_user.core.actor import Actor
 from jupyter_session_user.core.digest import digest
 from jupyter_session_user.core.lifecycle import Expiry
 from jupyter_session_user.core.signed_time import signed_at
@@ -60,6 +61,9 @@ KINDS = {
     "token":    Kind(True,     False,    False,  True,     False),
     "resolver": Kind(True,     True,     False,  False,    True),
     "hub":      Kind(True,     True,     True,   False,    False),
+    # An agent's token ends with its person's login. Its own use must not prolong that login, nor
+    # continue what another login of the person began.
+    "agent":    Kind(True,     False,    True,   False,    True),
     "open":     Kind(True,     False,    False,  False,    False),
     "":         Kind(False,    True,     False,  False,    True),
 }
@@ -82,6 +86,8 @@ class Login:
         issued_at: When its cookie was signed, in seconds since the epoch.
         given: Whether the request had no login cookie, and its response sets one.
         subjects: How the identity provider names this login, if that is known.
+        actor: Who acts with the user's authority; None if that is the user.
+        parent: Key of the person's login that an agent's login ends with; empty for all others.
     """
 
     key: str
@@ -94,6 +100,8 @@ class Login:
     issued_at: int | None = None
     given: bool = False
     subjects: tuple[Subject, ...] = ()
+    actor: Actor | None = None
+    parent: str = ""
 
     def resolved(self, hub: str | None, key: str | None) -> Login:
         """Return the login with a better key, if there is one.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from jupyter_session_user.core.actor import Actor
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import RemoteProtocolError
 
@@ -59,15 +60,19 @@ class SessionFields:
         principal: str
         kernel_owner: str | None
         owns_kernel: bool
+        actor: Actor | None
 
     def __repr__(self) -> str:
         """Return one line without the id, which does not help a reader."""
-        return f"Session(user={self.user!r}, source={self.source!r}, verified={self.verified})"
+        actor = "" if self.actor is None else f", actor={self.actor!r}"
+        who = f"user={self.user!r}, source={self.source!r}, verified={self.verified}"
+        return f"Session({who}{actor})"
 
     def __str__(self) -> str:
         """Return one line for display."""
         trust = "verified" if self.verified else "not verified"
-        return f"{self.user.display_name} ({self.user.username}), {trust} by {self.source}"
+        actor = "" if self.actor is None else f"; {self.actor} acts"
+        return f"{self.user.display_name} ({self.user.username}), {trust} by {self.source}{actor}"
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object that answers a ``refresh`` request."""
@@ -87,6 +92,7 @@ class SessionFields:
             "principal": self.principal,
             "kernel_owner": self.kernel_owner,
             "owns_kernel": self.owns_kernel,
+            "actor": None if self.actor is None else self.actor.to_wire(),
         }
 
     def public_model(self) -> dict[str, Any]:
@@ -103,6 +109,7 @@ class SessionFields:
             "expiry_source": self.expiry_source,
             "state": self.state,
             "degraded": self.degraded,
+            "actor": None if self.actor is None else self.actor.to_wire(),
         }
 
     def _repr_html_(self) -> str:
@@ -116,6 +123,8 @@ class SessionFields:
             line += f" · until {about}{_time_html(self.expires_at)}"
         if self.state != "active":
             line += f" · {self.state.replace('_', ' ')}"
+        if self.actor is not None:
+            line = f"{escape(str(self.actor))} acts · {line}"
         badge = self.user._repr_html_()
         return f'{badge}<div style="opacity:.75;font-size:90%;padding:.3em 0 0 5px">{line}</div>'
 
@@ -145,6 +154,7 @@ class Session(SessionFields):
             for example a user and a service of JupyterHub, so do not compare usernames.
         principal: Opaque id of the user, the same for all logins of one user during one run of the
             server; empty if the server gave none. Use it for comparison only.
+        actor: Who acts with the user's authority; None if that is the user.
     """
 
     id: str
@@ -162,6 +172,7 @@ class Session(SessionFields):
     principal: str = ""
     kernel_owner: str | None = None
     owns_kernel: bool = False
+    actor: Actor | None = None
 
     @classmethod
     def from_wire(cls, wire: object) -> Session:
@@ -202,6 +213,7 @@ class Session(SessionFields):
             principal=principal,
             kernel_owner=kernel_owner,
             owns_kernel=wire.get("owns_kernel") is True,
+            actor=Actor.from_wire(wire.get("actor")),
         )
 
 

@@ -73,6 +73,7 @@ def session_stamp(session: Session) -> bytes:
     degraded = {"degraded": True} if session.degraded else {}
     owner = {} if session.kernel_owner is None else {"kernel_owner": session.kernel_owner}
     owns = {"owns_kernel": True} if session.owns_kernel else {}
+    actor = {} if session.actor is None else {"actor": session.actor.to_wire()}
     return dump_json(
         {
             "version": VERSION,
@@ -88,6 +89,7 @@ def session_stamp(session: Session) -> bytes:
             **degraded,
             **owner,
             **owns,
+            **actor,
         }
     )
 

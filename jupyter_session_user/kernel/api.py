@@ -186,6 +186,7 @@ def require_user(
     usernames: str | Iterable[str] = ...,
     allow_anonymous: bool = False,
     allow_unverified: bool = False,
+    agents: bool = True,
 ) -> Requirement: ...
 def require_user(
     function: Callable[..., Any] = _NOTHING,
@@ -195,6 +196,7 @@ def require_user(
     usernames: str | Iterable[str] = _NOTHING,
     allow_anonymous: bool = False,
     allow_unverified: bool = False,
+    agents: bool = True,
 ) -> Any:
     """Allow only some users to call a function, or to enter a block.
 
@@ -212,15 +214,17 @@ def require_user(
         usernames: These users may. Without either argument, every user with a name may.
         allow_anonymous: Whether anonymous users may, too.
         allow_unverified: Whether a name that no server has checked is enough.
+        agents: Whether an agent may act for the user; False demands the person.
 
     Raises:
-        AccessDenied: At the call: this user may not.
+        AccessDenied: At the call: this user may not, or not through an agent.
         IdentityUnavailable: At the call: the user cannot be determined.
         SessionExpired: At the call: the login is over.
         WrongArgument: At once: ``function`` is not callable, or an argument names no user.
     """
     requirement = Requirement(
-        _names("groups", groups), _names("usernames", usernames), allow_anonymous, allow_unverified
+        *(_names("groups", groups), _names("usernames", usernames)),
+        *(allow_anonymous, allow_unverified, agents),
     )
     return requirement if function is _NOTHING else requirement(function)
 
@@ -265,12 +269,14 @@ class Requirement:
         usernames: These users may. With neither groups nor usernames, every user with a name may.
         allow_anonymous: Whether anonymous users are accepted.
         allow_unverified: Whether a name is enough that no server has checked.
+        agents: Whether an agent may act for the user.
     """
 
     groups: frozenset[str]
     usernames: frozenset[str]
     allow_anonymous: bool
     allow_unverified: bool
+    agents: bool = True
 
     def check(self, session: Session | LiveSession) -> User:
         """Return the user.
@@ -287,6 +293,11 @@ class Requirement:
             )
         if not (session.verified or user.is_anonymous or self.allow_unverified):
             raise AccessDenied(f"no server has verified that this is {user.username!r}")
+        if session.actor is not None and not self.agents:
+            raise AccessDenied(
+                f"this needs {user.username!r} in person, and {session.actor} sent the request: "
+                "run it from your own browser, or pass agents=True"
+            )
         listed = user.username in self.usernames or not self.groups.isdisjoint(user.groups)
         if (self.groups or self.usernames) and not listed:
             raise AccessDenied(f"{user.username!r} is not permitted to do this")

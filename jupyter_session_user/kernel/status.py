@@ -355,7 +355,8 @@ class SessionStatuses:
 
     def _new(self, session: Session) -> Place:
         """Return a new place among those of the session's user."""
-        if not session.principal:
+        # An agent's login neither continues its person's work, nor does the person's continue it.
+        if not session.principal or session.actor is not None:
             return Place(SessionStatus(session), None)
         principal = self._principals.get(session.principal)
         if principal is None:

@@ -21,6 +21,8 @@ from jupyter_session_user.core.login import Login
 from jupyter_session_user.core.protocol import REPLY_TYPE, REQUEST_TYPE, UPDATE_TYPE
 from jupyter_session_user.core.rate import TokenBucket
 from jupyter_session_user.errors import ConfigurationError
+from jupyter_session_user.server.auth.agent_door import AgentDoor
+from jupyter_session_user.server.auth.agents import Agents
 from jupyter_session_user.server.auth.capture import Capture, Sources
 from jupyter_session_user.server.auth.ended_logins import EndedLogins
 from jupyter_session_user.server.auth.gate import Gate
@@ -114,6 +116,7 @@ class ServerContext:
         capture: Turns requests into records.
         logins: The state of each login.
         gate: Rejects ended logins on every route.
+        agents: The tokens that people have given to their agents.
         origin: Finds the user of a server-side client's message.
         kernels: Owners and stamping sessions of kernels.
         bridge: Sends replies and session updates to kernels.
@@ -132,6 +135,7 @@ class ServerContext:
     capture: Capture
     logins: Logins
     gate: Gate
+    agents: Agents
     origin: Origin
     kernels: Kernels
     bridge: Bridge
@@ -174,6 +178,8 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     gate = Gate(capture, logins, host.before, signed_out, check_kernel, subjects)
     authority = Authority(host.application, gate, capture, tuple(settings.assertion_headers))
     revalidation = _revalidation(settings, logins, authority, host)
+    agents = Agents(logins, _now, settings.max_agent_lifetime)
+    gate.agents = AgentDoor(agents, authority, revalidation, capture, logins)
     flags = settings.expired_session_policy == "flag"
     origin = Origin(capture, (lambda _: None) if flags else logins.over)
     succession = Succession(store, logins)
@@ -186,6 +192,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         capture,
         logins,
         gate,
+        agents,
         origin,
         followed,
         bridge,
@@ -194,7 +201,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         session_policy=settings.expired_session_policy,
         max_connection_age=settings.max_connection_age,
         websocket_nodelay=settings.websocket_nodelay,
-        close=_in_background(logins, subjects, revalidation, bridge),
+        close=_in_background(logins, subjects, revalidation, bridge, agents),
         operator=host.operator,
         provider_logout=provider_logout(settings, subjects, logins.ended, host.log),
     )
@@ -300,12 +307,13 @@ def _tell_everybody(
 
 
 def _in_background(
-    logins: Logins, subjects: Subjects, revalidation: Revalidation, bridge: Bridge
+    logins: Logins, subjects: Subjects, revalidation: Revalidation, bridge: Bridge, agents: Agents
 ) -> Callable[[], None]:
     """Start watching the logins; return a function that stops all background tasks."""
 
     def look() -> None:
         logins.tick()
+        agents.prune()
         revalidation.ask_those_due()
 
     loop = asyncio.get_event_loop()

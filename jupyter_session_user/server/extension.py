@@ -65,6 +65,7 @@ class JupyterSessionUser(Settings, ExtensionApp):
             if self.page_banner:
                 banner = preview_banner(settings["base_url"], context.kernels.made_in)
                 self._server.web_app.transforms.insert(0, banner)
+            context.gate.guard_scopes(self._server.authorizer)
 
     def initialize_handlers(self) -> None:
         """Add the routes of the REST API and the pages for signing in again."""

@@ -33,8 +33,9 @@ class Record:
         principal: Id of the user across logins; used to compare owners.
         stamp: The session as messages carry it, serialised once.
         cookies: The cookies that the policy may give to some kernel.
-        credential: Kind of the login's own credential: ``cookie``, ``token`` or ``resolver``; empty
-            if only a proxy names the user; ``open`` if the server authenticates no users.
+        credential: Kind of the login's own credential: ``cookie``, ``token``, ``resolver``,
+            ``hub`` or ``agent``; empty if only a proxy names the user; ``open`` if the server
+            authenticates no users.
     """
 
     session: Session
@@ -43,6 +44,12 @@ class Record:
     stamp: bytes = field(repr=False)
     cookies: CookieJar = field(default=_EMPTY, repr=False)
     credential: str = ""
+
+    @property
+    def speaker(self) -> str:
+        """Id of who sends messages: the user, or one of the user's agents."""
+        actor = self.session.actor
+        return self.principal if actor is None else f"{self.principal} agent:{actor.client_id}"
 
 
 Run = Callable[[Callable[[], None]], object]

@@ -24,10 +24,11 @@ from typing import Any
 
 import local_server as local
 import pytest
+from agents import agent_of, who_acts
 from local_server import LocalServer
 from needs import need
 from people import Person
-from servers import DEMO, PASSWORDS, ROOT, eventually, opened, own_server, people_on
+from servers import DEMO, PASSWORDS, ROOT, eventually, kernel_of, opened, own_server, people_on
 
 LIST = "'jupyter session-user sessions'"
 
@@ -453,3 +454,33 @@ def test_help_and_misuse(tmp_path):
     for wrong in (["revoke"], ["revoke", "id", "--user", "bob"], ["revoke", "--user"]):
         answer = run(tmp_path, *wrong)
         assert answer.returncode == 2 and answer.stderr.startswith("usage: ")
+
+
+async def test_agents_are_listed_and_revoked():
+    """Two people's agents are told apart; one is revoked, and the other goes on."""
+    with own_server(*DEMO) as running:
+        runtime = running.home / "runtime"
+        empty = await asyncio.to_thread(run, runtime, "agents")
+        assert (empty.returncode, "no agent has a token" in empty.stdout) == (0, True)
+        alice, bob = await people_on(running)
+        hers, his = await agent_of(alice, "Alpha"), await agent_of(bob, "Beta")
+        async with (
+            kernel_of(alice) as kernel,
+            opened(hers, kernel) as alpha,
+            opened(his, kernel) as beta,
+        ):
+            assert await who_acts(alpha) == "alice Alpha"
+            sessions = await asyncio.to_thread(run, runtime, "sessions")
+            assert "Alice Adams (agent Alpha)" in sessions.stdout
+            table = await asyncio.to_thread(run, runtime, "agents")
+            assert "Alpha" in table.stdout and hers.model["token"] not in table.stdout
+            listed = await asyncio.to_thread(run, runtime, "agents", "--json")
+            found = {one["id"]: one["username"] for one in json.loads(listed.stdout)}
+            assert found == {hers.model["id"]: "alice", his.model["id"]: "bob"}
+            revoked = await asyncio.to_thread(run, runtime, "agents", "--revoke", hers.model["id"])
+            assert revoked.returncode == 0 and "'Alpha' of 'alice'" in revoked.stdout
+            (error,) = (await alpha.execute("1")).errors
+            assert error.startswith("SessionRevoked")
+            assert (await who_acts(beta)).startswith("bob Beta")
+            again = await asyncio.to_thread(run, runtime, "agents", "--revoke", hers.model["id"])
+            assert again.returncode == 1 and "there is no agent" in again.stderr

@@ -116,8 +116,11 @@ def test_a_kernel_compares_users_by_an_opaque_id(one, other):
 def test_the_kinds_of_credentials():
     """Each credential has one row; only a bare header makes two logins look the same."""
     assert [kind for kind, row in KINDS.items() if not row.distinct] == [""]
-    assert {kind for kind, row in KINDS.items() if not row.personal} == {"open", "token"}
-    assert {kind for kind, row in KINDS.items() if row.asserted} == {"", "resolver"}
+    assert {kind for kind, row in KINDS.items() if not row.personal} == {
+        *("open", "token", "agent")
+    }
+    # An agent's evidence is its person's latest request, which may have been of these kinds.
+    assert {kind for kind, row in KINDS.items() if row.asserted} == {"", "resolver", "agent"}
     assert {kind for kind, row in KINDS.items() if row.own_form} == {"cookie", "token"}
 
 
@@ -161,7 +164,7 @@ def test_a_login_continues_an_earlier_one(credential, began, earlier):
     start = None if began is None else NOON + timedelta(hours=began)
     found = follows(credential, start, hours)
     assert found == (
-        credential not in {"open", "token"}
+        credential not in {"open", "token", "agent"}
         and began is not None
         and any(each is not None and each <= began for each in earlier)
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agents import WHO_ACTS, agent_of
 from app_servers import app_server, free_port
 from people import Person
 from servers import (
@@ -183,6 +184,22 @@ async def test_its_queue_keeps_the_callers_apart(server):
         assert await asyncio.gather(*calls) == ["alice", "bob", "alice", "bob"]
 
 
+async def test_the_extension_passes_an_agents_token(server):
+    """Two agents with a token of their own: their people are the users, and they the actors."""
+    running, _ = server
+    alice, bob = users(running)
+    tokens = [(await agent_of(person, name)).headers for person, name in ((alice, "A"), (bob, "B"))]
+    url = f"{running.url}mcp"
+    async with (
+        kernel_of(alice) as kernel,
+        agent(url, **tokens[0]) as hers,
+        agent(url, **tokens[1]) as his,
+    ):
+        for call, expected in ((hers, "alice A"), (his, "bob B")) * TIMES:
+            answer = await call("execute_code", kernel_id=kernel, code=WHO_ACTS)
+            assert answer.splitlines()[-1] == expected
+
+
 async def test_the_extension_refuses_a_caller_without_a_login(server):
     """The server runs no cell."""
     running, _ = server
@@ -215,6 +232,23 @@ async def test_a_process_with_the_servers_token_is_no_person():
                 code = f"{WHO}\n{PERSON}"
                 answer = await call("execute_code", kernel_id=kernel, code=code)
                 assert answer.splitlines()[-1] == "True"
+
+
+@pytest.mark.slow
+async def test_a_process_with_an_agents_token():
+    """The process is one agent of alice; bob's own cells on the kernel are not its."""
+    with own_server(*identity("HeaderIdentityProvider")) as running:
+        alice, bob = users(running)
+        token = (await agent_of(alice, "A")).model["token"]
+        with standalone(running.url, token) as process:
+            async with (
+                kernel_of(bob) as kernel,
+                opened(bob, kernel) as his,
+                agent(f"http://{process.host}/mcp") as call,
+            ):
+                cells = call("execute_code", kernel_id=kernel, code=WHO_ACTS), username(his)
+                answer, name = await asyncio.gather(*cells)
+                assert (answer.splitlines()[-1], name) == ("alice A", "bob")
 
 
 @pytest.mark.slow

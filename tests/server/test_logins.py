@@ -30,6 +30,7 @@ class Shown:
     credential: str = "cookie"
     expiry: Expiry | None = None
     issued_at: int | None = None
+    parent: str = ""
 
 
 ALICE = Shown("alice's cookie", "user:alice")

@@ -26,6 +26,7 @@ class Shown:
     credential: str = "cookie"
     expiry: Expiry | None = None
     issued_at: int | None = None
+    parent: str = ""
 
 
 ALICE, BOB = Shown("alice's cookie", "user:alice"), Shown("bob's cookie", "user:bob")

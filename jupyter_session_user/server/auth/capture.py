@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -27,10 +26,11 @@ from jupyter_session_user.core.signed_time import signed_at
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.subject import Subject, subject_of
 from jupyter_session_user.core.user import User, trim_claims
+from jupyter_session_user.server.auth.anonymous import is_anonymous
+from jupyter_session_user.server.auth.evidence import evidence_of
 from jupyter_session_user.server.auth.hub_ends import HubEnds
 from jupyter_session_user.server.auth.known_login import new_session_id
 from jupyter_session_user.server.auth.recent_logins import RecentLogins
-from jupyter_session_user.server.auth.request_snapshot import snapshot_to_keep
 from jupyter_session_user.server.auth.resolvers.base import resolve
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.upstream.jupyter_server import came_with_token
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.resolvers.base import Resolver
     from jupyter_session_user.store.base import SessionStore
 
-__all__ = ["Capture", "Sources", "is_anonymous"]
+__all__ = ["Capture", "Sources"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -68,9 +68,6 @@ _FRESH = timedelta(seconds=1)
 
 #: Attribute of a handler that caches its login, which is needed several times per request.
 _KEPT = "_jupyter_session_user_login"
-
-#: ``uuid.uuid4().hex``: the username that ``IdentityProvider.generate_anonymous_user`` makes.
-_UUID4_HEX = re.compile(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +150,7 @@ class Capture:
             return None
         login = self.login(handler)
         if self._logins.get(login.key) is None:
-            self._logins.saw(login, snapshot_to_keep(handler, given=login.given))
+            self._logins.saw(login, evidence_of(handler, login, self._logins))
         first = self._store.find(login.key, None)
         if first is not None and kernel_id is None and self._is_fresh(first, login):
             return first
@@ -184,6 +181,10 @@ class Capture:
                 login = login.named_by_platform(named, proxied=self._is_proxied(handler))
         setattr(handler, _KEPT, (server_user, login))
         return login
+
+    def assume(self, handler: JupyterHandler, server_user: ServerUser, login: Login) -> None:
+        """Set the login of a request that shows an agent's token: the provider knows no agents."""
+        setattr(handler, _KEPT, (server_user, login))
 
     def _find(self, handler: JupyterHandler, server_user: ServerUser) -> Login:
         """Return the login as the request shows it; everything here is in ``RecentLogins``."""
@@ -328,10 +329,12 @@ class Capture:
             principal=self._opaque_principal(login, known),
             kernel_owner=_name_of(owner, login),
             owns_kernel=owner is not None and owner.principal == login.principal,
+            actor=login.actor,
             **self._logins.status_fields(login.key),
         )
-        # No kernel can ask for the cookies of a session without a kernel.
-        cookies = self._cookies(handler) if kernel_id is not None else CookieJar()
+        # No kernel can ask for the cookies of a session without a kernel, and an agent has none.
+        for_kernel = kernel_id is not None and login.actor is None
+        cookies = self._cookies(handler) if for_kernel else CookieJar()
         record = Record(session, login.key, login.principal, b"", cookies, login.credential)
         if known and old and _unchanged(known, record):
             return dataclasses.replace(record, stamp=known.stamp)
@@ -418,18 +421,6 @@ def login_cookie_name(handler: JupyterHandler) -> str:
     """Return the name of the identity provider's login cookie for this request."""
     name: str = handler.identity_provider.get_cookie_name(handler)
     return name
-
-
-def is_anonymous(provider: IdentityProvider, user: ServerUser) -> bool:
-    """Tell whether Jupyter generated this anonymous user, because no provider named one.
-
-    Such a user has a random username. If a custom provider uses such usernames too, its users lack
-    Jupyter's "Anonymous ..." name.
-    """
-    if not _UUID4_HEX.fullmatch(user.username):
-        return False
-    stock = type(provider).get_user is IdentityProvider.get_user
-    return stock or user.name.startswith("Anonymous ")
 
 
 def _valid_login_cookie(handler: JupyterHandler) -> str | None:

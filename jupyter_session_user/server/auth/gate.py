@@ -11,7 +11,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.api.handlers import IdentityHandler
@@ -25,21 +25,19 @@ from jupyter_session_user.core.signed_time import MOST_LOGINS_IN_A_SECOND, times
 from jupyter_session_user.core.socket_state import LOGIN_OVER
 from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.capture import login_cookie_name
+from jupyter_session_user.server.auth.evidence import evidence_of
 from jupyter_session_user.server.auth.named_kernels import kernels_named_by
 from jupyter_session_user.server.auth.refused import (
     ask_whether_to_sign_out,
     refuse_with_json,
     refuse_with_page,
 )
-from jupyter_session_user.server.auth.request_snapshot import (
-    is_handshake,
-    snapshot_of,
-    snapshot_to_keep,
-)
+from jupyter_session_user.server.auth.request_snapshot import is_handshake, snapshot_of
 from jupyter_session_user.upstream.jupyter_server import user_so_far
 from jupyter_session_user.upstream.tornado import cookies_being_set
 
 if TYPE_CHECKING:
+    from jupyter_server.auth.authorizer import Authorizer
     from jupyter_server.auth.identity import IdentityProvider
     from jupyter_server.base.handlers import JupyterHandler
 
@@ -60,6 +58,14 @@ FORM_ANYWAY = "session-user-anyway"
 _OTHER_SITES = frozenset({"cross-site", "same-site"})
 _LAYOUT = "jupyterlab_server.workspaces_handler"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class _Agents(Protocol):
+    """What authenticates agents: ``server/auth/agent_door.py``."""
+
+    def guard(self, authorizer: Authorizer) -> None: ...
+    def shows_token(self, handler: Any) -> bool: ...
+    async def person(self, handler: Any) -> Any: ...
 
 
 class Gate:
@@ -92,6 +98,8 @@ class Gate:
         #: Keys of the latest logins: their browsers may not have used them yet.
         self._given: deque[str | None] = deque(maxlen=MOST_LOGINS_IN_A_SECOND)
         self._askers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        #: Authenticates requests with an agent's token; it needs this gate, and sets itself here.
+        self.agents: _Agents | None = None
 
     def guard(self, provider: IdentityProvider) -> None:
         """Wrap this provider; harmless when repeated."""
@@ -106,6 +114,11 @@ class Gate:
         ):
             setattr(provider, name, wrap(getattr(provider, name)))
 
+    def guard_scopes(self, authorizer: Authorizer) -> None:
+        """Keep agents within their scopes wherever this authorizer is asked."""
+        if self.agents is not None:
+            self.agents.guard(authorizer)
+
     def ask(self, handler: JupyterHandler) -> Any:
         """Return the provider's own answer for a request, which may be an awaitable."""
         provider = handler.identity_provider
@@ -115,6 +128,9 @@ class Gate:
         @functools.wraps(get_user)
         def get_user_behind_us(handler: Any) -> Any:
             self._before()
+            agents = self.agents if handler.identity_provider.auth_enabled else None
+            if agents is not None and agents.shows_token(handler):
+                return later(handler, agents.person(handler))
             user = get_user(handler)
             return (
                 later(handler, user) if inspect.isawaitable(user) else self._let_in(handler, user)
@@ -152,7 +168,7 @@ class Gate:
             for kernel_id in () if login.user.admin else kernels_named_by(handler):
                 self._check_kernel(kernel_id, login)
         active = opens_page or _changes_something(handler)
-        snapshot = snapshot_to_keep(handler, given=login.given)
+        snapshot = evidence_of(handler, login, self._logins)
         known = self._logins.saw(login, snapshot, active=active)
         self._subjects.learn(known, login)
         if isinstance(handler, handler.identity_provider.logout_handler_class):
@@ -196,6 +212,8 @@ class Gate:
     def _finished(self, handler: Any, known: KnownLogin) -> None:
         if handler.current_user is not None:
             self._capture.session_of(handler, None)
+        if known.credential == "agent":  # its request means nothing to the provider
+            return
         if isinstance(handler, handler.identity_provider.logout_handler_class):
             self._logins.keep_snapshot(known, snapshot_of(handler))
             self._signed_out(known)

@@ -52,6 +52,7 @@ class KnownLogin:
         names: The names under which other servers' changes mention it, and its user.
         subjects: How the identity provider names it; the latest last.
         provider_names: The names under which changes mention those.
+        parent: Key of the login that this one ends with; empty for none.
     """
 
     key: str
@@ -71,6 +72,7 @@ class KnownLogin:
     names: tuple[str, ...] = ("", "")
     subjects: tuple[Subject, ...] = ()
     provider_names: tuple[str, ...] = ()
+    parent: str = ""
 
     @property
     def in_use(self) -> bool:

@@ -123,6 +123,8 @@ class Logins:
         login = self.known.get(key)
         if login is None:
             return self.ended.state(key)
+        if login.parent:  # its end comes first
+            self.over(login.parent, active=False)
         if login.timed and not login.status.over:
             now = self._clock()
             self._advance(login, now)
@@ -194,9 +196,8 @@ class Logins:
     def renewed(self, old: str, new: str) -> None:
         """Note that the response to a request of login ``old`` sets the cookie of ``new``."""
         key = self.canonical(old)
-        if new == key or new in self.known:
-            return
-        self.ended.renewed(key, new)
+        if new != key and new not in self.known:
+            self.ended.renewed(key, new)
 
     def attach(self, key: str, socket: Socket) -> None:
         """Follow an open kernel websocket of this login, through a weak reference."""
@@ -348,6 +349,7 @@ class Logins:
             *(shown.key, shown.principal, shown.credential, status),
             issued_at=shown.issued_at,
             names=self.ended.names_of(shown.key, shown.principal),
+            parent=shown.parent,
         )
         ended = self.ended.state(shown.key)
         if ended is not None:  # it ended while its request was being handled

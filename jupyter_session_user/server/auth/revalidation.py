@@ -115,6 +115,18 @@ class Authority:
         self._capture.refresh_user(handler, login)
         return "yes"
 
+    async def user_in(self, snapshot: RequestSnapshot) -> tuple[JupyterHandler, User | None]:
+        """Ask the identity provider alone who sent a request; it is not changed by the question.
+
+        Returns:
+            The handler of the question, and the user; None if the provider accepts none.
+        """
+        application = self._application()
+        if application is None:
+            raise HTTPError(503)
+        handler = _Shadow(application, _again(snapshot))
+        return handler, await ensure_async(self._gate.ask(handler))
+
     async def learn_end(self, login: KnownLogin) -> None:
         """Take over when a login at JupyterHub ends."""
         application = self._application()

@@ -4,7 +4,8 @@ Rules of this file:
 - a kernel learns of the logins on it, and of later logins of the same users: the browser in which a
   user signs in again need not open a websocket first;
 - users are compared by ``Record.principal``, never by username;
-- a token starts no login. A script that uses one must open its own websocket.
+- a token starts no login. A script that uses one must open its own websocket;
+- an agent's login continues no login, and no login continues an agent's.
 """
 
 from __future__ import annotations
@@ -63,10 +64,12 @@ class Succession:
     def carries_on(self, record: Record) -> bool:
         """Tell whether the user of an expired login has signed in again."""
         kernel_id = record.session.kernel_id
-        if record.session.state != "expired" or kernel_id is None:
+        if record.session.state != "expired" or kernel_id is None or record.session.actor:
             return False
         mine = [
-            r.session for r in self._store.on_kernel(kernel_id) if r.principal == record.principal
+            r.session
+            for r in self._store.on_kernel(kernel_id)
+            if r.principal == record.principal and r.session.actor is None
         ]
         sessions = [*mine, *self.next_logins(kernel_id)]
         return any(
@@ -76,6 +79,8 @@ class Succession:
     def _follows(self, record: Record, here: Iterable[Record]) -> bool:
         """Tell whether a login started after its user first used the kernel."""
         earlier = (
-            other.session.authenticated_at for other in here if other.principal == record.principal
+            other.session.authenticated_at
+            for other in here
+            if other.principal == record.principal and other.session.actor is None
         )
         return follows(record.credential, record.session.authenticated_at, earlier)

@@ -316,7 +316,7 @@ class Kernels:
     def _speaks(self, manager: KernelManager, record: Record | None, msg_type: str = "") -> None:
         if msg_type == _NO_CODE or msg_type in _ENDING:
             return
-        joined = self.speakers.add(manager, None if record is None else record.principal)
+        joined = self.speakers.add(manager, None if record is None else record.speaker)
         if joined and self.speakers.holds_cookies(manager):
             self._log.warning(
                 "%s joins kernel %s, which holds cookies of %s's browser",

@@ -16,16 +16,16 @@ class Speakers:
     """The users that have sent messages to each kernel."""
 
     def __init__(self) -> None:
-        #: ``Record.principal`` of each sender; None stands for an unknown sender.
+        #: ``Record.speaker`` of each sender; None stands for an unknown sender.
         self._principals: WeakKeyDictionary[Any, set[str | None]] = WeakKeyDictionary()
         self._given: WeakSet[Any] = WeakSet()
 
     def add(self, kernel: Any, principal: str | None) -> bool:
-        """Note that a user sends messages into a kernel.
+        """Note that a user, or a user's agent, sends messages into a kernel.
 
         Args:
             kernel: The kernel's manager.
-            principal: ``Record.principal``; None for a sender that the server does not know.
+            principal: ``Record.speaker``; None for a sender that the server does not know.
 
         Returns:
             Whether other users have used the kernel before this user.

@@ -114,7 +114,7 @@ class StampedConnection(_Base):
             self._state = SocketState(context.session_policy, deadline)
             # Jupyter accepts any id from the client, names the ZMQ sockets by it and closes an open
             # websocket with the same id. A second user could therefore take over the first one's.
-            self.session.session = channel_identity(self._record.principal, self.session.session)
+            self.session.session = channel_identity(self._record.speaker, self.session.session)
         prepare = getattr(super(), "prepare", None)
         if prepare is not None:
             await prepare()
@@ -333,13 +333,13 @@ class StampedConnection(_Base):
         self._note(MALFORMED, why)
 
 
-def channel_identity(principal: str, session_id: str) -> str:
-    """Return the id of a client's sockets: its own choice, made unique per user.
+def channel_identity(speaker: str, session_id: str) -> str:
+    """Return the id of a client's sockets: its own choice, made unique per user, and per agent.
 
     It depends on the user, not the login: after signing in again, the user must get the output that
     was buffered meanwhile.
     """
-    parts = f"{len(principal)}:{principal}:{session_id}".encode("utf-8", "surrogatepass")
+    parts = f"{len(speaker)}:{speaker}:{session_id}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(parts).hexdigest()[:32]
 
 

@@ -6,156 +6,32 @@ The caller is a user that the identity provider names and the authorizer admits,
 
 from __future__ import annotations
 
-import functools
-import json
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from jupyter_session_user.core.colors import color_of
 from jupyter_session_user.core.session import write_time
-from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.gate import forget_login_cookie
-from jupyter_session_user.server.messages.websocket import SETTING
+from jupyter_session_user.server.web.agents import AGENT_ROUTES
+from jupyter_session_user.server.web.handler import AUTH_RESOURCE, SessionUserHandler, permitted
 from jupyter_session_user.server.web.logout import LOGOUT_ROUTES
-from jupyter_session_user.upstream.jupyter_server import forget_user
 
 if TYPE_CHECKING:
     from jupyter_session_user.server.auth.known_login import KnownLogin
-    from jupyter_session_user.server.context import ServerContext
     from jupyter_session_user.store.base import Record
 
 __all__ = ["AUTH_RESOURCE", "ROUTES"]
 
-#: The resource that an ``Authorizer`` is asked about, with the action ``read`` or ``write``.
-AUTH_RESOURCE = "session-user"
-
-_NO_LOGIN = "this server has no login, so no login can be ended; set a password or a token"
 _WHO = 'write {"username": "..."}, or no body for yourself'
 _ONE_FOR_ALL = (
     "this server accepts every client that has its token, and a token cannot be revoked; restart "
     "the server with another token"
 )
-
-
-def permitted(method: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Allow the operator, and users that are logged in and authorized."""
-    for_people = web.authenticated(authorized(method))
-
-    @functools.wraps(method)
-    async def checked(self: SessionUserHandler, *args: str) -> None:
-        answered = (method if self.is_operator else for_people)(self, *args)
-        if answered is not None:
-            await answered
-
-    return checked
-
-
-class SessionUserHandler(APIHandler):
-    """Base class of all routes: their responses must not be cached."""
-
-    auth_resource = AUTH_RESOURCE
-    # A page's poll for its login is no user activity, and must not delay an idle shutdown.
-    _track_activity = False
-    is_operator = False
-
-    @property
-    def context(self) -> ServerContext:
-        """The wired components of this server."""
-        context: ServerContext = self.settings[SETTING]
-        return context
-
-    async def prepare(self) -> None:  # type: ignore[override]
-        """Find the caller. The operator needs no identity, and no browser sends the secret."""
-        operator = self.context.operator
-        if operator is None or not operator.knows(self.request):
-            await super().prepare()
-            return
-        forget_user(self)
-        if not self.check_host():
-            raise web.HTTPError(403)
-        self.is_operator = True
-
-    def set_default_headers(self) -> None:
-        """Forbid caching: the response differs between users (RFC 9111 section 5.2.2.5)."""
-        super().set_default_headers()
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("Vary", "Cookie, Authorization")
-
-    def answer(self, value: Any) -> None:
-        """Finish with ``value`` as JSON."""
-        self.finish(json.dumps(value))
-
-    def mine(self) -> Record | None:
-        """Return the caller's session without a kernel; None for the operator.
-
-        Raises:
-            HTTPError: No user is logged in.
-        """
-        record = self.context.capture.session_of(self, None)
-        if record is None and not self.is_operator:
-            raise web.HTTPError(403, "no user is logged in")
-        return record
-
-    def may_touch(self, record: Record, mine: Record | None) -> bool:
-        """Tell whether a session is the caller's own, or the caller manages all sessions."""
-        return self.manages(mine) or (mine is not None and record.principal == mine.principal)
-
-    def manages(self, mine: Record | None) -> bool:
-        """Tell whether the caller manages all sessions; the operator does."""
-        return mine is None or self.context.capture.manages_sessions(mine)
-
-    def username(self) -> str | None:
-        """Return the user that the request's body names; None without one.
-
-        Raises:
-            HTTPError: The body is malformed.
-        """
-        body = self.get_json_body()
-        name = body.get("username") if isinstance(body, dict) else body
-        if not isinstance(name, str | None):
-            raise web.HTTPError(400, _WHO)
-        return name
-
-    def refuse_without_login(self) -> None:
-        """Raise an error if this server has no logins that could be ended.
-
-        Raises:
-            HTTPError: This server does not authenticate users.
-        """
-        if not self.identity_provider.auth_enabled:
-            raise web.HTTPError(409, _NO_LOGIN)
-
-    async def save(self) -> None:
-        """Wait until ended logins would stay ended after a restart.
-
-        Raises:
-            HTTPError: The logins have ended, but a restart would forget that.
-        """
-        try:
-            await self.context.logins.ended.saved()
-        except StoreUnavailable as error:
-            raise web.HTTPError(503, str(error)) from None
-
-    def model(self, record: Record) -> dict[str, Any]:
-        """Return a session for a client, with its relation to its kernel."""
-        kernel_id = record.session.kernel_id
-        if kernel_id is None or kernel_id not in self.kernel_manager:
-            return record.session.public_model()
-        manager = self.kernel_manager.get_kernel(kernel_id)
-        owner = self.context.kernels.owner(manager)
-        return {
-            **record.session.public_model(),
-            "owns_kernel": self.context.kernels.owns(record.principal, manager),
-            "kernel_shared": self.context.kernels.speakers.is_shared(manager),
-            "kernel_holds_cookies": self.context.kernels.speakers.holds_cookies(manager),
-            "kernel_owner": owner.session.user.username if owner else None,
-        }
 
 
 class MeHandler(SessionUserHandler):
@@ -392,6 +268,7 @@ ROUTES: list[tuple[str, type[APIHandler]]] = [
     (r"api/session-user/logout-everywhere", LogoutEverywhereHandler),
     (r"api/session-user/revalidate", RevalidateHandler),
     (r"api/session-user/health", HealthHandler),
+    *AGENT_ROUTES,
     *LOGOUT_ROUTES,
     (r"api/session-user/.*", NotFoundHandler),
 ]
