@@ -36,6 +36,7 @@ from jupyter_session_user.core.user import User
 from jupyter_session_user.server.auth.ended_logins import EndedLogins
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.context import ServerContext
+from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.stdin import Questions
 from jupyter_session_user.server.messages.websocket import StampedConnection
 from jupyter_session_user.store.base import Record
@@ -87,6 +88,7 @@ class Mixed(StampedConnection, Nothing):
             *unused,
             Questions(),
             unused[0],
+            Executions(),
             session_policy="quarantine",
             max_connection_age=None,
             websocket_nodelay=True,

@@ -34,10 +34,13 @@ from jupyter_session_user.server.auth.subjects import Subjects
 from jupyter_session_user.server.auth.succession import Succession
 from jupyter_session_user.server.auth.watch import Watch
 from jupyter_session_user.server.messages.bridge import Answers, Bridge
+from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.kernels import Kernels
 from jupyter_session_user.server.messages.outside import separate_other_servers
 from jupyter_session_user.server.messages.stdin import Questions
+from jupyter_session_user.server.web.audit import Audit
 from jupyter_session_user.server.web.events import SessionEvents
+from jupyter_session_user.server.web.metrics import Metrics
 from jupyter_session_user.store.memory import MemoryStore
 from jupyter_session_user.store.url import open_ended
 from jupyter_session_user.upstream import check
@@ -119,6 +122,7 @@ class ServerContext:
         bridge: Sends replies and session updates to kernels.
         questions: Which client each kernel asks for input.
         revalidation: Asks the authority again about open logins.
+        executions: Records and counts what is run.
         session_policy: How to treat a websocket after its login has ended.
         max_connection_age: Maximum age of a kernel websocket, in seconds; None for no limit.
         websocket_nodelay: Whether kernel websockets send small messages immediately.
@@ -137,6 +141,7 @@ class ServerContext:
     bridge: Bridge
     questions: Questions
     revalidation: Revalidation
+    executions: Executions
     session_policy: str
     max_connection_age: float | None
     websocket_nodelay: bool
@@ -177,7 +182,13 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     flags = settings.expired_session_policy == "flag"
     origin = Origin(capture, (lambda _: None) if flags else logins.over)
     succession = Succession(store, logins)
+    audit = Audit(settings, host.events, host.log)
     followed, bridge = _kernels(settings, kernels, host, capture, origin, store, succession)
+    followed.executions = bridge.answers.executions = audit.executions
+    origin.on_refused = audit.executions.on_refused
+    logins.on_change(audit.executions.on_change)
+    metrics = Metrics(store, audit.executions.counts, followed.senders.seen, audit.file)
+    metrics.start()
     _tell_everybody(
         logins, bridge, succession, SessionEvents(host.events, host.log, capture.may_see)
     )
@@ -191,10 +202,11 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         bridge,
         Questions(),
         revalidation,
+        audit.executions,
         session_policy=settings.expired_session_policy,
         max_connection_age=settings.max_connection_age,
         websocket_nodelay=settings.websocket_nodelay,
-        close=_in_background(logins, subjects, revalidation, bridge),
+        close=_in_background(logins, subjects, revalidation, lambda: _stop(metrics, bridge, audit)),
         operator=host.operator,
         provider_logout=provider_logout(settings, subjects, logins.ended, host.log),
     )
@@ -300,7 +312,7 @@ def _tell_everybody(
 
 
 def _in_background(
-    logins: Logins, subjects: Subjects, revalidation: Revalidation, bridge: Bridge
+    logins: Logins, subjects: Subjects, revalidation: Revalidation, stop: Callable[[], None]
 ) -> Callable[[], None]:
     """Start watching the logins; return a function that stops all background tasks."""
 
@@ -323,10 +335,16 @@ def _in_background(
         watch.close()
         forgetting.stop()
         revalidation.close()
-        bridge.close()
+        stop()
         logins.ended.close()
 
     return close
+
+
+def _stop(metrics: Metrics, bridge: Bridge, audit: Audit) -> None:
+    metrics.close()
+    bridge.close()
+    audit.close()
 
 
 def _now() -> Moment:
