@@ -71,7 +71,9 @@ class Nothing:
 class Mixed(StampedConnection, Nothing):
     """The mixin over it, wired as after a handshake."""
 
-    def __init__(self, store: MemoryStore, mine: Record) -> None:
+    def __init__(
+        self, store: MemoryStore, mine: Record, executions: Executions | None = None
+    ) -> None:
         ended = EndedLogins(MemoryEnded(), _both_clocks)
         log = logging.getLogger(__name__)
         logins = Logins(store, ended, _both_clocks, Limits(), log)
@@ -88,7 +90,7 @@ class Mixed(StampedConnection, Nothing):
             *unused,
             Questions(),
             unused[0],
-            Executions(),
+            Executions() if executions is None else executions,
             session_policy="quarantine",
             max_connection_age=None,
             websocket_nodelay=True,

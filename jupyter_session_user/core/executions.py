@@ -19,6 +19,8 @@ __all__ = ["Asked", "asked_by", "hash_of", "how_it_ended", "is_forged", "status_
 
 _EXECUTE = b"execute_request"
 _REPLY = b"execute_reply"
+_PLAIN_REPLY = b'"msg_type": "execute_reply"'
+_IS_REPLY = {"msg_type": "execute_reply"}
 _BACKSLASH, _ZERO = b"\\\0"
 _V1 = struct.Struct("<7Q")
 _DELIMITER = b"<IDS|MSG>"
@@ -43,6 +45,10 @@ class Asked(NamedTuple):
     code: str | None
 
 
+#: An execution whose header only the kernel may be able to read, for example since it is too deep.
+_UNREADABLE = Asked("", None, None)
+
+
 def asked_by(frame: str | bytes, *, v1: bool) -> Asked | None:
     """Return the code that a client's frame runs; None if it runs none.
 
@@ -57,7 +63,9 @@ def asked_by(frame: str | bytes, *, v1: bool) -> Asked | None:
     head = frame[header:parent]
     if head.find(_EXECUTE) < 0 and _BACKSLASH not in head and _ZERO not in head:
         return None
-    parsed = _load(head)
+    parsed = _read(head)
+    if parsed is None:
+        return _UNREADABLE
     if parsed.get("msg_type") != "execute_request":
         return None
     return asked(parsed, _load(frame[metadata:content]), _load(frame[content:end]))
@@ -119,9 +127,12 @@ def how_it_ended(message: Sequence[bytes] | str | bytes) -> tuple[str, str] | No
     else:
         try:
             at = list(message).index(_DELIMITER) + 2
-            if bytes(message[at]).find(_REPLY) < 0:
+            head = bytes(message[at])
+            if head.find(_REPLY) < 0:
                 return None
-            header, parent = _load(bytes(message[at])), _load(bytes(message[at + 1]))
+            # As ipykernel writes it: no text inside JSON holds these quotes.
+            header = _IS_REPLY if head.find(_PLAIN_REPLY) >= 0 else _load(head)
+            parent = _load(bytes(message[at + 1]))
             content = _load(bytes(message[at + 3]))
         except (ValueError, IndexError):
             return None
@@ -158,10 +169,17 @@ def _legacy(frame: str | bytes) -> dict[str, Any]:
 
 
 def _load(text: str | bytes) -> dict[str, Any]:
+    return _read(text) or {}
+
+
+def _read(text: str | bytes) -> dict[str, Any] | None:
+    """Parse JSON as the kernel does, which replaces what is no UTF-8; None if that fails."""
     try:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
         return _mapping(json.loads(text))
     except (ValueError, RecursionError):
-        return {}
+        return None
 
 
 def _mapping(value: object) -> dict[str, Any]:

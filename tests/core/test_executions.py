@@ -77,6 +77,16 @@ def test_every_spelling_of_the_type(escaped):
     assert asked_by(frame, v1=True) == Asked("m1", None, "1")
 
 
+def test_a_header_that_only_the_kernel_reads():
+    """The kernel replaces bytes that are no UTF-8, and may read deeper JSON: all is seen."""
+    odd = b'{"msg_id":"m1","msg_type":"execute_request","username":"\xff"}'
+    assert V1.stamp(v1(odd, {}, {"code": "1"}), STAMP) is not None
+    assert asked_by(v1(odd, {}, b'{"code":"\xff"}'), v1=True) == Asked("m1", None, "\ufffd")
+    deep = b'{"msg_type":"execute_request","x":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    assert asked_by(v1(deep, {}, {"code": "1"}), v1=True) == Asked("", None, None)
+    assert asked_by(v1(b"execute_request", {}, {}), v1=True) == Asked("", None, None)
+
+
 @WAYS
 def test_forged_stamps(make, is_v1):
     """A stamp in the client's metadata, and only there."""
