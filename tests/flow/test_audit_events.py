@@ -116,6 +116,7 @@ async def test_browsers_get_no_records_and_emit_none():
             assert heard  # the subscription works
             assert [e for e in heard if e["schema_id"] == EXECUTION_SCHEMA_ID] == []
             socket.close()
+            await socket.listening
 
 
 def metrics_of(text: str) -> dict[str, dict[tuple[str, ...], float]]:
@@ -157,7 +158,7 @@ async def test_metrics(tmp_path):
     assert after[f"{prefix}audit_lost_total"][()] == 0
     assert f"{prefix}audit_queue" in after
     kinds = {frozenset(labels) for labels in after[f"{prefix}sessions"]}
-    assert kinds == {frozenset({state, "jupyter_server"}) for state in ("expiring", "revoked")}
+    assert kinds == {frozenset({state, "jupyter_server"}) for state in ("active", "revoked")}
     ours = "\n".join(line for line in text.splitlines() if prefix in line)
     assert not any(secret in ours for secret in ("alice", "bob", kernel))
 
