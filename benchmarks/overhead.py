@@ -36,6 +36,7 @@ from jupyter_session_user.core.user import User
 from jupyter_session_user.server.auth.ended_logins import EndedLogins
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.context import ServerContext
+from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.stdin import Questions
 from jupyter_session_user.server.messages.websocket import StampedConnection
 from jupyter_session_user.store.base import Record
@@ -70,7 +71,9 @@ class Nothing:
 class Mixed(StampedConnection, Nothing):
     """The mixin over it, wired as after a handshake."""
 
-    def __init__(self, store: MemoryStore, mine: Record) -> None:
+    def __init__(
+        self, store: MemoryStore, mine: Record, executions: Executions | None = None
+    ) -> None:
         ended = EndedLogins(MemoryEnded(), _both_clocks)
         log = logging.getLogger(__name__)
         logins = Logins(store, ended, _both_clocks, Limits(), log)
@@ -88,6 +91,7 @@ class Mixed(StampedConnection, Nothing):
             *unused,
             Questions(),
             unused[0],
+            Executions() if executions is None else executions,
             session_policy="quarantine",
             max_connection_age=None,
             websocket_nodelay=True,

@@ -284,20 +284,25 @@ def _fields(schema: Mapping[str, Any]) -> str:
 # ------------------------------------------------------------------------------------------- events
 
 
-def event_schema() -> dict[str, Any]:
-    """Return the schema of the events."""
-    path = PACKAGE / "server" / "web" / "event_schemas" / "session" / "v1.yaml"
-    document: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
-    return document
+def event_schemas() -> dict[str, dict[str, Any]]:
+    """Return the schemas of the events, by name."""
+    folder = PACKAGE / "server" / "web" / "event_schemas"
+    return {
+        path.parent.name: yaml.safe_load(path.read_text("utf-8"))
+        for path in sorted(folder.glob("*/v1.yaml"), reverse=True)
+    }
 
 
 def events() -> str:
-    """Return the fields of an event."""
-    schema = event_schema()
-    parts = [f"`{schema['$id']}`, version {schema['version']}\n"]
-    for name, field in schema["properties"].items():
-        personal = " Personal data." if field.get("personal-data") else ""
-        parts.append(f"## {name}\n\nType: {_kind(field)}.{personal}\n\n{field['description']}\n")
+    """Return the fields of each event."""
+    parts = []
+    for name, schema in event_schemas().items():
+        about = f"`{schema['$id']}`, version {schema['version']}"
+        parts.append(f"## {name}\n\n{about}\n\n{schema['description']}\n")
+        for field, text in schema["properties"].items():
+            personal = " Personal data." if text.get("personal-data") else ""
+            kind = f"Type: {_kind(text)}.{personal}"
+            parts.append(f"### {field}\n\n{kind}\n\n{text['description']}\n")
     return "\n".join(parts)
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from jupyter_session_user._version import __version__
-from jupyter_session_user.cli import demo, doctor, purge, sessions, settings, voila_config
+from jupyter_session_user.cli import audit, demo, doctor, purge, sessions, settings, voila_config
 from jupyter_session_user.cli.agents import add_agents
 from jupyter_session_user.errors import SessionUserError
 
@@ -60,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status.
 
     Returns:
-        0 for success; 1 if ``doctor`` found a problem, or ``revoke`` could not revoke a login; 2
-        for errors.
+        0 for success; 1 if ``doctor`` or ``audit verify`` found a problem, or ``revoke`` could not
+        revoke a login; 2 for errors.
     """
     options = _parser().parse_args(argv)
     try:
@@ -124,6 +124,7 @@ def _parser() -> _Parser:
     check.set_defaults(run=_doctor)
     _add_sessions(commands)
     add_agents(commands)
+    audit.add_command(commands)
     clean = commands.add_parser(
         "purge", help="remove all files that 'pip uninstall jupyter-session-user' leaves"
     )

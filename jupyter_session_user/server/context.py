@@ -36,10 +36,13 @@ from jupyter_session_user.server.auth.subjects import Subjects
 from jupyter_session_user.server.auth.succession import Succession
 from jupyter_session_user.server.auth.watch import Watch
 from jupyter_session_user.server.messages.bridge import Answers, Bridge
+from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.kernels import Kernels
 from jupyter_session_user.server.messages.outside import separate_other_servers
 from jupyter_session_user.server.messages.stdin import Questions
+from jupyter_session_user.server.web.audit import Audit
 from jupyter_session_user.server.web.events import SessionEvents
+from jupyter_session_user.server.web.metrics import Metrics
 from jupyter_session_user.store.memory import MemoryStore
 from jupyter_session_user.store.url import open_ended
 from jupyter_session_user.upstream import check
@@ -122,6 +125,7 @@ class ServerContext:
         bridge: Sends replies and session updates to kernels.
         questions: Which client each kernel asks for input.
         revalidation: Asks the authority again about open logins.
+        executions: Records and counts what is run.
         session_policy: How to treat a websocket after its login has ended.
         max_connection_age: Maximum age of a kernel websocket, in seconds; None for no limit.
         websocket_nodelay: Whether kernel websockets send small messages immediately.
@@ -141,6 +145,7 @@ class ServerContext:
     bridge: Bridge
     questions: Questions
     revalidation: Revalidation
+    executions: Executions
     session_policy: str
     max_connection_age: float | None
     websocket_nodelay: bool
@@ -164,9 +169,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     check("jupyter_server", "jupyterhub", "tornado", "asyncio")
     store = MemoryStore(settings.max_sessions)
     logins = _logins(settings, store, host)
-    admins = frozenset(settings.admin_users)
-    utc_now = functools.partial(datetime.now, timezone.utc)
-    capture = Capture(store, settings.policy(), admins, utc_now, logins, _sources(settings))
+    capture = _capture(settings, store, logins)
 
     def signed_out(login: KnownLogin) -> None:
         revalidation.ask(login)
@@ -183,10 +186,13 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     flags = settings.expired_session_policy == "flag"
     origin = Origin(capture, (lambda _: None) if flags else logins.over)
     succession = Succession(store, logins)
+    audit = Audit(settings, host.events, host.log)
     followed, bridge = _kernels(settings, kernels, host, capture, origin, store, succession)
-    _tell_everybody(
-        logins, bridge, succession, SessionEvents(host.events, host.log, capture.may_see)
-    )
+    _record(audit.executions, followed, bridge, origin, logins)
+    metrics = Metrics(store, audit.executions.counts, followed.senders.seen, audit.file)
+    metrics.start()
+    events = SessionEvents(host.events, host.log, capture.may_see)
+    _tell_everybody(logins, bridge, succession, events)
     return ServerContext(
         store,
         capture,
@@ -198,17 +204,20 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         bridge,
         Questions(),
         revalidation,
+        audit.executions,
         session_policy=settings.expired_session_policy,
         max_connection_age=settings.max_connection_age,
         websocket_nodelay=settings.websocket_nodelay,
-        close=_in_background(logins, subjects, revalidation, bridge, agents),
+        close=_in_background(
+            logins, subjects, revalidation, agents, lambda: _stop(metrics, bridge, audit)
+        ),
         operator=host.operator,
         provider_logout=provider_logout(settings, subjects, logins.ended, host.log),
     )
 
 
-def _sources(settings: Settings) -> Sources:
-    return Sources(
+def _capture(settings: Settings, store: SessionStore, logins: Logins) -> Capture:
+    sources = Sources(
         resolvers=load_resolvers(settings.resolvers, settings),
         platform=settings.platform_cookie(),
         proxies=settings.networks(),
@@ -217,6 +226,9 @@ def _sources(settings: Settings) -> Sources:
         provider=settings.logout_issuer,
         named_alike=settings.logout_subject == "username",
     )
+    admins = frozenset(settings.admin_users)
+    utc_now = functools.partial(datetime.now, timezone.utc)
+    return Capture(store, settings.policy(), admins, utc_now, logins, sources)
 
 
 def _logins(settings: Settings, store: SessionStore, host: Host) -> Logins:
@@ -295,6 +307,15 @@ def _revalidation(
     return Revalidation(logins, authority, pace, monotonic=time.monotonic, log=host.log)
 
 
+def _record(
+    executions: Executions, followed: Kernels, bridge: Bridge, origin: Origin, logins: Logins
+) -> None:
+    """Let everything that passes or refuses messages say so."""
+    followed.executions = bridge.answers.executions = executions
+    origin.on_refused = executions.on_refused
+    logins.on_change(executions.on_change)
+
+
 def _tell_everybody(
     logins: Logins, bridge: Bridge, succession: Succession, events: SessionEvents
 ) -> None:
@@ -307,7 +328,11 @@ def _tell_everybody(
 
 
 def _in_background(
-    logins: Logins, subjects: Subjects, revalidation: Revalidation, bridge: Bridge, agents: Agents
+    logins: Logins,
+    subjects: Subjects,
+    revalidation: Revalidation,
+    agents: Agents,
+    stop: Callable[[], None],
 ) -> Callable[[], None]:
     """Start watching the logins; return a function that stops all background tasks."""
 
@@ -331,10 +356,16 @@ def _in_background(
         watch.close()
         forgetting.stop()
         revalidation.close()
-        bridge.close()
+        stop()
         logins.ended.close()
 
     return close
+
+
+def _stop(metrics: Metrics, bridge: Bridge, audit: Audit) -> None:
+    metrics.close()
+    bridge.close()
+    audit.close()
 
 
 def _now() -> Moment:

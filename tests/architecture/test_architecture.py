@@ -61,8 +61,8 @@ TABLE = {
     "banner": Plane("kernel core errors", "anywidget panel param traitlets"),
     "server": Plane(
         "core store errors upstream _version",
-        "jinja2 jupyter_client jupyter_core jupyter_events jupyter_server packaging tornado "
-        "traitlets zmq",
+        "jinja2 jupyter_client jupyter_core jupyter_events jupyter_server packaging "
+        "prometheus_client tornado traitlets zmq",
         at_top=True,
     ),
     "tokens": Plane("core errors", "joserfc", at_top=True),

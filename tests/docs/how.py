@@ -108,6 +108,18 @@ HOW: dict[tuple[str, str], How] = {
     ),
     ("docs/gateways.md", "unauthorized_users"): How("gateway"),
     ("docs/logout_push.md", "logout_issuer"): How("config"),
+    ("docs/audit.md", "an audit file"): How("config"),
+    ("docs/audit.md", "SysLogHandler"): How(
+        "config",
+        before=(
+            "import logging, logging.handlers\n"
+            "logging.FileHandler = lambda path: logging.NullHandler()\n"
+        ),
+        why="the reader's machine has the folder of the log",
+    ),
+    ("docs/audit.md", "ship_audit.py"): How(
+        "test", why="tests/docs/test_audit_page.py::test_shipping_to_postgresql"
+    ),
     ("docs/scaling.md", "store_url"): How("config"),
     ("docs/identity_from_cookie.md", "c.JupyterSessionUser"): How("config"),
     ("docs/server.md", "jwt_jwks"): How("config"),

@@ -90,10 +90,14 @@ def test_every_object_of_the_api_is_in_the_reference():
 def test_every_field_of_an_event_is_in_the_reference():
     """Each field has a text; each action is explained."""
     text = reference.events()
-    for name, field in reference.event_schema()["properties"].items():
-        assert prose(field.get("description", "")), f"{name} has no description"
-        assert f"## {name}\n" in text
-    for action in reference.event_schema()["properties"]["action"]["enum"]:
+    schemas = reference.event_schemas()
+    assert set(schemas) == {"session", "execution"}
+    for schema in schemas.values():
+        for name, field in schema["properties"].items():
+            assert prose(field.get("description", "")), f"{name} has no description"
+            assert f"### {name}\n" in text
+    actions = schemas["session"]["properties"]["action"]["enum"]
+    for action in (*actions, *schemas["execution"]["properties"]["kind"]["enum"]):
         assert re.search(rf"^\d\. {action}$", text, re.MULTILINE), action
 
 

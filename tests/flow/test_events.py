@@ -96,7 +96,7 @@ def test_an_event_is_as_its_schema_says(written):
     validator.validate(fields)
     assert schema["personal-data"] is True
     marked = {name for name, about in schema["properties"].items() if about.get("personal-data")}
-    assert marked == {"session_id", "username"}
+    assert marked == {"session_id", "username", "actor"}
     assert not any(word in path.read_text() for word in ("k3y", "p3rson", "st4mp"))
 
 

@@ -31,9 +31,19 @@ from jupyter_session_user.upstream.tornado import is_answered
 if TYPE_CHECKING:
     from jupyter_session_user.server.auth.capture import Capture
 
-__all__ = ["NO_REQUEST", "Origin", "in_no_request", "live_request", "running_for", "sent_for"]
+__all__ = [
+    "NO_REQUEST",
+    "Origin",
+    "in_no_request",
+    "live_request",
+    "running_for",
+    "running_in",
+    "sent_for",
+]
 
 _UNSET = object()
+#: The runner that runs a queued cell, as the audit names it.
+_via: ContextVar[str] = ContextVar("jupyter_session_user.via", default="")
 _sent_for: ContextVar[Record | object | None] = ContextVar(
     "jupyter_session_user.sent_for", default=_UNSET
 )
@@ -60,23 +70,35 @@ def _call_in_no_request(function: Callable[..., Any], /, *args: Any, **kwargs: A
     CallContext.set(CallContext.JUPYTER_HANDLER, None)
     # Not None: a Jupyter handler at the end of such a connection is a request of its own.
     _sent_for.set(_UNSET)
+    _via.set("")
     return function(*args, **kwargs)
 
 
 @contextmanager
-def sent_for(record: Record | None) -> Iterator[None]:
-    """Stamp the messages of this block with ``record``; None means an unknown user."""
-    token = _sent_for.set(record)
+def sent_for(record: Record | None, via: str = "") -> Iterator[None]:
+    """Stamp the messages of this block with ``record``; None means an unknown user.
+
+    Args:
+        record: The session.
+        via: The runner, as the audit names it.
+    """
+    token, runner = _sent_for.set(record), _via.set(via)
     try:
         yield
     finally:
         _sent_for.reset(token)
+        _via.reset(runner)
 
 
 def running_for() -> Record | None:
     """Return the session that this code sends for; None if no queue has set it."""
     record = _sent_for.get()
     return record if isinstance(record, Record) else None
+
+
+def running_in() -> str:
+    """Return the runner that runs this code for a queue; empty if none does."""
+    return _via.get()
 
 
 class Origin:
@@ -90,6 +112,8 @@ class Origin:
     def __init__(self, capture: Capture, over: Callable[[str], str | None]) -> None:
         self._capture = capture
         self._over = over
+        #: Called when a message is refused: with its session, and how its login ended.
+        self.on_refused: Callable[[Record, str], None] = lambda *_: None
 
     def record(self, kernel_id: str | None) -> Record | None:
         """Return the session of the live request; None if there is no live request."""
@@ -129,5 +153,8 @@ class Origin:
         return self._capture.latest(record).stamp
 
     def over(self, record: Record) -> str | None:
-        """Return how a session's login ended; None if it has not ended."""
-        return self._over(record.key)
+        """Return how the login of a message ended, which is then refused; None if it has not."""
+        state = self._over(record.key)
+        if state is not None:
+            self.on_refused(record, state)
+        return state

@@ -16,6 +16,7 @@ from tornado.web import decode_signed_value
 from jupyter_session_user.core.cookies import CookieJar, Cookies, cookies_to_wire
 from jupyter_session_user.core.protocol import Reply, Request, Update
 from jupyter_session_user.core.session import OVER
+from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.link import Link, ZmqLink
 
@@ -48,6 +49,9 @@ class Answers:
             is never sent.
         succession: Finds the later logins of a kernel's users; None if users cannot log in again.
         gave: Called with the id of a kernel when it gets cookies that a shared kernel never gets.
+
+    Attributes:
+        executions: Records which cookies a kernel got.
     """
 
     def __init__(
@@ -67,9 +71,11 @@ class Answers:
         self._secret = cookie_secret
         self._succession = succession
         self._gave = gave
+        self.executions = Executions()
 
     def answer(self, kernel_id: str, request: Request) -> Reply:
         """Return the reply to a request that came from this kernel."""
+        self.executions.counts.questions += 1
         if request.operation == "watch":
             return self._watch(kernel_id, request)
         if request.operation == "visitor":
@@ -107,12 +113,15 @@ class Answers:
         return Reply(request.id, {"sessions": [*changed, *(s.to_wire() for s in begun)]})
 
     def _cookies(self, record: Record, request: Request) -> Reply:
-        return Reply(request.id, cookies_to_wire(self._jar(record)))
+        jar = self._jar(record)
+        self._record_given(record, jar)
+        return Reply(request.id, cookies_to_wire(jar))
 
     def _signed(self, record: Record, request: Request) -> Reply:
         found = [c for c in self._jar(record).cookies if c.name == request.name]
         if len(found) != 1 or found[0].too_large:
             return Reply(request.id, error="no_cookie", message="no such cookie, or several")
+        self._record_given(record, CookieJar((found[0],)))
         value = decode_signed_value(
             self._secret(),
             request.name,
@@ -121,6 +130,12 @@ class Answers:
         )
         text = None if value is None else value.decode("utf-8", "replace")
         return Reply(request.id, {"value": text})
+
+    def _record_given(self, record: Record, jar: CookieJar) -> None:
+        if self.executions.active:
+            names = ", ".join(sorted({cookie.name for cookie in jar.cookies}))
+            session = record.session
+            self.executions.note("cookies", session, session.kernel_id, names or "none")
 
     def _jar(self, record: Record) -> CookieJar:
         """Return the record's cookies that its kernel may see."""
@@ -137,6 +152,9 @@ class Answers:
 class Bridge:
     """Keeps a link to each kernel that has a client.
 
+    Attributes:
+        answers: Decides the replies to kernels.
+
     Args:
         answers: Decides the replies to kernels.
         limiter: Makes, for one kernel, the function that tells whether a message is within the rate
@@ -147,7 +165,7 @@ class Bridge:
     def __init__(
         self, answers: Answers, limiter: Callable[[], Callable[[], bool]], log: logging.Logger
     ) -> None:
-        self._answers = answers
+        self.answers = answers
         self._limiter = limiter
         self._log = log
         self._links: dict[str, Link] = {}
@@ -159,7 +177,7 @@ class Bridge:
         if link is None or not link.is_current():
             self.detach(kernel_id)
             kind = GatewayLink if isinstance(manager, GatewayKernelManager) else ZmqLink
-            link = kind(manager, self._limiter(), self._answers.answer, self._log)
+            link = kind(manager, self._limiter(), self.answers.answer, self._log)
             self._links[kernel_id] = link
         return link
 

@@ -55,7 +55,7 @@ class ForeignClients:
     def give(client: Any, session: StampingSession) -> None:
         """Give a client a session that stamps as this one's other clients do."""
         source = session.stamp_source_of_clone
-        client.session = stamping(client.session, source(), source)
+        client.session = stamping(client.session, source(), source, session.watcher)
 
 
 def _adopting(original: Any) -> Any:

@@ -17,6 +17,7 @@ from tornado import web
 
 from jupyter_session_user.core.stamp import unknown_stamp
 from jupyter_session_user.server.messages.clients import stamping
+from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.foreign_clients import ForeignClients
 from jupyter_session_user.server.messages.gateway_starts import GatewayStarts
 from jupyter_session_user.server.messages.runners.visitors import (
@@ -25,6 +26,7 @@ from jupyter_session_user.server.messages.runners.visitors import (
     runner_request,
 )
 from jupyter_session_user.server.messages.senders import Senders
+from jupyter_session_user.server.messages.server_clients import ClientWatcher, via
 from jupyter_session_user.server.messages.speakers import Speakers
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ class Kernels:
         self._owners: weakref.WeakKeyDictionary[KernelManager, Record] = weakref.WeakKeyDictionary()
         self.speakers = Speakers()
         self.senders = Senders(log)
+        self.executions = Executions()
         self.gateway_starts = GatewayStarts(origin)
         self._foreign = ForeignClients()
         self._manager_of: Callable[[str], KernelManager | None] = lambda _: None
@@ -118,19 +121,25 @@ class Kernels:
         def remove_kernel(kernel_id: str) -> Any:
             removed = remove(kernel_id)
             self._on_gone(kernel_id)
+            self.executions.gone(kernel_id)
+            self.executions.paths.pop(kernel_id, None)
             return removed
 
-        def checking(act: Any) -> Any:
+        def checking(name: str) -> Any:
+            act = getattr(kernels, name)
+
             @functools.wraps(act)
             def checked(kernel_id: str, *args: Any, **kwargs: Any) -> Any:
                 self._check_sender(kernel_id)
+                if name == "restart_kernel":
+                    self.executions.gone(kernel_id)
                 return act(kernel_id, *args, **kwargs)
 
             return checked
 
         setattr(kernels, "remove_kernel", remove_kernel)  # noqa: B010 - mypy
         for name in ("interrupt_kernel", "restart_kernel", "shutdown_kernel"):
-            setattr(kernels, name, checking(getattr(kernels, name)))
+            setattr(kernels, name, checking(name))
 
     def watch_sessions(self, sessions: Any) -> None:
         """Check the user before a Jupyter session (a document and its kernel) changes.
@@ -145,21 +154,29 @@ class Kernels:
             for value in (*args, *kwargs.values()):
                 if isinstance(value, str):  # any of the arguments may be the kernel's id
                     self._check_sender(value)
-            return await create(*args, **kwargs)
+            model = await create(*args, **kwargs)
+            self.executions.paths[model["kernel"]["id"]] = model["path"]
+            return model
 
-        def checking(act: Any) -> Any:
+        def checking(name: str) -> Any:
+            act = getattr(sessions, name)
+
             @functools.wraps(act)
             async def checked(session_id: str, *args: Any, **kwargs: Any) -> Any:
                 model = await sessions.get_session(session_id=session_id)
                 self._check_sender(model["kernel"]["id"])
                 self._check_sender(kwargs.get("kernel_id") or "")
-                return await act(session_id, *args, **kwargs)
+                result = await act(session_id, *args, **kwargs)
+                if name == "update_session":  # the notebook was renamed, or has a new kernel
+                    model = await sessions.get_session(session_id=session_id)
+                    self.executions.paths[model["kernel"]["id"]] = model["path"]
+                return result
 
             return checked
 
         sessions.create_session = create_session
         for name in ("delete_session", "update_session"):
-            setattr(sessions, name, checking(getattr(sessions, name)))
+            setattr(sessions, name, checking(name))
 
     def owner(self, manager: KernelManager) -> Record | None:
         """Return the session that started this kernel, as of that time; None if there is none."""
@@ -204,6 +221,9 @@ class Kernels:
         visitor = self._visitors.get(manager)
         return None if visitor is None else self._settled(visitor, manager)
 
+    def _visitor_at(self, manager: KernelManager | None) -> Visitor | None:
+        return None if manager is None else self._visitors.get(manager)
+
     def hand_over(self, manager: KernelManager) -> None:
         """Assign a kernel that was started in advance to the live request's visitor."""
         visitor, handler = self._visitors.get(manager), runner_request()
@@ -236,7 +256,7 @@ class Kernels:
         ahead = is_preheating()
         handler = runner_request()
         if ahead or handler is not None:
-            self._visitors[manager] = Visitor(None if ahead else handler)
+            self._visitors[manager] = Visitor.of(None if ahead else handler)
         owner = None if ahead else self._origin.record(None)
         if owner is not None:
             self._owners[manager] = owner
@@ -245,6 +265,11 @@ class Kernels:
             manager.session,
             functools.partial(self._stamp, reference),
             functools.partial(self._source_for_client, reference),
+            ClientWatcher(
+                self.executions,
+                lambda: getattr(reference(), "kernel_id", None) or "",
+                lambda: via(self._visitor_at(reference()), self.senders),
+            ),
         )
         self._foreign.follow(manager.session)
 
@@ -317,6 +342,8 @@ class Kernels:
         if msg_type == _NO_CODE or msg_type in _ENDING:
             return
         joined = self.speakers.add(manager, None if record is None else record.speaker)
+        if joined:
+            self._record_joined(manager, record)
         if joined and self.speakers.holds_cookies(manager):
             self._log.warning(
                 "%s joins kernel %s, which holds cookies of %s's browser",
@@ -324,6 +351,12 @@ class Kernels:
                 manager.kernel_id,
                 owner.session.user.username if (owner := self.owner(manager)) else "another user",
             )
+
+    def _record_joined(self, manager: KernelManager, record: Record | None) -> None:
+        owner = self.owner(manager)
+        whose = f"kernel of {owner.session.user.username}" if owner is not None else None
+        session = None if record is None else record.session
+        self.executions.note("join", session, manager.kernel_id, whose)
 
     def _check_sender(self, kernel_id: str) -> None:
         """Refuse the live request's user, if any, at another visitor's kernel.
@@ -339,6 +372,7 @@ class Kernels:
             raise web.HTTPError(403, _ANOTHERS)
 
     def _noted(self, manager: KernelManager | None) -> None:
+        self.executions.counts.stamps += 1
         if manager is not None and manager.has_kernel:
             self._on_message(manager)
 

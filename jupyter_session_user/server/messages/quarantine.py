@@ -50,21 +50,24 @@ class Quarantine:
         self._kernel_session = kernel_session
         self._bucket = TokenBucket(_ANSWERS_PER_S, _ANSWERS_AT_ONCE)
 
-    def answer(self, frame: str | bytes, state: str) -> None:
+    def answer(self, frame: str | bytes, state: str) -> bool:
         """Reply to one message of the client.
 
         Args:
             frame: The message as received.
             state: Why it does not reach the kernel.
 
+        Returns:
+            Whether the message was read; others are above the rate limit, or reserved.
+
         Raises:
             RemoteProtocolError: The frame is malformed.
         """
         if not self._bucket.take(time.monotonic()):
-            return
+            return False
         message = self._format.read(frame)
         if message is None:
-            return
+            return False
         with contextlib.suppress(WebSocketClosedError):
             for answer in refuse(message, state, self._kernel_info):
                 parent = {"header": message.header}
@@ -77,6 +80,7 @@ class Quarantine:
                 else:
                     whole = {**reply, "channel": answer.channel, "buffers": []}
                     self._websocket.write_message(_pack(whole).decode("ascii"))
+        return True
 
 
 def _pack(value: object) -> bytes:

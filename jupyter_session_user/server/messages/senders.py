@@ -59,6 +59,10 @@ class Senders:
             self._note(package)
         return unknown_stamp(f"sent by {package} on the server, outside any user's request")
 
+    def is_by(self, packages: frozenset[str]) -> bool:
+        """Tell whether code of one of these packages is on the stack."""
+        return not packages.isdisjoint(_packages(sys._getframe(1)))  # noqa: SLF001 - as above
+
     def seen(self) -> dict[str, int]:
         """Return how many messages each package has sent, the busiest package first."""
         return dict(self._messages.most_common())

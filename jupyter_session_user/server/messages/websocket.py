@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from tornado import web
 from tornado.ioloop import IOLoop
 
-from jupyter_session_user.core.frames import LEGACY, Format, Spliced, format_of
+from jupyter_session_user.core.executions import asked_by, how_it_ended, is_forged
+from jupyter_session_user.core.frames import LEGACY, V1, Format, Spliced, format_of
 from jupyter_session_user.core.kernel_messages import (
     HEADERS_END,
     channel_of_text,
@@ -78,7 +79,8 @@ __all__ = ["SETTING", "StampedConnection", "stamped_class"]
 SETTING = "jupyter_session_user"
 
 _NEVER = math.inf
-_NOBODY = unknown_stamp("no user is logged in on the websocket that sent this")
+_NO_LOGIN = "no user is logged in on the websocket that sent this"
+_NOBODY = unknown_stamp(_NO_LOGIN)
 
 
 class StampedConnection(_Base):
@@ -181,7 +183,7 @@ class StampedConnection(_Base):
         try:
             if gate != OPEN:
                 if gate != CLOSING:
-                    self._quarantine.answer(incoming_msg, gate)
+                    self._answer(incoming_msg, gate)
                 return
             stamp, record = _NOBODY, self._record
             if record is not None:
@@ -190,6 +192,7 @@ class StampedConnection(_Base):
             stamped = frames.stamp(incoming_msg, stamp)
             if stamped is None or (frames.is_stdin(stamped) and not self._may_answer()):
                 return
+            self._record_sent(incoming_msg)
         except IgnoredMessage as error:
             self.log.warning("Dropping a message to kernel %s: %s", self.kernel_id, error)
             return
@@ -197,6 +200,27 @@ class StampedConnection(_Base):
             self._refuse(str(error))
             return
         self._forward(stamped)
+
+    def _answer(self, message: str | bytes, gate: str) -> None:
+        """Answer in place of the kernel, and record which request was refused."""
+        executions = self._context.executions
+        executions.counts.refusals += 1
+        if self._quarantine.answer(message, gate):
+            session = None if self._record is None else self._record.session
+            executions.note("refusal", session, self.kernel_id, gate)
+
+    def _record_sent(self, message: str | bytes) -> None:
+        """Count a message that goes to the kernel, and record the code that it runs."""
+        executions, v1 = self._context.executions, self._format is V1
+        session = None if self._record is None else self._record.session
+        executions.counts.stamps += 1
+        if is_forged(message, v1=v1):
+            executions.counts.forged += 1
+            executions.note("forged_stamp", session, self.kernel_id)
+        asked = asked_by(message, v1=v1) if executions.active else None
+        if asked is not None:
+            client, why = self.session.session, None if session is not None else _NO_LOGIN
+            executions.begin(self.kernel_id, client, asked, session, "websocket", why)
 
     def _forward(self, stamped: str | bytes | Spliced) -> None:
         """Give a stamped message to the class below."""
@@ -218,6 +242,11 @@ class StampedConnection(_Base):
             if self._link is not None:
                 self._link.hear(message, self)
             return
+        executions = self._context.executions
+        if executions.active:
+            ended = how_it_ended(message)
+            if ended is not None:
+                executions.end(self.kernel_id, self.session.session, *ended)
         if rest:  # to know the kernel's session id
             self._heard = message[:HEADERS_END]
         elif self._kernel_info is None and "kernel_info_reply" in message:

@@ -14,37 +14,47 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.websocket import WebSocketHandler
 
+from jupyter_session_user.store.base import Record
+
 if TYPE_CHECKING:
     from jupyter_events import EventLogger
-
-    from jupyter_session_user.store.base import Record
 
 __all__ = ["emitting", "keep_private"]
 
 #: ``(websocket handler, record) -> bool``
-MaySee = Callable[[Any, "Record"], bool]
+MaySee = Callable[[Any, Record], bool]
 
 #: The session of the event that is being emitted. Listeners run in tasks, which copy it.
-_emitted: ContextVar[Record | None] = ContextVar("jupyter_session_user.event", default=None)
+_emitted: ContextVar[Record | object | None] = ContextVar(
+    "jupyter_session_user.event", default=None
+)
+_NO_SESSION = object()
 
 
 @contextmanager
-def emitting(record: Record) -> Iterator[None]:
-    """Allow events of a session in this block; outside of such a block they are refused."""
-    token = _emitted.set(record)
+def emitting(record: Record | None) -> Iterator[None]:
+    """Allow events of a session in this block; outside of such a block they are refused.
+
+    Args:
+        record: The session; None for an event that belongs to no session.
+    """
+    token = _emitted.set(_NO_SESSION if record is None else record)
     try:
         yield
     finally:
         _emitted.reset(token)
 
 
-def keep_private(logger: EventLogger, schema_id: str, may_see: MaySee) -> None:
+def keep_private(logger: EventLogger, schema_id: str, may_see: MaySee | None) -> None:
     """Filter a schema's events for websockets, and refuse events from other code.
+
+    Call it once for each schema.
 
     Args:
         logger: The server's event logger.
         schema_id: The schema of session events.
-        may_see: Tells whether a websocket's user may see an event of a session.
+        may_see: Tells whether a websocket's user may see an event of a session; None if no
+            websocket gets any.
     """
     filtered: dict[Any, Any] = {}
     add, remove, emit = logger.add_listener, logger.remove_listener, logger.emit
@@ -54,6 +64,8 @@ def keep_private(logger: EventLogger, schema_id: str, may_see: MaySee) -> None:
         handler = getattr(listener, "__self__", None)
         if isinstance(handler, WebSocketHandler) and options.get("schema_id") in {None, schema_id}:
             remove(schema_id=schema_id, listener=listener)
+            if may_see is None:
+                return
             filtered[listener] = _filtering(listener, handler, may_see)
             add(**{**options, "schema_id": schema_id, "listener": filtered[listener]})
 
@@ -65,7 +77,7 @@ def keep_private(logger: EventLogger, schema_id: str, may_see: MaySee) -> None:
 
     def emit_event(*, schema_id: str, **options: Any) -> Any:
         if schema_id == session_schema and _emitted.get() is None:
-            raise ValueError("session events are emitted by jupyter_session_user alone")
+            raise ValueError("these events are emitted by jupyter_session_user alone")
         return emit(schema_id=schema_id, **options)
 
     session_schema = schema_id
@@ -80,7 +92,7 @@ def keep_private(logger: EventLogger, schema_id: str, may_see: MaySee) -> None:
 def _filtering(listener: Any, handler: Any, may_see: MaySee) -> Any:
     async def filtered(logger: EventLogger, schema_id: str, data: dict[str, Any]) -> None:
         record = _emitted.get()
-        if record is not None and may_see(handler, record):
+        if isinstance(record, Record) and may_see(handler, record):
             await listener(logger=logger, schema_id=schema_id, data=data)
 
     return filtered

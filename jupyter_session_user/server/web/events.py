@@ -51,6 +51,7 @@ class SessionEvents:
         data = {
             "action": event,
             "username": session.user.username,
+            "actor": None if session.actor is None else session.actor.to_wire(),
             "session_id": session.id,
             "kernel_id": session.kernel_id,
             "state": session.state,

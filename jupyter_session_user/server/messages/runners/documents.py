@@ -105,7 +105,7 @@ def _sending(origin: Origin) -> Any:
                 item.ycell["outputs"].append({"output_type": "error", **error_content(state)})
                 item.ycell["execution_state"] = "idle"
                 return None
-            with sent_for(record):
+            with sent_for(record, "documents"):
                 return await run_item(self, item)
 
         return sent

@@ -103,7 +103,7 @@ class _Queue:
                 outputs = json.dumps([{"output_type": "error", **error_content(state)}])
                 # After an "error", nbmodel would drop the queued cells of other users.
                 return {"status": "aborted", "execution_count": None, "outputs": outputs}
-            with sent_for(record):
+            with sent_for(record, "nbmodel"):
                 try:
                     return await execute(client, ydoc, snippet, metadata, *args)
                 finally:

@@ -28,6 +28,10 @@ __all__ = ["Visitor", "is_preheating", "preheating", "runner_request"]
 
 #: Modules with handlers that make a kernel, or a client, for the visitor of their request.
 RUNNERS = ("voila.", "panel.io.jupyter_server_extension")
+#: Only Voila makes kernels in advance.
+_AHEAD = "voila"
+
+_PANEL = "panel."
 
 _preheating: ContextVar[bool] = ContextVar("jupyter_session_user.preheating", default=False)
 
@@ -41,11 +45,20 @@ class Visitor:
         record: The visitor's session on this kernel; None until there is a visitor.
         principals: All user ids that the visitor may have on a websocket: a browser that refuses
             cookies sends only its token.
+        via: The runner, as the audit names it.
     """
 
     handler: JupyterHandler | None = None
     record: Record | None = None
     principals: frozenset[str] = field(default=frozenset())
+    via: str = _AHEAD
+
+    @classmethod
+    def of(cls, handler: JupyterHandler | None) -> Visitor:
+        """Return the visitor of a request; None for a kernel that is made in advance."""
+        modules = [] if handler is None else [base.__module__ for base in type(handler).__mro__]
+        panel = any(module.startswith(_PANEL) for module in modules)
+        return cls(handler, via="panel" if panel else _AHEAD)
 
 
 @contextmanager

@@ -1,0 +1,177 @@
+"""Records who runs what: each execution from its request to its reply, and what was refused.
+
+A client chooses the id of its message, and two users may choose the same one. So an execution is
+known by its kernel, the *client* and the message id. The client is the identity of the ZMQ socket
+that the reply comes back on: of a websocket it is derived from the user, and a client of the server
+itself has a number. A reply can therefore end only an execution of its own client.
+
+Only the status comes from the kernel. All else is known before the message reaches it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jupyter_session_user.core.executions import Asked, hash_of, storable
+from jupyter_session_user.server.messages.counts import Counts
+
+if TYPE_CHECKING:
+    from jupyter_session_user.core.session import Session
+    from jupyter_session_user.store.base import Record
+
+__all__ = ["Executions"]
+
+#: Executions that run at the same time; beyond that, the oldest one is recorded as not seen to end.
+_MAX_RUNNING = 10_000
+#: The server did not see the end: the client was gone, or the kernel or the server stopped.
+_UNSEEN = "unseen"
+
+_Key = tuple[str, str, str]
+
+
+class Executions:
+    """The executions of one server that have not ended yet.
+
+    Args:
+        write: Gets each record, as the fields of the event ``execution`` without its time; times
+            are in seconds since the epoch. None if nobody wants records: then nothing is kept.
+        with_code: Whether records hold the code.
+        starts: Whether the start is a record of its own.
+
+    Attributes:
+        active: Whether anything is recorded.
+        counts: What is counted in any case, for the metrics.
+        paths: The notebook of each kernel, as Jupyter's sessions say.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[dict[str, Any]], None] | None = None,
+        *,
+        with_code: bool = False,
+        starts: bool = False,
+    ) -> None:
+        self.active = write is not None
+        self.counts = Counts()
+        self._write = write if write is not None else lambda _: None
+        self._with_code = with_code
+        self._starts = starts
+        self._running: dict[_Key, deque[dict[str, Any]]] = {}
+        self._count = 0
+        self._clients = itertools.count(1)
+        # A server-side client may read its replies in another thread.
+        self._lock = threading.Lock()
+        self.paths: dict[str, str] = {}
+
+    def new_client(self) -> str:
+        """Return the name of one more client that the server has made."""
+        return f"server {next(self._clients)}"
+
+    def begin(
+        self,
+        kernel_id: str,
+        client: str,
+        asked: Asked,
+        session: Session | None,
+        via: str,
+        detail: str | None = None,
+    ) -> None:
+        """Note that a message that runs code is on its way to a kernel.
+
+        Args:
+            kernel_id: The kernel.
+            client: The identity of the client's socket.
+            asked: What it runs.
+            session: The session of the message; None for an unknown user.
+            via: The way, as in the schema of the event.
+            detail: Why the user is unknown.
+        """
+        fields = self._fields("execution", session, kernel_id, detail)
+        fields["via"] = via
+        fields["message_id"] = asked.msg_id
+        fields["cell_id"] = asked.cell_id
+        fields["code_sha256"] = hash_of(asked.code)
+        if self._with_code:
+            fields["code"] = None if asked.code is None else storable(asked.code)
+        fields["start"] = time.time()
+        if self._starts:
+            self._write({**fields, "status": "started"})
+        with self._lock:
+            key = (kernel_id, client, asked.msg_id)
+            self._running.setdefault(key, deque()).append(fields)
+            self._count += 1
+            oldest = self._take(next(iter(self._running))) if self._count > _MAX_RUNNING else None
+        if oldest is not None:
+            self._write({**oldest, "status": _UNSEEN})
+
+    def end(self, kernel_id: str, client: str, msg_id: str, status: str) -> None:
+        """Record the execution that a reply ends; harmless if there is none."""
+        with self._lock:
+            fields = self._take((kernel_id, client, msg_id))
+        if fields is not None:
+            fields["end"], fields["status"] = time.time(), status
+            self._write(fields)
+
+    def gone(self, kernel_id: str | None = None) -> None:
+        """Record the executions of a kernel that has stopped, or of all kernels."""
+        with self._lock:
+            keys = [key for key in self._running if kernel_id in {None, key[0]}]
+            ended = [fields for key in keys for fields in self._running.pop(key)]
+            self._count -= len(ended)
+        for fields in ended:
+            self._write({**fields, "status": _UNSEEN})
+
+    def note(
+        self, kind: str, session: Session | None, kernel_id: str | None, detail: str | None = None
+    ) -> None:
+        """Record something else than an execution.
+
+        Args:
+            kind: As in the schema of the event.
+            session: The session; None for an unknown user.
+            kernel_id: The kernel; None for a login.
+            detail: A text for the reader.
+        """
+        if self.active:
+            self._write(self._fields(kind, session, kernel_id, detail))
+
+    def on_change(self, event: str, record: Record) -> None:
+        """Record that a login was revoked; a listener for changes of logins."""
+        if event == "revoked":
+            self.note("revocation", record.session, record.session.kernel_id)
+
+    def on_refused(self, record: Record, state: str) -> None:
+        """Count and record a message of a login that has ended."""
+        self.counts.refusals += 1
+        self.note("refusal", record.session, record.session.kernel_id, state)
+
+    def _take(self, key: _Key) -> dict[str, Any] | None:
+        waiting = self._running.get(key)
+        if not waiting:
+            return None
+        fields = waiting.popleft()  # a kernel answers in the order of the requests
+        self._count -= 1
+        if not waiting:
+            del self._running[key]
+        return fields
+
+    def _fields(
+        self, kind: str, session: Session | None, kernel_id: str | None, detail: str | None
+    ) -> dict[str, Any]:
+        path = self.paths.get(kernel_id or "")
+        actor = None if session is None else session.actor
+        return {
+            "kind": kind,
+            "username": None if session is None else session.user.username,
+            "verified": None if session is None else session.verified,
+            "actor": None if actor is None else actor.to_wire(),
+            "session_id": None if session is None else session.id,
+            "kernel_id": kernel_id,
+            "path": None if path is None else storable(path),
+            "detail": detail,
+        }
