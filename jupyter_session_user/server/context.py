@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir
+from jupyter_server.gateway.managers import GatewayMappingKernelManager
 from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import TraitError
 
@@ -24,6 +25,7 @@ from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.server.auth.capture import Capture, Sources
 from jupyter_session_user.server.auth.ended_logins import EndedLogins
 from jupyter_session_user.server.auth.gate import Gate
+from jupyter_session_user.server.auth.identity_tokens import IdentityTokens, identity_tokens
 from jupyter_session_user.server.auth.known_login import KnownLogin
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.auth.origin import Origin
@@ -126,6 +128,7 @@ class ServerContext:
         operator: Manages sessions from the shell; None if that is not possible.
         provider_logout: Receives the ends of logins from the identity provider; None if that is
             not configured.
+        identity_tokens: Issues identity tokens; None if that is not configured.
     """
 
     store: SessionStore
@@ -143,6 +146,7 @@ class ServerContext:
     close: Callable[[], None]
     operator: Operator | None = None
     provider_logout: ProviderLogout | None = None
+    identity_tokens: IdentityTokens | None = None
 
 
 def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -> ServerContext:
@@ -178,6 +182,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     origin = Origin(capture, (lambda _: None) if flags else logins.over)
     succession = Succession(store, logins)
     followed, bridge = _kernels(settings, kernels, host, capture, origin, store, succession)
+    tokens = _identity_tokens(settings, kernels, host, followed, bridge)
     _tell_everybody(
         logins, bridge, succession, SessionEvents(host.events, host.log, capture.may_see)
     )
@@ -197,6 +202,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         close=_in_background(logins, subjects, revalidation, bridge),
         operator=host.operator,
         provider_logout=provider_logout(settings, subjects, logins.ended, host.log),
+        identity_tokens=tokens,
     )
 
 
@@ -274,6 +280,27 @@ def _kernels(
     ours = {UPDATE_TYPE, REPLY_TYPE, REQUEST_TYPE} - set(manager.untracked_message_types)
     manager.untracked_message_types = [*manager.untracked_message_types, *sorted(ours)]
     return followed, bridge
+
+
+def _identity_tokens(
+    settings: Settings, kernels: MultiKernelManager, host: Host, followed: Kernels, bridge: Bridge
+) -> IdentityTokens | None:
+    """Issue identity tokens to kernels, if the administrator allows an audience."""
+    elsewhere = isinstance(kernels, GatewayMappingKernelManager)
+    tokens = identity_tokens(settings, host.log, kernels_elsewhere=elsewhere)
+    if tokens is None:
+        return None
+
+    def issue(record: Record, audience: str, lifetime: float, kernel_id: str) -> dict[str, Any]:
+        alone = spoke = False
+        if kernel_id in kernels:
+            manager = kernels.get_kernel(kernel_id)
+            alone = followed.has_alone(record.principal, manager)
+            spoke = followed.speakers.has_spoken(manager, record.principal)
+        return tokens.issue(record, audience, lifetime, alone=alone, spoke=spoke)
+
+    bridge.answers.issue = issue
+    return tokens
 
 
 def _revalidation(

@@ -15,13 +15,14 @@ from jupyter_session_user.core.lifecycle import Limits
 from jupyter_session_user.core.platform_cookie import PlatformCookie
 from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookiePolicy
 from jupyter_session_user.errors import ConfigurationError
+from jupyter_session_user.server.identity_token_settings import IdentityTokenSettings
 from jupyter_session_user.server.logout_settings import LogoutSettings
 from jupyter_session_user.server.revalidation_settings import RevalidationSettings
 
 __all__ = ["Settings"]
 
 
-class Settings(LogoutSettings, RevalidationSettings):
+class Settings(IdentityTokenSettings, LogoutSettings, RevalidationSettings):
     """The settings of an administrator."""
 
     credential_cookies = List(

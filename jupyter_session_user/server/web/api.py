@@ -21,6 +21,7 @@ from jupyter_session_user.errors import StoreUnavailable
 from jupyter_session_user.server.auth.gate import forget_login_cookie
 from jupyter_session_user.server.messages.websocket import SETTING
 from jupyter_session_user.server.web.logout import LOGOUT_ROUTES
+from jupyter_session_user.server.web.token_keys import TOKEN_ROUTES
 from jupyter_session_user.upstream.jupyter_server import forget_user
 
 if TYPE_CHECKING:
@@ -354,5 +355,6 @@ ROUTES: list[tuple[str, type[APIHandler]]] = [
     (r"api/session-user/revalidate", RevalidateHandler),
     (r"api/session-user/health", HealthHandler),
     *LOGOUT_ROUTES,
+    *TOKEN_ROUTES,
     (r"api/session-user/.*", NotFoundHandler),
 ]
