@@ -93,7 +93,6 @@ _LATER = {
     "SessionBanner": "banner.widget",
     "SessionUserMiddleware": "hosts.asgi",
     "SessionUserWSGIMiddleware": "hosts.wsgi",
-    "__version__": "_version",
     "get_identity_token": "kernel.identity_tokens",
     "on_session_change": "kernel.listeners",
     "verify_identity_token": "tokens.verify",
@@ -102,6 +101,10 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     """Load rarely used names on first access, to keep the start of a kernel fast."""
+    if name == "__version__":
+        from jupyter_session_user._version import __version__  # noqa: PLC0415
+
+        return __version__
     module = _LATER.get(name)
     if module is not None:
         return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -216,11 +216,25 @@ class InvalidIdentityToken(SessionUserError):
     """``verify_identity_token`` refuses a token. The text contains no part of the token.
 
     Attributes:
-        reason: ``malformed``, ``header``, ``unknown_key``, ``keys``, ``signature``, ``claims``,
-            ``issuer``, ``audience``, ``time`` or ``shared_kernel``, stable for programs.
+        reason: One of the words in :data:`REASONS`, stable for programs.
     """
 
     code = "invalid_identity_token"
+    #: What is wrong. ``unknown_key``: fetch the public keys again; ``keys``: these are not usable.
+    REASONS: ClassVar[frozenset[str]] = frozenset(
+        {
+            "audience",
+            "claims",
+            "header",
+            "issuer",
+            "keys",
+            "malformed",
+            "shared_kernel",
+            "signature",
+            "time",
+            "unknown_key",
+        }
+    )
 
     def __init__(self, message: str, *, reason: str = "malformed") -> None:
         super().__init__(message)

@@ -31,7 +31,7 @@ _SECTIONS: dict[str, list[str]] = {
     ],
     "use": ["notebook", "login", "banner", "testing", "troubleshooting"],
     "hosts/index": ["hosts/what_works"],
-    "administer": ["server", "jupyterhub", "identity_from_cookie", "cli"],
+    "administer": ["server", "jupyterhub", "identity_from_cookie", "identity_tokens", "cli"],
     "reference/index": [
         "reference/api",
         "reference/errors",

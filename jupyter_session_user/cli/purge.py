@@ -26,7 +26,10 @@ def leftovers() -> list[tuple[Path, str]]:
     """
     settings = Path(os.environ.get("JUPYTERLAB_SETTINGS_DIR") or _lab_settings())
     found = [
-        (Path(jupyter_data_dir()) / "session-user", "the list of ended logins"),
+        (
+            Path(jupyter_data_dir()) / "session-user",
+            "the list of ended logins, and keys that sign tokens",
+        ),
         *(
             (path, "the address of a server that has ended")
             for path in sorted(Path(jupyter_runtime_dir()).glob("session-user-*.json"))
