@@ -25,7 +25,11 @@ from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.server.auth.capture import Capture, Sources
 from jupyter_session_user.server.auth.ended_logins import EndedLogins
 from jupyter_session_user.server.auth.gate import Gate
-from jupyter_session_user.server.auth.identity_tokens import IdentityTokens, identity_tokens
+from jupyter_session_user.server.auth.identity_tokens import (
+    IdentityTokens,
+    identity_tokens,
+    speaker_of,
+)
 from jupyter_session_user.server.auth.known_login import KnownLogin
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.auth.origin import Origin
@@ -295,8 +299,9 @@ def _identity_tokens(
         alone = spoke = False
         if kernel_id in kernels:
             manager = kernels.get_kernel(kernel_id)
-            alone = followed.has_alone(record.principal, manager)
-            spoke = followed.speakers.has_spoken(manager, record.principal)
+            speakers, speaker = followed.speakers, speaker_of(record)
+            alone = followed.owns(record.principal, manager) and speakers.is_alone(manager, speaker)
+            spoke = speakers.has_spoken(manager, speaker)
         return tokens.issue(record, audience, lifetime, alone=alone, spoke=spoke)
 
     bridge.answers.issue = issue

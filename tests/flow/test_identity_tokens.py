@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import jwt
@@ -19,6 +20,7 @@ from people import KernelSocket, Person
 from servers import (
     DEMO,
     EXTENSION,
+    PASSWORDS,
     eventually,
     json_lines,
     kernel_of,
@@ -260,6 +262,30 @@ told.append(reply.error or "token")
 seen.with_suffix(".tmp").write_text(json.dumps(told))
 seen.with_suffix(".tmp").rename(seen)
 """
+
+
+async def test_who_signs_in_again_goes_on():
+    """A cell of an expired login gets tokens about the login that follows, and ends with that."""
+    with own_server(*DEMO, *ON, "--JupyterSessionUser.absolute_timeout=15") as running:
+        alice, bob = await people_on(running)
+        async with kernel_of(alice) as kernel_id:
+            async with opened(alice, kernel_id) as hers:
+                (former,) = await json_lines(hers, ID)
+                first = await claims(alice, await ask(hers))
+            await eventually(partial(is_over, alice))
+            await alice.log_in(PASSWORDS["alice"], "alice")
+            async with opened(alice, kernel_id) as hers:
+                said = await claims(alice, await hostile(hers, former))
+                again = await claims(alice, await ask(hers))
+            assert said.username == "alice" and said.session_id == again.session_id
+            assert said.session_id != first.session_id
+            assert (said.expires_at - said.issued_at).total_seconds() <= 15
+        assert await is_over(bob)  # nobody signed in for him
+
+
+async def is_over(person: Person) -> bool:
+    """Tell whether the server refuses a login."""
+    return (await person.fetch("api/kernels")).code == 403
 
 
 async def test_a_replay_after_the_end(server):

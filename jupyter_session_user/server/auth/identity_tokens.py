@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.settings import Settings
     from jupyter_session_user.store.base import Record
 
-__all__ = ["IdentityTokens", "Terms", "identity_tokens", "key_path"]
+__all__ = ["IdentityTokens", "Terms", "identity_tokens", "key_path", "speaker_of"]
 
 _JTI_BYTES = 16
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -166,11 +166,18 @@ def _end_of(session: Session) -> float | None:
 
 
 def _actor(session: Session) -> str | None:
-    """Return the name of the agent that acts for the user; None if the user acts."""
+    """Return the id of the agent that acts for the user; None if the user acts."""
     actor = getattr(session, "actor", None)
-    if actor is None:
-        return None
-    return str(getattr(actor, "id", None) or getattr(actor, "name", None) or actor)
+    return None if actor is None else str(actor.client_id)  # names of agents are not unique
+
+
+def speaker_of(record: Record) -> str:
+    """Return who sends messages to kernels: an agent counts as another than its user.
+
+    In a kernel that both use, the agent's code could ask for a token that names no agent.
+    """
+    speaker: str = getattr(record, "speaker", record.principal)
+    return speaker
 
 
 def key_path(configured: str) -> Path:
