@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import _paths  # noqa: F401 - for what comes from the tests
 from people import Person
 from support import percentiles, person, report, server
 
