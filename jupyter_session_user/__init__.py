@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.actor import Actor
@@ -16,7 +17,9 @@ from jupyter_session_user.errors import (
     ConfigurationError,
     CookieError,
     CookieUnavailable,
+    IdentityTokenUnavailable,
     IdentityUnavailable,
+    InvalidIdentityToken,
     LocalProtocolError,
     ProtocolError,
     RemoteProtocolError,
@@ -42,9 +45,12 @@ from jupyter_session_user.kernel.live_session import LiveSession as Session
 if TYPE_CHECKING:
     from jupyter_session_user.banner.widget import SessionBanner
     from jupyter_session_user.core.cookies import Cookies
+    from jupyter_session_user.core.identity_token import IdentityClaims
     from jupyter_session_user.hosts.asgi import SessionUserMiddleware
     from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware
+    from jupyter_session_user.kernel.identity_tokens import get_identity_token
     from jupyter_session_user.kernel.listeners import on_session_change
+    from jupyter_session_user.tokens.verify import verify_identity_token
 
 __all__ = [
     "AccessDenied",
@@ -53,7 +59,10 @@ __all__ = [
     "CookieError",
     "CookieUnavailable",
     "Cookies",
+    "IdentityClaims",
+    "IdentityTokenUnavailable",
     "IdentityUnavailable",
+    "InvalidIdentityToken",
     "LocalProtocolError",
     "ProtocolError",
     "RemoteProtocolError",
@@ -71,11 +80,25 @@ __all__ = [
     "bind_current_user",
     "get_cookies",
     "get_current_user",
+    "get_identity_token",
     "get_session",
     "identity_from_cookie",
     "on_session_change",
     "require_user",
+    "verify_identity_token",
 ]
+
+#: Names that are loaded on first access, and their modules.
+_LATER = {
+    "Cookies": "core.cookies",
+    "IdentityClaims": "core.identity_token",
+    "SessionBanner": "banner.widget",
+    "SessionUserMiddleware": "hosts.asgi",
+    "SessionUserWSGIMiddleware": "hosts.wsgi",
+    "get_identity_token": "kernel.identity_tokens",
+    "on_session_change": "kernel.listeners",
+    "verify_identity_token": "tokens.verify",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -84,26 +107,9 @@ def __getattr__(name: str) -> Any:
         from jupyter_session_user._version import __version__  # noqa: PLC0415
 
         return __version__
-    if name == "Cookies":
-        from jupyter_session_user.core.cookies import Cookies  # noqa: PLC0415
-
-        return Cookies
-    if name == "SessionBanner":
-        from jupyter_session_user.banner.widget import SessionBanner  # noqa: PLC0415
-
-        return SessionBanner
-    if name == "SessionUserMiddleware":
-        from jupyter_session_user.hosts.asgi import SessionUserMiddleware  # noqa: PLC0415
-
-        return SessionUserMiddleware
-    if name == "SessionUserWSGIMiddleware":
-        from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware  # noqa: PLC0415
-
-        return SessionUserWSGIMiddleware
-    if name == "on_session_change":
-        from jupyter_session_user.kernel.listeners import on_session_change  # noqa: PLC0415
-
-        return on_session_change
+    module = _LATER.get(name)
+    if module is not None:
+        return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

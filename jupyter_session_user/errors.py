@@ -7,6 +7,8 @@ SessionUserError
 ├── AccessDenied               the user is known and is not allowed (``require_user``)
 ├── CookieError                a cookie exists and cannot be returned (``reason`` says why)
 │   └── CookieUnavailable      the server's policy withholds it; also a ``KeyError``
+├── IdentityTokenUnavailable   no identity token for this code (``reason`` says why)
+├── InvalidIdentityToken       a service refuses a token that it was sent (``reason`` says why)
 ├── ConfigurationError         a setting is wrong; the message ends with the fix
 ├── ProtocolError
 │   ├── LocalProtocolError     our own caller broke the rules
@@ -30,8 +32,10 @@ __all__ = [
     "ConfigurationError",
     "CookieError",
     "CookieUnavailable",
+    "IdentityTokenUnavailable",
     "IdentityUnavailable",
     "IgnoredMessage",
+    "InvalidIdentityToken",
     "LocalProtocolError",
     "ProtocolError",
     "RemoteProtocolError",
@@ -171,6 +175,70 @@ class CookieUnavailable(CookieError, KeyError):
     def __str__(self) -> str:
         """Return the message itself; ``KeyError`` would put it into quotes."""
         return str(self.args[0])
+
+
+class IdentityTokenUnavailable(SessionUserError):
+    """The server gives this code no identity token.
+
+    Attributes:
+        reason: One of the words in :data:`REASONS`, stable for programs.
+    """
+
+    #: The meaning of each reason and its fix.
+    REASONS: ClassVar[dict[str, str]] = {
+        "off": (
+            "the server issues no identity tokens: its administrator sets "
+            "c.JupyterSessionUser.token_audiences"
+        ),
+        "audience": (
+            "the server issues no tokens for this audience: its administrator adds it to "
+            "c.JupyterSessionUser.token_audiences"
+        ),
+        "shared_kernel": (
+            "another user started this kernel, or has sent messages to it: use a kernel of your own"
+        ),
+        "not_verified": (
+            "the server has not authenticated the user by name: log in with an account"
+        ),
+        "no_server": (
+            "an app without a Jupyter kernel, so there is no Jupyter Server that could sign: pass "
+            "on the app's own token"
+        ),
+    }
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.code = f"identity_token_unavailable.{reason}"
+
+
+class InvalidIdentityToken(SessionUserError):
+    """``verify_identity_token`` refuses a token. The text contains no part of the token.
+
+    Attributes:
+        reason: One of the words in :data:`REASONS`, stable for programs.
+    """
+
+    code = "invalid_identity_token"
+    #: What is wrong. ``unknown_key``: fetch the public keys again; ``keys``: these are not usable.
+    REASONS: ClassVar[frozenset[str]] = frozenset(
+        {
+            "audience",
+            "claims",
+            "header",
+            "issuer",
+            "keys",
+            "malformed",
+            "shared_kernel",
+            "signature",
+            "time",
+            "unknown_key",
+        }
+    )
+
+    def __init__(self, message: str, *, reason: str = "malformed") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ConfigurationError(SessionUserError):

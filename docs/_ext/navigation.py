@@ -31,7 +31,14 @@ _SECTIONS: dict[str, list[str]] = {
     ],
     "use": ["notebook", "login", "banner", "testing", "troubleshooting"],
     "hosts/index": ["hosts/what_works"],
-    "administer": ["server", "jupyterhub", "identity_from_cookie", "audit", "cli"],
+    "administer": [
+        "server",
+        "jupyterhub",
+        "identity_from_cookie",
+        "audit",
+        "identity_tokens",
+        "cli",
+    ],
     "reference/index": [
         "reference/api",
         "reference/errors",

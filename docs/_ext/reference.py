@@ -32,6 +32,7 @@ API: dict[str, tuple[str, ...]] = {
     "The current user": ("get_current_user", "get_session", "get_cookies"),
     "Threads, processes, updates": ("bind_current_user", "on_session_change"),
     "Access": ("require_user",),
+    "Other services": ("get_identity_token", "verify_identity_token", "IdentityClaims"),
     "Values": ("User", "Session", "Actor", "Cookies"),
     "Apps": (
         "SessionUserMiddleware",
@@ -47,6 +48,8 @@ API: dict[str, tuple[str, ...]] = {
         "AccessDenied",
         "CookieError",
         "CookieUnavailable",
+        "IdentityTokenUnavailable",
+        "InvalidIdentityToken",
         "ConfigurationError",
         "RequestTimeout",
         "ProtocolError",
@@ -57,7 +60,15 @@ API: dict[str, tuple[str, ...]] = {
     ),
 }
 #: Members that the package itself calls.
-INTERNAL = ("from_wire", "now", "of", "own_cookies", "public_model", "to_wire")
+INTERNAL = (
+    "from_wire",
+    "now",
+    "of",
+    "own_cookies",
+    "own_identity_token",
+    "public_model",
+    "to_wire",
+)
 #: The reasons of a ``CookieError``, as its docstring lists them.
 COOKIE_REASONS = ("ambiguous", "too_large", "too_many", "undecodable", "withheld")
 
@@ -138,8 +149,8 @@ def codes() -> dict[str, str]:
         kind = getattr(errors, name)
         if not issubclass(kind, errors.SessionUserError):
             continue
-        if kind is errors.IdentityUnavailable:
-            found |= {f"identity_unavailable.{r}": name for r in kind.REASONS}
+        if kind in {errors.IdentityUnavailable, errors.IdentityTokenUnavailable}:
+            found |= {kind("", reason=r).code: name for r in kind.REASONS}
         elif kind is errors.CookieError:
             found |= {f"cookie_{reason}": name for reason in COOKIE_REASONS}
         elif "code" in vars(kind):
@@ -155,8 +166,7 @@ def error_table() -> str:
     for code, name in codes().items():
         kind = getattr(errors, name)
         reason = code.partition(".")[2]
-        reasons = errors.IdentityUnavailable.REASONS
-        about = reasons[reason] if reason else (inspect.getdoc(kind) or "").splitlines()[0]
+        about = kind.REASONS[reason] if reason else (inspect.getdoc(kind) or "").splitlines()[0]
         link = f"[`{code}`](../troubleshooting.md#{code.replace('.', '')})"
         rows.append((link, f"`{name}`", about))
     return f"```text\n{tree_text}\n```\n\n" + _table("code | class | meaning, and the fix", rows)

@@ -16,7 +16,10 @@ from typing import Any, NoReturn, TypeVar
 from jupyter_session_user._version import __version__
 from jupyter_session_user.cli import audit, demo, doctor, purge, sessions, settings, voila_config
 from jupyter_session_user.cli.agents import add_agents
+from jupyter_session_user.core.signing_keys import AHEAD_S
 from jupyter_session_user.errors import SessionUserError
+from jupyter_session_user.server.auth.identity_tokens import key_path
+from jupyter_session_user.tokens.keys import need_joserfc, rotate
 
 __all__ = ["main"]
 
@@ -125,12 +128,26 @@ def _parser() -> _Parser:
     _add_sessions(commands)
     add_agents(commands)
     audit.add_command(commands)
+    _add_keys(commands)
     clean = commands.add_parser(
         "purge", help="remove all files that 'pip uninstall jupyter-session-user' leaves"
     )
     clean.add_argument("--yes", action="store_true", help="remove them; without it, list them")
     clean.set_defaults(run=_purge)
     return parser
+
+
+def _add_keys(commands: Any) -> None:
+    """Add the command that changes the keys of identity tokens."""
+    keys = commands.add_parser("keys", help="add a new key for identity tokens")
+    keys.add_argument("action", choices=["rotate"], help="add a key, and keep the old one for now")
+    keys.add_argument(
+        "--file", metavar="PATH", default="", help="the server's token_key_file, if it is set"
+    )
+    keys.add_argument(
+        "--now", action="store_true", help="drop the old keys at once: one of them has leaked"
+    )
+    keys.set_defaults(run=_rotate)
 
 
 def _add_sessions(commands: Any) -> None:
@@ -241,6 +258,19 @@ def _purge(options: argparse.Namespace) -> int:
             "nothing is removed yet; run 'jupyter session-user purge --yes'. Without the list of "
             "ended logins, a server accepts their cookies again until these expire"
         )
+    return 0
+
+
+def _rotate(options: argparse.Namespace) -> int:
+    need_joserfc("keys rotate")
+    path = key_path(options.file)
+    kid = rotate(path, time.time(), at_once=options.now)
+    if options.now:
+        print(
+            f"{path}: only the new key {kid} is left; services refuse the old ones within minutes"
+        )
+    else:
+        print(f"{path}: the new key {kid} is published now, and signs in {AHEAD_S // 60} minutes")
     return 0
 
 

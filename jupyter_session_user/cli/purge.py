@@ -12,6 +12,7 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
 
 from jupyter_session_user.cli import voila_config
+from jupyter_session_user.server.auth.identity_tokens import key_path
 
 __all__ = ["is_in_use", "leftovers", "remove"]
 
@@ -31,7 +32,8 @@ def leftovers() -> list[tuple[Path, str]]:
     settings = Path(os.environ.get("JUPYTERLAB_SETTINGS_DIR") or _lab_settings())
     found = [
         *((path, "the list of ended logins") for path in sorted(_folder().glob(f"{_LIST}*"))),
-        (_folder(), "the folder of that list"),
+        (key_path(""), "the keys that sign identity tokens"),
+        (_folder(), "the folder of those files"),
         *(
             (path, "the address of a server that has ended")
             for path in sorted(Path(jupyter_runtime_dir()).glob("session-user-*.json"))

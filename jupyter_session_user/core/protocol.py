@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
+from jupyter_session_user.core.bearer import MAX_LIFETIME_S
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import KEY, VERSION, load_json
 from jupyter_session_user.errors import LocalProtocolError, RemoteProtocolError
@@ -53,7 +54,7 @@ LINK_TYPE = KEY + "_link"
 #: ``visitor`` asks for the visitor's session, in a kernel that a runner made for one visitor.
 #: ``watch`` subscribes to session updates; the reply has the sessions that are not active, or
 #: degraded.
-OPERATIONS = frozenset({"cookies", "refresh", "signed", "visitor", "watch"})
+OPERATIONS = frozenset({"cookies", "identity_token", "refresh", "signed", "visitor", "watch"})
 #: Events of a session.
 EVENTS = frozenset({"started", "expiring", "expired", "renewed", "revoked", "signed_out"})
 
@@ -73,8 +74,9 @@ class Request:
         id: Chosen by the kernel; the reply repeats it.
         operation: One of :data:`OPERATIONS`.
         session_id: Session that the request is about; may be empty for ``visitor`` and ``watch``.
-        name: Cookie name, for ``signed``.
+        name: Cookie name, for ``signed``; audience, for ``identity_token``.
         max_age_days: Maximum age of a signed value, in days, for ``signed``.
+        lifetime: Lifetime of the token, in seconds, for ``identity_token``.
     """
 
     id: str
@@ -82,6 +84,7 @@ class Request:
     session_id: str
     name: str = ""
     max_age_days: float = 31.0
+    lifetime: float = float(MAX_LIFETIME_S)
 
     def to_wire(self) -> dict[str, Any]:
         """Return the comm's ``data``.
@@ -98,6 +101,7 @@ class Request:
             "session_id": self.session_id,
             "name": self.name,
             "max_age_days": self.max_age_days,
+            "lifetime": self.lifetime,
         }
 
     @classmethod
@@ -111,6 +115,9 @@ class Request:
         age = data.get("max_age_days", 31.0)
         if type(age) not in (int, float) or not 0 <= age <= _MAX_AGE_DAYS:
             raise RemoteProtocolError("request: malformed max_age_days")
+        lifetime = data.get("lifetime", MAX_LIFETIME_S)
+        if type(lifetime) not in (int, float) or not 1 <= lifetime <= MAX_LIFETIME_S:
+            raise RemoteProtocolError("request: malformed lifetime")
         operation = _text(data, "operation", _MAX_ID)
         if operation not in OPERATIONS:
             raise RemoteProtocolError("request: no such operation")
@@ -120,6 +127,7 @@ class Request:
             session_id=_text(data, "session_id", _MAX_ID),
             name=_text(data, "name", _MAX_NAME),
             max_age_days=float(age),
+            lifetime=float(lifetime),
         )
 
 

@@ -11,7 +11,11 @@ from jupyter_session_user.core.cookies import CookieJar, Cookies, parse_cookie_h
 from jupyter_session_user.core.platform_cookie import PlatformCookie
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
-from jupyter_session_user.errors import ConfigurationError, IdentityUnavailable
+from jupyter_session_user.errors import (
+    ConfigurationError,
+    IdentityTokenUnavailable,
+    IdentityUnavailable,
+)
 from jupyter_session_user.kernel.live_session import LiveSession
 
 __all__ = [
@@ -129,6 +133,19 @@ class HostSession(LiveSession):
     def own_cookies(self) -> Cookies:
         """Return the cookies of the visitor's own request."""
         return self.request.cookies
+
+    def own_identity_token(self, audience: str, lifetime: float) -> dict[str, Any]:
+        """Refuse: no Jupyter Server has seen the visitor's request.
+
+        Raises:
+            IdentityTokenUnavailable: Always.
+        """
+        del audience, lifetime
+        raise IdentityTokenUnavailable(
+            f"this app ({self.source}) runs without a Jupyter kernel, so no Jupyter Server can "
+            "sign an identity token for its visitor; pass on the app's own token",
+            reason="no_server",
+        )
 
     @property
     def headers(self) -> dict[str, str]:

@@ -159,6 +159,7 @@ def _install(kernel: Any) -> Helper:
         UPDATE_TYPE,
     )
     from jupyter_session_user.kernel.comm import CommClient, UpdateReceiver  # noqa: PLC0415
+    from jupyter_session_user.kernel.quiet_log import hide_replies  # noqa: PLC0415
 
     comm = CommClient(functools.partial(_publish, kernel), control_thread=kernel.control_thread)
     updates = UpdateReceiver(comm)
@@ -180,6 +181,7 @@ def _install(kernel: Any) -> Helper:
         note_stamp(witnesses.first_cell)
     detach_foreign_work()
     _guard_stdin(kernel)
+    hide_replies(kernel.log, REPLY_TYPE)
     kernel.control_handlers[REPLY_TYPE] = lambda _stream, _ident, reply: comm.deliver(reply)
     kernel.control_handlers[UPDATE_TYPE] = lambda _stream, _ident, update: updates.deliver(update)
     kernel.control_handlers[LINK_TYPE] = lambda _stream, _ident, state: comm.deliver_link(state)

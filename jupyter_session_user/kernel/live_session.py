@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core import session as core
 from jupyter_session_user.errors import (
+    IdentityTokenUnavailable,
     IdentityUnavailable,
     RemoteProtocolError,
     SessionUserError,
@@ -152,6 +153,15 @@ class LiveSession(core.SessionFields):
                     _cookies.popitem(last=False)
         return known
 
+    def own_identity_token(self, audience: str, lifetime: float) -> dict[str, Any]:
+        """Return a new identity token from the server, with its lifetime in seconds.
+
+        Raises:
+            IdentityTokenUnavailable: The server gives this kernel no such token.
+            RequestTimeout: The server did not answer.
+        """
+        return ask(self.id, "identity_token", name=audience, lifetime=lifetime)
+
     def _signed_cookie(self, name: str, max_age_days: float) -> str | None:
         value = ask(self.id, "signed", name=name, max_age_days=max_age_days).get("value")
         if not isinstance(value, str | None):
@@ -179,6 +189,7 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
         RequestTimeout: The server did not answer.
         IdentityUnavailable: The server knows no such session on this kernel.
         SessionExpired: The session is over.
+        IdentityTokenUnavailable: The server gives this kernel no identity token.
         SessionUserError: The server refused; ``code`` says why.
     """
     here = helper()
@@ -194,6 +205,9 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
         )
     if reply.error.removeprefix("session_") in core.OVER:
         raise refusal(reply.error.removeprefix("session_"))
+    code, _, reason = reply.error.partition(".")
+    if code == "identity_token_unavailable":
+        raise IdentityTokenUnavailable(reply.message, reason=reason)
     error = SessionUserError(reply.message)
     error.code = reply.error
     raise error

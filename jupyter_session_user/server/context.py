@@ -13,11 +13,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir
+from jupyter_server.gateway.managers import GatewayMappingKernelManager
 from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import TraitError
 
 from jupyter_session_user.core.lifecycle import Moment
-from jupyter_session_user.core.login import Login
 from jupyter_session_user.core.protocol import REPLY_TYPE, REQUEST_TYPE, UPDATE_TYPE
 from jupyter_session_user.core.rate import TokenBucket
 from jupyter_session_user.errors import ConfigurationError
@@ -26,6 +26,10 @@ from jupyter_session_user.server.auth.agents import Agents
 from jupyter_session_user.server.auth.capture import Capture, Sources
 from jupyter_session_user.server.auth.ended_logins import EndedLogins
 from jupyter_session_user.server.auth.gate import Gate
+from jupyter_session_user.server.auth.identity_tokens import (
+    IdentityTokens,
+    identity_tokens,
+)
 from jupyter_session_user.server.auth.known_login import KnownLogin
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.auth.origin import Origin
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
 
     from jupyter_client.multikernelmanager import MultiKernelManager
 
+    from jupyter_session_user.core.login import Login
     from jupyter_session_user.server.settings import Settings
     from jupyter_session_user.server.web.operator import Operator
     from jupyter_session_user.store.base import Record, SessionStore
@@ -133,6 +138,7 @@ class ServerContext:
         operator: Manages sessions from the shell; None if that is not possible.
         provider_logout: Receives the ends of logins from the identity provider; None if that is
             not configured.
+        identity_tokens: Issues identity tokens; None if that is not configured.
     """
 
     store: SessionStore
@@ -152,6 +158,7 @@ class ServerContext:
     close: Callable[[], None]
     operator: Operator | None = None
     provider_logout: ProviderLogout | None = None
+    identity_tokens: IdentityTokens | None = None
 
 
 def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -> ServerContext:
@@ -189,8 +196,8 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     audit = Audit(settings, host.events, host.log)
     followed, bridge = _kernels(settings, kernels, host, capture, origin, store, succession)
     _record(audit.executions, followed, bridge, origin, logins)
-    metrics = Metrics(store, audit.executions.counts, followed.senders.seen, audit.file)
-    metrics.start()
+    stop = _stopping(_metrics(store, audit, followed), bridge, audit)
+    tokens = _identity_tokens(settings, kernels, host, followed, bridge)
     events = SessionEvents(host.events, host.log, capture.may_see)
     _tell_everybody(logins, bridge, succession, events)
     return ServerContext(
@@ -208,11 +215,10 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         session_policy=settings.expired_session_policy,
         max_connection_age=settings.max_connection_age,
         websocket_nodelay=settings.websocket_nodelay,
-        close=_in_background(
-            logins, subjects, revalidation, agents, lambda: _stop(metrics, bridge, audit)
-        ),
+        close=_in_background(logins, subjects, revalidation, agents, stop),
         operator=host.operator,
         provider_logout=provider_logout(settings, subjects, logins.ended, host.log),
+        identity_tokens=tokens,
     )
 
 
@@ -295,6 +301,28 @@ def _kernels(
     return followed, bridge
 
 
+def _identity_tokens(
+    settings: Settings, kernels: MultiKernelManager, host: Host, followed: Kernels, bridge: Bridge
+) -> IdentityTokens | None:
+    """Issue identity tokens to kernels, if the administrator allows an audience."""
+    elsewhere = isinstance(kernels, GatewayMappingKernelManager)
+    tokens = identity_tokens(settings, host.log, kernels_elsewhere=elsewhere)
+    if tokens is None:
+        return None
+
+    def issue(record: Record, audience: str, lifetime: float, kernel_id: str) -> dict[str, Any]:
+        alone = spoke = False
+        if kernel_id in kernels:
+            manager = kernels.get_kernel(kernel_id)
+            speakers, speaker = followed.speakers, record.speaker
+            alone = followed.owns(record.principal, manager) and speakers.is_alone(manager, speaker)
+            spoke = speakers.has_spoken(manager, speaker)
+        return tokens.issue(record, audience, lifetime, alone=alone, spoke=spoke)
+
+    bridge.answers.issue = issue
+    return tokens
+
+
 def _revalidation(
     settings: Settings, logins: Logins, authority: Authority, host: Host
 ) -> Revalidation:
@@ -362,10 +390,19 @@ def _in_background(
     return close
 
 
-def _stop(metrics: Metrics, bridge: Bridge, audit: Audit) -> None:
-    metrics.close()
-    bridge.close()
-    audit.close()
+def _metrics(store: SessionStore, audit: Audit, followed: Kernels) -> Metrics:
+    metrics = Metrics(store, audit.executions.counts, followed.senders.seen, audit.file)
+    metrics.start()
+    return metrics
+
+
+def _stopping(metrics: Metrics, bridge: Bridge, audit: Audit) -> Callable[[], None]:
+    def stop() -> None:
+        metrics.close()
+        bridge.close()
+        audit.close()
+
+    return stop
 
 
 def _now() -> Moment:

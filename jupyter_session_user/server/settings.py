@@ -17,13 +17,16 @@ from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookieP
 from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.server.agent_settings import AgentSettings
 from jupyter_session_user.server.audit_settings import AuditSettings
+from jupyter_session_user.server.identity_token_settings import IdentityTokenSettings
 from jupyter_session_user.server.logout_settings import LogoutSettings
 from jupyter_session_user.server.revalidation_settings import RevalidationSettings
 
 __all__ = ["Settings"]
 
 
-class Settings(AgentSettings, AuditSettings, LogoutSettings, RevalidationSettings):
+class Settings(
+    AgentSettings, AuditSettings, IdentityTokenSettings, LogoutSettings, RevalidationSettings
+):
     """The settings of an administrator."""
 
     credential_cookies = List(

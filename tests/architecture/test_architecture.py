@@ -60,12 +60,12 @@ TABLE = {
     ),
     "banner": Plane("kernel core errors", "anywidget panel param traitlets"),
     "server": Plane(
-        "core store errors upstream _version",
+        "core store errors upstream tokens _version",
         "jinja2 jupyter_client jupyter_core jupyter_events jupyter_server packaging "
         "prometheus_client tornado traitlets zmq",
         at_top=True,
     ),
-    "tokens": Plane("core errors", "joserfc", at_top=True),
+    "tokens": Plane("core errors", "joserfc"),
     "cli": Plane("*", "*", at_top=True),
     "testing": Plane("errors", "jinja2 jupyter_server tornado traitlets", at_top=True),
     "__main__": Plane("hosts errors"),

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_session_user import IdentityUnavailable
+from jupyter_session_user import (
+    IdentityTokenUnavailable,
+    IdentityUnavailable,
+    InvalidIdentityToken,
+)
 from jupyter_session_user.kernel.diagnose import unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +32,9 @@ def raised() -> set[str]:
 def test_what_is_raised_is_listed_and_what_is_listed_is_raised():
     """A program that reads ``error.reason`` can rely on the list."""
     listed = set(IdentityUnavailable.REASONS)
-    assert raised() <= listed
+    of_tokens = {*IdentityTokenUnavailable.REASONS, *InvalidIdentityToken.REASONS}
+    assert raised() <= listed | of_tokens
+    assert of_tokens - raised() == {"malformed"}  # the default
     for reason in listed - raised():  # in a conditional expression: there is a text for it
         assert str(unavailable(reason))
 

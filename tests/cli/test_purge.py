@@ -59,8 +59,11 @@ def test_other_files_and_links_stay(used):
     runtime.mkdir(exist_ok=True)
     link = runtime / "session-user-1.json"
     link.symlink_to(target)
+    keys = list_on(used).with_name("identity-keys.json")
+    keys.write_text("{}")
     answer = used.run("purge", "--yes")
     assert answer.returncode == 0, answer.stderr
+    assert not keys.exists()
     assert notes.read_text() == "mine" and target.exists()
     assert not list_on(used).exists() and not link.is_symlink()
 

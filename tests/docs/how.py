@@ -47,6 +47,20 @@ _SCOPE = (
 )
 _CLIENT = "from fastapi.testclient import TestClient\n"
 
+#: The keys of a server, and a function that signs as the server does.
+_KEYS = (
+    "import httpx, jwt, tempfile, time\nfrom pathlib import Path\n"
+    "from types import SimpleNamespace\n"
+    "from jupyter_session_user.core.identity_token import Grant, claims_of\n"
+    "from jupyter_session_user.tokens.keys import SigningKeys, make_file\n"
+    "_path = Path(tempfile.mkdtemp()) / 'keys.json'\nmake_file(_path, time.time())\n"
+    "KEYS = SigningKeys(_path)\n"
+    "def sign(who, shared=False):\n"
+    "    grant = Grant('https://jupyter.example.org/api/session-user',\n"
+    "                  'https://data.example.org', who, 's', shared)\n"
+    "    return KEYS.sign(claims_of(grant, time.time(), 300, 'j'))\n"
+)
+
 #: Pages for authors of notebooks: all their blocks run in one kernel, one after the other, first by
 #: alice and then by bob. Each page, and what its reader has before the first block.
 KERNEL_PAGES: dict[str, str] = {
@@ -111,14 +125,42 @@ HOW: dict[tuple[str, str], How] = {
     ("docs/audit.md", "an audit file"): How("config"),
     ("docs/audit.md", "SysLogHandler"): How(
         "config",
-        before=(
-            "import logging, logging.handlers\n"
-            "logging.FileHandler = lambda path: logging.NullHandler()\n"
-        ),
-        why="the reader's machine has the folder of the log",
+        replace=('executions.jsonl")', 'executions.jsonl", delay=True)'),
+        why="the reader's machine has the folder of the log; a handler with a delay opens no file",
     ),
     ("docs/audit.md", "ship_audit.py"): How(
         "test", why="tests/docs/test_audit_page.py::test_shipping_to_postgresql"
+    ),
+    ("docs/identity_tokens.md", "token_audiences"): How("config"),
+    ("docs/identity_tokens.md", "token = get_identity_token"): How(
+        before=(
+            "import jupyter_session_user as _jsu\n"
+            "_jsu.get_identity_token = lambda audience: f'token for {audience}'\n"
+        ),
+        after="assert headers == {'Authorization': 'Bearer token for https://data.example.org'}",
+        why="a kernel and a server are needed; tests/flow/test_identity_tokens.py has them",
+    ),
+    ("docs/identity_tokens.md", "current_user"): How(
+        user=False,
+        before=_KEYS + "httpx.get = lambda url: SimpleNamespace(json=KEYS.public)\n",
+        after=(
+            f"{_CLIENT}client = TestClient(app)\n"
+            "def status(who, token):\n"
+            "    return client.get('/rows', headers={'Authorization': f'Bearer {token}'})\n"
+            "for who in ('alice', 'bob'):\n"
+            "    assert status(who, sign(who)).json() == f'rows of {who}'\n"
+            "    assert status(who, sign(who) + 'x').status_code == 401\n"
+            "    assert status(who, sign(who, shared=True)).status_code == 401"
+        ),
+    ),
+    ("docs/identity_tokens.md", "PyJWKClient"): How(
+        user=False,
+        before=_KEYS + "jwt.PyJWKClient.fetch_data = lambda self: KEYS.public()\n",
+        after=(
+            "for who in ('alice', 'bob'):\n    assert username(sign(who)) == who\n"
+            "    try:\n        username(sign(who, shared=True))\n"
+            "    except ValueError:\n        pass\n    else:\n        raise AssertionError"
+        ),
     ),
     ("docs/scaling.md", "store_url"): How("config"),
     ("docs/identity_from_cookie.md", "c.JupyterSessionUser"): How("config"),

@@ -163,6 +163,8 @@ def test_configuration_of_the_server(block, way):
         for name, value in values.items():
             assert owners[section].has_trait(name), f"{section}.{name}"
             setattr(owners[section], name, value)
+    for handler in config.EventLogger.get("handlers", ()):
+        handler.close()
     settings.networks(), settings.platform_cookie(), settings.policy(), settings.limits()
 
 

@@ -41,13 +41,15 @@ def answers() -> Answers:
     for known in (ALICE, BOB):
         store.put(known)
     owners = {("user:alice", "made for alice"), ("user:bob", "shared")}
-    return Answers(
+    made = Answers(
         store,
         CookiePolicy(),
         lambda person, kernel_id: (person, kernel_id) in owners,
         {"made for alice": ALICE}.get,
         lambda: "secret",
     )
+    made.issue = lambda record, *_: {"token": record.session.user.username}
+    return made
 
 
 def test_a_runners_kernel_may_ask_who_its_visitor_is(answers):

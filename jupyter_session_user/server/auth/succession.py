@@ -63,18 +63,21 @@ class Succession:
 
     def carries_on(self, record: Record) -> bool:
         """Tell whether the user of an expired login has signed in again."""
+        return self.heir(record) is not None
+
+    def heir(self, record: Record) -> Session | None:
+        """Return the session of the login that continues an expired one; None if there is none."""
         kernel_id = record.session.kernel_id
         if record.session.state != "expired" or kernel_id is None or record.session.actor:
-            return False
+            return None
         mine = [
             r.session
             for r in self._store.on_kernel(kernel_id)
             if r.principal == record.principal and r.session.actor is None
         ]
         sessions = [*mine, *self.next_logins(kernel_id)]
-        return any(
-            s.state not in OVER and s.principal == record.session.principal for s in sessions
-        )
+        ours = (s for s in sessions if s.principal == record.session.principal)
+        return next((s for s in ours if s.state not in OVER), None)
 
     def _follows(self, record: Record, here: Iterable[Record]) -> bool:
         """Tell whether a login started after its user first used the kernel."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jupyter_server.gateway.managers import GatewayKernelManager
 from tornado.web import decode_signed_value
@@ -16,6 +16,7 @@ from tornado.web import decode_signed_value
 from jupyter_session_user.core.cookies import CookieJar, Cookies, cookies_to_wire
 from jupyter_session_user.core.protocol import Reply, Request, Update
 from jupyter_session_user.core.session import OVER
+from jupyter_session_user.errors import IdentityTokenUnavailable, SessionExpired
 from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.link import Link, ZmqLink
@@ -30,11 +31,27 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.succession import Succession
     from jupyter_session_user.store.base import Record, SessionStore
 
-__all__ = ["Answers", "Bridge"]
+__all__ = ["Answers", "Bridge", "Issue"]
+
+#: ``(record, audience, lifetime, kernel_id) -> result``: issues an identity token.
+Issue = Callable[["Record", str, float, str], dict[str, Any]]
+
+
+def no_tokens(*_: object) -> NoReturn:
+    """Refuse: the administrator allows no audience.
+
+    Raises:
+        IdentityTokenUnavailable: Always.
+    """
+    raise IdentityTokenUnavailable(
+        "this server issues no identity tokens; its administrator can set "
+        "c.JupyterSessionUser.token_audiences",
+        reason="off",
+    )
 
 
 #: Operations that need a valid login.
-_OF_A_LOGIN = frozenset({"cookies", "signed"})
+_OF_A_LOGIN = frozenset({"cookies", "identity_token", "signed"})
 
 
 class Answers:
@@ -52,6 +69,7 @@ class Answers:
 
     Attributes:
         executions: Records which cookies a kernel got.
+        issue: Issues identity tokens.
     """
 
     def __init__(
@@ -72,6 +90,7 @@ class Answers:
         self._succession = succession
         self._gave = gave
         self.executions = Executions()
+        self.issue: Issue = no_tokens
 
     def answer(self, kernel_id: str, request: Request) -> Reply:
         """Return the reply to a request that came from this kernel."""
@@ -97,6 +116,7 @@ class Answers:
             return Reply(request.id, error=f"session_{state}", message="the login is over")
         operations = {
             "cookies": self._cookies,
+            "identity_token": self._identity_token,
             "refresh": self._refresh,
             "signed": self._signed,
             "visitor": self._refresh,
@@ -137,6 +157,17 @@ class Answers:
             session = record.session
             self.executions.note("cookies", session, session.kernel_id, names or "none")
 
+    def _identity_token(self, record: Record, request: Request) -> Reply:
+        kernel_id = record.session.kernel_id or ""
+        heir = self._succession.heir(record) if self._succession else None
+        if heir is not None:  # the token is about the login that is open
+            record = self._store.get(heir.id) or record
+        try:
+            result = self.issue(record, request.name, request.lifetime, kernel_id)
+        except (IdentityTokenUnavailable, SessionExpired) as refusal:
+            return Reply(request.id, error=refusal.code, message=str(refusal))
+        return Reply(request.id, result)
+
     def _jar(self, record: Record) -> CookieJar:
         """Return the record's cookies that its kernel may see."""
         own = self._owns(record.principal, record.session.kernel_id or "")
@@ -160,6 +191,9 @@ class Bridge:
         limiter: Makes, for one kernel, the function that tells whether a message is within the rate
             limit. Other messages are dropped unread, so that a flood costs other users nothing.
         log: Log for failures.
+
+    Attributes:
+        answers: The first argument.
     """
 
     def __init__(

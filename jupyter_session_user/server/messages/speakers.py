@@ -39,6 +39,10 @@ class Speakers:
         """Tell whether no other user has ever sent a message into a kernel."""
         return self._principals.get(kernel, set()) <= {principal}
 
+    def has_spoken(self, kernel: Any, principal: str) -> bool:
+        """Tell whether a user has ever sent a message into a kernel."""
+        return principal in self._principals.get(kernel, set())
+
     def is_shared(self, kernel: Any) -> bool:
         """Tell whether several users, or an unknown one, have sent messages into a kernel."""
         principals = self._principals.get(kernel, set())
