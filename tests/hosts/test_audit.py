@@ -24,11 +24,11 @@ Path(get_current_user().username + ".txt").write_text(get_connection_file())
 #: The way in the records: the package, its extension, the address of the page, and the status that
 #: the records have: Panel does not read the kernel's reply.
 WAYS = {
-    "voila": ("voila", "voila.server_extension", "voila/render/page.ipynb", "ok"),
+    "voila": ("voila", "voila.server_extension", "voila/render/p.ipynb", "ok"),
     "panel": (
         "panel",
         "panel.io.jupyter_server_extension",
-        "panel-preview/render/page.ipynb",
+        "panel-preview/render/p.ipynb",
         "unseen",
     ),
 }
@@ -40,7 +40,7 @@ async def test_two_visitors(way, need, tmp_path):
     package, extension, address, status = WAYS[way]
     need(importlib.util.find_spec(package), f"{package} is missing")
     audit = Audit(tmp_path / "audit.jsonl")
-    files = {"page.ipynb": notebook_text(CELL)}
+    files = {"p.ipynb": notebook_text(CELL)}
     with audit.server(extensions=(EXTENSION, extension), files=files) as server:
         people = dict(zip(("alice", "bob"), await people_on(server), strict=True))
         pages = await asyncio.gather(*(each.fetch(address) for each in people.values()))
