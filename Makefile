@@ -44,8 +44,6 @@ FRONT_SOURCES := $(wildcard $(addprefix labextension/,package.json yarn.lock tsc
 BUILD_SOURCES := pyproject.toml $(wildcard $(PACKAGE)/_data/jupyter-config/*/*.json \
 	$(PACKAGE)/_data/jupyter-config/*.txt \
 	$(PACKAGE)/banner/*.css $(PACKAGE)/voila_banner/*.json)
-# hosts.py runs the other two hosts' files.
-BENCHMARKS := $(filter-out %/support.py %_hosts.py,$(wildcard benchmarks/*.py))
 
 .PHONY: help
 help: ## List the targets
@@ -129,6 +127,13 @@ test-hosts: ## Run the tests of some hosts on another Python: PYTHON=python3.11 
 	$(HOSTS_VENV)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) \
 		$(addprefix tests/hosts/,$(HOSTS))
 
+.PHONY: mutants
+mutants: ## Change core/ in thousands of ways, and report what its tests do not notice
+	$(MAKE) venv VENV=.venv-mutants
+	.venv-mutants/bin/uv pip install --quiet --python .venv-mutants/bin/python 'mutmut>=3.8'
+	.venv-mutants/bin/mutmut run --max-children $(WORKERS) $(ARGS)
+	.venv-mutants/bin/mutmut results
+
 .PHONY: test-next
 test-next: ## Run the Python tests with pre-releases of all packages; only a report
 	$(MAKE) venv VENV=.venv-next
@@ -202,8 +207,8 @@ release-check: $(VENV)/.extra-dev ## Build the wheel and the sdist, and try them
 	$(BIN)/python tests/support/release_check.py $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.extra-dev ## Run the benchmarks
-	@set -e; for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python "$$file"; done
+bench: $(VENV)/.extra-dev ## Measure what the package costs, as in docs/performance.md (ARGS=--quick)
+	@$(BIN)/python benchmarks $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that was built

@@ -86,7 +86,8 @@ def opened(browser: Browser, server: LocalServer, path: str) -> Page:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.get_by_text("ready").wait_for()
-    page.locator(".jsu-banner").wait_for(state="attached")
+    # The page has its own banner, and the one that the server adds.
+    page.locator(".jsu-banner").first.wait_for(state="attached")
     return page
 
 

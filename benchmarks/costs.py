@@ -2,7 +2,7 @@
 
     python benchmarks/costs.py [--quick] [part ...]
 
-Parts: ``http``, ``from_kernel``, ``buffers``, ``idle``. CPU time is the server
+Parts: ``http``, ``from_kernel``, ``buffers``, ``connections``, ``idle``. CPU time is the server
 process's own (user and system), so the clients and the kernels do not count. Both servers start
 alike, and their rounds alternate. Each number is the best of its rounds. Prints JSON.
 """
@@ -191,6 +191,28 @@ async def buffers(rounds: int, mib: int = 95) -> dict[str, Any]:
         return {"cpu_s": compared(cpu), "mib_per_s": compared(rates, goal_ratio=0.98)}
 
 
+def resident_mib(process: subprocess.Popen[bytes]) -> float:
+    """Return the memory that a process has in use, as the resident set; see proc(5)."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+async def connections(count: int) -> dict[str, Any]:
+    """Measure the memory of open websockets, each of another user, on one kernel."""
+    with both() as servers:
+        used = {}
+        for name, running in servers.items():
+            owner = person(running, "alice")
+            kernel = await owner.start_kernel()
+            await owner.connect(kernel)
+            before = resident_mib(running.process)
+            sockets = [await person(running, f"user-{n}").connect(kernel) for n in range(count)]
+            used[name] = (resident_mib(running.process) - before) * 1_000 / count
+            for socket in sockets:
+                await socket.close()
+    return {"mib_per_1000": compared(used), "connections": count}
+
+
 # ---------------------------------------------------------------------------------- at rest
 
 
@@ -219,8 +241,11 @@ def main() -> None:
     rounds = 3 if options.quick else 7
     parts: dict[str, Callable[[], Any]] = {
         "http": lambda: asyncio.run(http_requests(rounds, 300 if options.quick else 1_000)),
-        "from_kernel": lambda: asyncio.run(from_kernel(rounds, 100_000 // rounds)),
+        "from_kernel": lambda: asyncio.run(
+            from_kernel(rounds, (20_000 if options.quick else 100_000) // rounds)
+        ),
         "buffers": lambda: asyncio.run(buffers(rounds)),
+        "connections": lambda: asyncio.run(connections(100 if options.quick else 500)),
         "idle": lambda: idle(10_000, 10 if options.quick else 30),
     }
     report({name: parts[name]() for name in options.parts or parts})

@@ -241,6 +241,28 @@ async def round_trips(servers: dict[str, Any], count: int) -> dict[str, Any]:
     return compare(times)
 
 
+async def kernel_starts(servers: dict[str, Any], count: int) -> dict[str, Any]:
+    """Measure the time from asking for a kernel to the reply of its first cell, in turns."""
+    pair = {name: servers[name] for name in ("stock_nodelay", "ours")}
+    times: dict[str, list[float]] = {name: [] for name in pair}
+    for number in range(count):
+        for name in sorted(pair, reverse=bool(number % 2)):
+            one = person(pair[name], "alice")
+            started = time.perf_counter()
+            kernel = await one.start_kernel()
+            socket = await one.connect(kernel)
+            await socket.execute("1")
+            times[name].append((time.perf_counter() - started) * 1e3)
+            await socket.close()
+            await one.fetch(f"api/kernels/{kernel}", method="DELETE")
+    ratios = [ours / stock for stock, ours in zip(*times.values(), strict=True)]
+    return {
+        "ms": {name: summary(values) for name, values in times.items()},
+        "median_ratio_of_pairs": round(statistics.median(ratios), 3),
+        "goal_ratio": 1.05,
+    }
+
+
 async def block(socket: Any) -> list[float]:
     """Return the times of some cells in a row, in ms.
 
@@ -274,6 +296,7 @@ async def with_servers(servers: dict[str, Any], rounds: int) -> dict[str, Any]:
         "import_in_kernel_ms": {**await kernel_imports(servers["ours"]), "goal": 10},
         "in_kernel": await in_kernel(servers["ours"], max(5, rounds // 10)),
         "round_trip": await round_trips(servers, rounds),
+        "kernel_start": await kernel_starts(servers, max(4, rounds // 15)),
     }
 
 

@@ -47,7 +47,14 @@ _SECTIONS: dict[str, list[str]] = {
         "reference/events",
         "reference/cli",
     ],
-    "understand": ["life_of_a_login", "architecture", "trust", "comparison", "upstream"],
+    "understand": [
+        "life_of_a_login",
+        "architecture",
+        "trust",
+        "performance",
+        "comparison",
+        "upstream",
+    ],
     "project": ["upgrading", "changelog", "security", "contributing", "releasing"],
 }
 

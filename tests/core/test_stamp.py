@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jupyter_client.session import json_unpacker
 
+from jupyter_session_user.core.actor import Actor, is_name
 from jupyter_session_user.core.session import STATES, Session
 from jupyter_session_user.core.stamp import (
     KEY,
@@ -23,6 +24,7 @@ from jupyter_session_user.core.stamp import (
     dump_json,
     is_server_stamp,
     load_json,
+    may_ask,
     may_spell_key,
     read_stamp,
     session_stamp,
@@ -35,6 +37,7 @@ from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import RemoteProtocolError
 
 READERS = (json.loads, json_unpacker)
+NAMES = st.text(min_size=1, max_size=64).filter(is_name)
 SESSION = Session(
     "s1",
     User("ada", name="Ada Lovelace", groups=("staff",), claims={"sub": 'ü"\\'}),
@@ -343,7 +346,13 @@ def test_a_stamp_names_its_session():
     end=st.tuples(ANY_TEXT, st.sampled_from(sorted(STATES))),
     revision=st.integers(0),
     kernel=st.fixed_dictionaries(
-        {"kernel_owner": st.none() | ANY_TEXT, "owns_kernel": st.booleans()}
+        {
+            "kernel_owner": st.none() | ANY_TEXT,
+            "owns_kernel": st.booleans(),
+            "degraded": st.booleans(),
+            "principal": st.text("0123456789abcdef", max_size=32),
+            "actor": st.none() | st.builds(Actor, st.just("agent"), NAMES, NAMES, st.booleans()),
+        }
     ),
 )
 @settings(deadline=None)
@@ -357,12 +366,23 @@ def test_any_session_survives_its_stamp(name, source, verified, until, end, revi
     assert read_stamp(json.loads(stamp)) == session
 
 
-@given(ANY_TEXT)
+def test_a_stamp_has_only_what_is_so():
+    """Each message carries the stamp: what is false or unknown is not in it."""
+    bare = json.loads(session_stamp(Session("s", User("ada"), "test", verified=True)))
+    assert not {"degraded", "kernel_owner", "owns_kernel", "actor"} & set(bare)
+    assert b": " not in session_stamp(SESSION)
+
+
+@given(ANY_TEXT, st.booleans())
 @settings(max_examples=30, deadline=None)
-def test_an_unknown_sender_has_a_reason_and_no_session(reason):
-    """A stamp without a user cannot be read as one with a user."""
-    stamp = json.loads(unknown_stamp(reason))
+def test_an_unknown_sender_has_a_reason_and_no_session(reason, ask):
+    """A stamp without a user cannot be read as one with a user; it says if the kernel may ask."""
+    stamp = json.loads(unknown_stamp(reason, ask=ask))
     assert unknown_reason(stamp) == reason
+    assert stamp["version"] == VERSION
+    assert may_ask(stamp) is ask
+    assert set(stamp) == {"version", "unknown", *(["ask"] if ask else [])}
+    assert not may_ask(json.loads(unknown_stamp(reason)))
     assert not is_server_stamp(stamp)
     with pytest.raises(RemoteProtocolError):
         read_stamp(stamp)
@@ -381,6 +401,7 @@ def test_the_servers_own_stamp_names_nobody():
 @settings(max_examples=120, deadline=None)
 def test_any_json_is_a_session_or_a_protocol_error(stamp):
     """A malformed stamp always raises the same error."""
+    assert unknown_reason(stamp) is None or isinstance(unknown_reason(stamp), str)
     assert isinstance(unknown_reason(stamp), str | None)
     assert isinstance(is_server_stamp(stamp), bool)
     try:
