@@ -113,6 +113,39 @@ def test_a_wish_has_defaults():
             read_wish(wrong)
 
 
+def test_a_wish_may_name_lifetime_and_scopes():
+    """Both count as the person wrote them; the lifetime is above 0 s, and at most ten years."""
+    wish = read_wish({"name": "Alpha", "lifetime": 0.5, "scopes": ["read"]})
+    assert (wish.lifetime, wish.scopes) == (0.5, {"read"})
+    assert read_wish({"name": "Alpha", "lifetime": 315_360_000}).lifetime == 315_360_000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lifetime": 0},
+        {"lifetime": -1},
+        {"lifetime": 315_360_001},
+        {"lifetime": float("inf")},
+        {"lifetime": True},
+        {"lifetime": "60"},
+        {"lifetime": None},
+        {"scopes": []},
+        {"scopes": ["read", "admin"]},
+        {"scopes": "read"},
+        {"scopes": None},
+        {"scopes": {"read": 1}},
+        {"user": "bob"},
+        {"scope": ["read"]},
+    ],
+)
+def test_a_malformed_wish_is_refused(wrong):
+    """No value is corrected in silence: a misspelt field would give an agent all scopes."""
+    (field,) = wrong
+    with pytest.raises(RemoteProtocolError, match=field):
+        read_wish({"name": "Alpha", **wrong})
+
+
 @pytest.mark.parametrize(
     ("scopes", "allowed"),
     [

@@ -93,7 +93,8 @@ def test_the_header(header, kind, accepted):
     """Only the permitted algorithms and types count; unknown members have no effect."""
     token = f"{part(changed(HEADER, header))}.{part(CLAIMS)}.c2ln"
     if accepted:
-        assert parse(token, kind, ALGORITHMS).claims == CLAIMS
+        found = parse(token, kind, ALGORITHMS)
+        assert (found.header, found.claims) == (changed(HEADER, header), CLAIMS)
     else:
         with pytest.raises(TokenRefused):
             parse(token, kind, ALGORITHMS)
@@ -135,6 +136,20 @@ def test_what_is_no_token_is_refused(token):
     with pytest.raises(TokenRefused) as error:
         parse(token, LOGOUT, ALGORITHMS)
     assert all(piece not in str(error.value) for piece in token.split(".") if len(piece) > 3)
+
+
+def test_the_alphabet_is_that_of_urls():
+    """A part is base64url (RFC 7515 section 2); the other alphabet, and a line break, are none."""
+    header, claims = {**HEADER, "kid": "?>?>"}, {**CLAIMS, "sub": "~~~???"}
+    parts = [part(header), part(claims)]
+    assert "-" in parts[0] + parts[1] and "_" in parts[0] + parts[1]
+    found = parse(f"{parts[0]}.{parts[1]}.c2ln", LOGOUT, ALGORITHMS)
+    assert (found.header, found.claims) == (header, claims)
+    other = [one.replace("-", "+").replace("_", "/") for one in parts]
+    broken = [f"{one[:8]}\n{one[8:]}" for one in parts]
+    for first, second in ((other[0], parts[1]), (parts[0], other[1]), (*broken,)):
+        with pytest.raises(TokenRefused):
+            parse(f"{first}.{second}.c2ln", LOGOUT, ALGORITHMS)
 
 
 # ------------------------------------------------------------------------------ the claims
