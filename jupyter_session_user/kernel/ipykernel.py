@@ -52,6 +52,7 @@ __all__ = [
     "helper",
     "installed",
     "ipython_shell",
+    "names_users",
     "no_message",
 ]
 
@@ -145,9 +146,20 @@ def _owns(kernel: Any) -> bool:
     return bool(getattr(kernel.session, "pid", None) in {None, os.getpid()})
 
 
+#: Whether this process was forked from a kernel to which a server names its users.
+_forked_from_stamped = False
+
+
+def names_users() -> bool:
+    """Tell whether a server names the users of this kernel, or of the one this was forked from."""
+    here = helper()
+    return _forked_from_stamped or (here is not None and here.stamped.is_set())
+
+
 @message_context.after_fork
 def _forget_kernel() -> None:
-    global _helper, _lock
+    global _helper, _lock, _forked_from_stamped  # noqa: PLW0603 - it is one process
+    _forked_from_stamped |= _helper is not None and _helper.stamped.is_set()
     _helper, _lock = None, threading.Lock()
 
 

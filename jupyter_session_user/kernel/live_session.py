@@ -24,9 +24,9 @@ from jupyter_session_user.kernel.status import Place, refusal, statuses
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from jupyter_session_user.core.cookies import Cookies
+    from jupyter_session_user.core.cookies import CookieJar, Cookies
 
-__all__ = ["LiveSession", "ask"]
+__all__ = ["FakeSession", "LiveSession", "ask"]
 
 #: Limit of cached cookies, in sessions. A shared kernel has as many sessions as users; older ones
 #: are fetched again.
@@ -180,6 +180,55 @@ class LiveSession(core.SessionFields):
             raise RemoteProtocolError("the server answered for another session")
         statuses.learn(fresh, from_server=True)
         return LiveSession(fresh)
+
+
+class FakeSession(LiveSession):
+    """A session that a test has made up: no server knows it, and none is asked.
+
+    Args:
+        session: The session.
+        jar: The made-up cookies.
+    """
+
+    __slots__ = ("jar",)
+    jar: CookieJar | None
+
+    def __init__(self, session: core.Session, jar: CookieJar | None = None) -> None:
+        super().__init__(session)
+        object.__setattr__(self, "jar", jar)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refuse: a fake user belongs to the block of one process.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            "the session of a fake user cannot be pickled; call fake_user in the other process"
+        )
+
+    def own_cookies(self) -> Cookies:
+        """Return the made-up cookies."""
+        from jupyter_session_user.core import cookies  # noqa: PLC0415 - few need it
+
+        return cookies.Cookies(self.jar or cookies.CookieJar())
+
+    def own_identity_token(self, audience: str, lifetime: float) -> dict[str, Any]:
+        """Refuse: no server signs statements about a fake user.
+
+        Raises:
+            IdentityTokenUnavailable: Always.
+        """
+        del audience, lifetime
+        raise IdentityTokenUnavailable(
+            "no server signs an identity token for a fake user; in a test, pass a token that the "
+            "test has made",
+            reason="not_verified",
+        )
+
+    def refresh(self) -> LiveSession:
+        """Return the session itself: no server has a newer state."""
+        return self
 
 
 def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:

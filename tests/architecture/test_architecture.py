@@ -67,7 +67,9 @@ TABLE = {
     ),
     "tokens": Plane("core errors", "joserfc"),
     "cli": Plane("*", "*", at_top=True),
-    "testing": Plane("errors", "jinja2 jupyter_server tornado traitlets", at_top=True),
+    "testing": Plane(
+        "kernel core errors", "jinja2 jupyter_server pytest tornado traitlets", at_top=True
+    ),
     "__main__": Plane("hosts errors"),
     "": Plane("*"),  # the facade
 }

@@ -296,6 +296,7 @@ HOW: dict[tuple[str, str], How] = {
         ),
     ),
     # ------------------------------------------------------------------------------------- testing
+    ("docs/testing.md", "fake_user"): How(user=False),
     ("docs/testing.md", "not_in_kernel"): How(user=False),
     ("docs/testing.md", "TestClient"): How(user=False),
     ("docs/testing.md", "AppTest"): How(user=False),
