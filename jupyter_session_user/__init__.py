@@ -17,6 +17,7 @@ from jupyter_session_user.errors import (
     ConfigurationError,
     CookieError,
     CookieUnavailable,
+    DatabaseUnavailable,
     IdentityTokenUnavailable,
     IdentityUnavailable,
     InvalidIdentityToken,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from jupyter_session_user.core.identity_token import IdentityClaims
     from jupyter_session_user.hosts.asgi import SessionUserMiddleware
     from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware
+    from jupyter_session_user.kernel.databases import connect_as_user
     from jupyter_session_user.kernel.identity_tokens import get_identity_token
     from jupyter_session_user.kernel.listeners import on_session_change
     from jupyter_session_user.tokens.verify import verify_identity_token
@@ -59,6 +61,7 @@ __all__ = [
     "CookieError",
     "CookieUnavailable",
     "Cookies",
+    "DatabaseUnavailable",
     "IdentityClaims",
     "IdentityTokenUnavailable",
     "IdentityUnavailable",
@@ -78,6 +81,7 @@ __all__ = [
     "User",
     "WrongArgument",
     "bind_current_user",
+    "connect_as_user",
     "get_cookies",
     "get_current_user",
     "get_identity_token",
@@ -95,6 +99,7 @@ _LATER = {
     "SessionBanner": "banner.widget",
     "SessionUserMiddleware": "hosts.asgi",
     "SessionUserWSGIMiddleware": "hosts.wsgi",
+    "connect_as_user": "kernel.databases",
     "get_identity_token": "kernel.identity_tokens",
     "on_session_change": "kernel.listeners",
     "verify_identity_token": "tokens.verify",

@@ -7,6 +7,7 @@ SessionUserError
 ├── AccessDenied               the user is known and is not allowed (``require_user``)
 ├── CookieError                a cookie exists and cannot be returned (``reason`` says why)
 │   └── CookieUnavailable      the server's policy withholds it; also a ``KeyError``
+├── DatabaseUnavailable        no database connection for this code (``reason`` says why)
 ├── IdentityTokenUnavailable   no identity token for this code (``reason`` says why)
 ├── InvalidIdentityToken       a service refuses a token that it was sent (``reason`` says why)
 ├── ConfigurationError         a setting is wrong; the message ends with the fix
@@ -32,6 +33,7 @@ __all__ = [
     "ConfigurationError",
     "CookieError",
     "CookieUnavailable",
+    "DatabaseUnavailable",
     "IdentityTokenUnavailable",
     "IdentityUnavailable",
     "IgnoredMessage",
@@ -175,6 +177,49 @@ class CookieUnavailable(CookieError, KeyError):
     def __str__(self) -> str:
         """Return the message itself; ``KeyError`` would put it into quotes."""
         return str(self.args[0])
+
+
+class DatabaseUnavailable(SessionUserError):
+    """This code gets no connection to a database as the current user.
+
+    Attributes:
+        reason: One of the words in :data:`REASONS`, stable for programs.
+    """
+
+    #: The meaning of each reason and its fix.
+    REASONS: ClassVar[dict[str, str]] = {
+        "off": (
+            "the server gives no database logins: its administrator sets "
+            "c.JupyterSessionUser.databases"
+        ),
+        "unknown_database": (
+            "the server knows no database of this name: its administrator adds it to "
+            "c.JupyterSessionUser.databases"
+        ),
+        "shared_kernel": (
+            "another user started this kernel, or has sent messages to it: use a kernel of your own"
+        ),
+        "not_verified": (
+            "the server has not authenticated the user by name: log in with an account"
+        ),
+        "no_role": (
+            "the database has no role for the user that the server may use: its administrator "
+            "makes one, as docs/database.md describes"
+        ),
+        "unreachable": (
+            "the server or the kernel cannot reach the database, or it answers too slowly: see the "
+            "server's log"
+        ),
+        "no_server": (
+            "an app without a Jupyter kernel, so there is no Jupyter Server that could make a "
+            "login: connect as the app, as docs/database.md describes"
+        ),
+    }
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.code = f"database_unavailable.{reason}"
 
 
 class IdentityTokenUnavailable(SessionUserError):

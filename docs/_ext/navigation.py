@@ -37,6 +37,7 @@ _SECTIONS: dict[str, list[str]] = {
         "identity_from_cookie",
         "audit",
         "identity_tokens",
+        "database",
         "cli",
     ],
     "reference/index": [

@@ -32,7 +32,12 @@ API: dict[str, tuple[str, ...]] = {
     "The current user": ("get_current_user", "get_session", "get_cookies"),
     "Threads, processes, updates": ("bind_current_user", "on_session_change"),
     "Access": ("require_user",),
-    "Other services": ("get_identity_token", "verify_identity_token", "IdentityClaims"),
+    "Other services": (
+        "connect_as_user",
+        "get_identity_token",
+        "verify_identity_token",
+        "IdentityClaims",
+    ),
     "Values": ("User", "Session", "Actor", "Cookies"),
     "Apps": (
         "SessionUserMiddleware",
@@ -48,6 +53,7 @@ API: dict[str, tuple[str, ...]] = {
         "AccessDenied",
         "CookieError",
         "CookieUnavailable",
+        "DatabaseUnavailable",
         "IdentityTokenUnavailable",
         "InvalidIdentityToken",
         "ConfigurationError",
@@ -65,9 +71,13 @@ INTERNAL = (
     "now",
     "of",
     "own_cookies",
+    "own_database_login",
     "own_identity_token",
     "public_model",
     "to_wire",
+)
+_WITH_REASONS = frozenset(
+    {errors.DatabaseUnavailable, errors.IdentityUnavailable, errors.IdentityTokenUnavailable}
 )
 #: The reasons of a ``CookieError``, as its docstring lists them.
 COOKIE_REASONS = ("ambiguous", "too_large", "too_many", "undecodable", "withheld")
@@ -149,7 +159,7 @@ def codes() -> dict[str, str]:
         kind = getattr(errors, name)
         if not issubclass(kind, errors.SessionUserError):
             continue
-        if kind in {errors.IdentityUnavailable, errors.IdentityTokenUnavailable}:
+        if kind in _WITH_REASONS:
             found |= {kind("", reason=r).code: name for r in kind.REASONS}
         elif kind is errors.CookieError:
             found |= {f"cookie_{reason}": name for reason in COOKIE_REASONS}

@@ -1,20 +1,17 @@
-"""The text of an identity token, as a kernel's code gets it."""
+"""Short-lived secrets as a kernel's code gets them: texts that show nothing of their own accord."""
 
 from __future__ import annotations
 
 from typing import Any, NoReturn, final
 
-__all__ = ["MAX_LIFETIME_S", "IdentityToken"]
+__all__ = ["MAX_LIFETIME_S", "IdentityToken", "Password"]
 
 #: How long a token counts at most, in seconds.
 MAX_LIFETIME_S = 300
 
-_HIDDEN = "<IdentityToken: hidden>"
 
-
-@final
-class IdentityToken(str):
-    """A token. It is a ``str``, so that every HTTP library takes it, with a repr that hides it.
+class _Hidden(str):
+    """A ``str``, so that every library takes it, with a repr that hides it.
 
     What prints, logs or stores objects without being asked to (the output of a cell, a traceback
     with values, a pickle of all variables) therefore gets no text. ``print()`` and f-strings do,
@@ -22,16 +19,17 @@ class IdentityToken(str):
     """
 
     __slots__ = ()
+    _again = ""
 
     def __repr__(self) -> str:
-        """Return the same text for each token."""
-        return _HIDDEN
+        """Return the same text for each secret of a kind."""
+        return f"<{type(self).__name__}: hidden>"
 
-    def __copy__(self) -> IdentityToken:
+    def __copy__(self) -> _Hidden:
         """Return the same object, which is immutable."""
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> IdentityToken:
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Hidden:
         """Return the same object."""
         return self
 
@@ -41,4 +39,20 @@ class IdentityToken(str):
         Raises:
             TypeError: Always.
         """
-        raise TypeError("an identity token cannot be pickled; call get_identity_token() again")
+        raise TypeError(f"{type(self).__name__} cannot be pickled; call {self._again} again")
+
+
+@final
+class IdentityToken(_Hidden):
+    """An identity token."""
+
+    __slots__ = ()
+    _again = "get_identity_token()"
+
+
+@final
+class Password(_Hidden):
+    """The password of a database login."""
+
+    __slots__ = ()
+    _again = "connect_as_user()"

@@ -54,7 +54,9 @@ LINK_TYPE = KEY + "_link"
 #: ``visitor`` asks for the visitor's session, in a kernel that a runner made for one visitor.
 #: ``watch`` subscribes to session updates; the reply has the sessions that are not active, or
 #: degraded.
-OPERATIONS = frozenset({"cookies", "identity_token", "refresh", "signed", "visitor", "watch"})
+OPERATIONS = frozenset(
+    {"cookies", "database_login", "identity_token", "refresh", "signed", "visitor", "watch"}
+)
 #: Events of a session.
 EVENTS = frozenset({"started", "expiring", "expired", "renewed", "revoked", "signed_out"})
 
@@ -74,7 +76,8 @@ class Request:
         id: Chosen by the kernel; the reply repeats it.
         operation: One of :data:`OPERATIONS`.
         session_id: Session that the request is about; may be empty for ``visitor`` and ``watch``.
-        name: Cookie name, for ``signed``; audience, for ``identity_token``.
+        name: Cookie name, for ``signed``; audience, for ``identity_token``;
+            database, for ``database_login``.
         max_age_days: Maximum age of a signed value, in days, for ``signed``.
         lifetime: Lifetime of the token, in seconds, for ``identity_token``.
     """

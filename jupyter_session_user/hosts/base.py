@@ -13,6 +13,7 @@ from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import (
     ConfigurationError,
+    DatabaseUnavailable,
     IdentityTokenUnavailable,
     IdentityUnavailable,
 )
@@ -144,6 +145,19 @@ class HostSession(LiveSession):
         raise IdentityTokenUnavailable(
             f"this app ({self.source}) runs without a Jupyter kernel, so no Jupyter Server can "
             "sign an identity token for its visitor; pass on the app's own token",
+            reason="no_server",
+        )
+
+    def own_database_login(self, database: str) -> dict[str, Any]:
+        """Refuse: no Jupyter Server has seen the visitor's request.
+
+        Raises:
+            DatabaseUnavailable: Always.
+        """
+        del database
+        raise DatabaseUnavailable(
+            f"this app ({self.source}) runs without a Jupyter kernel, so no Jupyter Server can "
+            "make a database login for its visitor; connect as the app, and see docs/database.md",
             reason="no_server",
         )
 

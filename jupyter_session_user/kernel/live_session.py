@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core import session as core
 from jupyter_session_user.errors import (
+    DatabaseUnavailable,
     IdentityTokenUnavailable,
     IdentityUnavailable,
     RemoteProtocolError,
@@ -162,6 +163,15 @@ class LiveSession(core.SessionFields):
         """
         return ask(self.id, "identity_token", name=audience, lifetime=lifetime)
 
+    def own_database_login(self, database: str) -> dict[str, Any]:
+        """Return a database login from the server.
+
+        Raises:
+            DatabaseUnavailable: The server gives this kernel no such login.
+            RequestTimeout: The server did not answer.
+        """
+        return ask(self.id, "database_login", name=database)
+
     def _signed_cookie(self, name: str, max_age_days: float) -> str | None:
         value = ask(self.id, "signed", name=name, max_age_days=max_age_days).get("value")
         if not isinstance(value, str | None):
@@ -238,6 +248,7 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
         RequestTimeout: The server did not answer.
         IdentityUnavailable: The server knows no such session on this kernel.
         SessionExpired: The session is over.
+        DatabaseUnavailable: The server gives this kernel no database login.
         IdentityTokenUnavailable: The server gives this kernel no identity token.
         SessionUserError: The server refused; ``code`` says why.
     """
@@ -255,6 +266,8 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
     if reply.error.removeprefix("session_") in core.OVER:
         raise refusal(reply.error.removeprefix("session_"))
     code, _, reason = reply.error.partition(".")
+    if code == "database_unavailable":
+        raise DatabaseUnavailable(reply.message, reason=reason)
     if code == "identity_token_unavailable":
         raise IdentityTokenUnavailable(reply.message, reason=reason)
     error = SessionUserError(reply.message)

@@ -13,7 +13,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir
-from jupyter_server.gateway.managers import GatewayMappingKernelManager
 from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import TraitError
 
@@ -26,10 +25,6 @@ from jupyter_session_user.server.auth.agents import Agents
 from jupyter_session_user.server.auth.capture import Capture, Sources
 from jupyter_session_user.server.auth.ended_logins import EndedLogins
 from jupyter_session_user.server.auth.gate import Gate
-from jupyter_session_user.server.auth.identity_tokens import (
-    IdentityTokens,
-    identity_tokens,
-)
 from jupyter_session_user.server.auth.known_login import KnownLogin
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.auth.origin import Origin
@@ -39,6 +34,7 @@ from jupyter_session_user.server.auth.revalidation import Authority, Pace, Reval
 from jupyter_session_user.server.auth.subjects import Subjects
 from jupyter_session_user.server.auth.succession import Succession
 from jupyter_session_user.server.auth.watch import Watch
+from jupyter_session_user.server.grants import Grants
 from jupyter_session_user.server.messages.bridge import Answers, Bridge
 from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.kernels import Kernels
@@ -57,6 +53,8 @@ if TYPE_CHECKING:
     from jupyter_client.multikernelmanager import MultiKernelManager
 
     from jupyter_session_user.core.login import Login
+    from jupyter_session_user.server.auth.databases import Databases
+    from jupyter_session_user.server.auth.identity_tokens import IdentityTokens
     from jupyter_session_user.server.settings import Settings
     from jupyter_session_user.server.web.operator import Operator
     from jupyter_session_user.store.base import Record, SessionStore
@@ -139,6 +137,7 @@ class ServerContext:
         provider_logout: Receives the ends of logins from the identity provider; None if that is
             not configured.
         identity_tokens: Issues identity tokens; None if that is not configured.
+        databases: Gives database logins; None if that is not configured.
     """
 
     store: SessionStore
@@ -159,6 +158,7 @@ class ServerContext:
     operator: Operator | None = None
     provider_logout: ProviderLogout | None = None
     identity_tokens: IdentityTokens | None = None
+    databases: Databases | None = None
 
 
 def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -> ServerContext:
@@ -196,8 +196,8 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     audit = Audit(settings, host.events, host.log)
     followed, bridge = _kernels(settings, kernels, host, capture, origin, store, succession)
     _record(audit.executions, followed, bridge, origin, logins)
-    stop = _stopping(_metrics(store, audit, followed), bridge, audit)
-    tokens = _identity_tokens(settings, kernels, host, followed, bridge)
+    grants = Grants(settings, kernels, followed, host.log).connect(bridge, logins)
+    stop = _stopping(_metrics(store, audit, followed), bridge, audit, grants)
     events = SessionEvents(host.events, host.log, capture.may_see)
     _tell_everybody(logins, bridge, succession, events)
     return ServerContext(
@@ -218,7 +218,8 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         close=_in_background(logins, subjects, revalidation, agents, stop),
         operator=host.operator,
         provider_logout=provider_logout(settings, subjects, logins.ended, host.log),
-        identity_tokens=tokens,
+        identity_tokens=grants.tokens,
+        databases=grants.databases,
     )
 
 
@@ -301,28 +302,6 @@ def _kernels(
     return followed, bridge
 
 
-def _identity_tokens(
-    settings: Settings, kernels: MultiKernelManager, host: Host, followed: Kernels, bridge: Bridge
-) -> IdentityTokens | None:
-    """Issue identity tokens to kernels, if the administrator allows an audience."""
-    elsewhere = isinstance(kernels, GatewayMappingKernelManager)
-    tokens = identity_tokens(settings, host.log, kernels_elsewhere=elsewhere)
-    if tokens is None:
-        return None
-
-    def issue(record: Record, audience: str, lifetime: float, kernel_id: str) -> dict[str, Any]:
-        alone = spoke = False
-        if kernel_id in kernels:
-            manager = kernels.get_kernel(kernel_id)
-            speakers, speaker = followed.speakers, record.speaker
-            alone = followed.owns(record.principal, manager) and speakers.is_alone(manager, speaker)
-            spoke = speakers.has_spoken(manager, speaker)
-        return tokens.issue(record, audience, lifetime, alone=alone, spoke=spoke)
-
-    bridge.answers.issue = issue
-    return tokens
-
-
 def _revalidation(
     settings: Settings, logins: Logins, authority: Authority, host: Host
 ) -> Revalidation:
@@ -396,11 +375,12 @@ def _metrics(store: SessionStore, audit: Audit, followed: Kernels) -> Metrics:
     return metrics
 
 
-def _stopping(metrics: Metrics, bridge: Bridge, audit: Audit) -> Callable[[], None]:
+def _stopping(metrics: Metrics, bridge: Bridge, audit: Audit, grants: Grants) -> Callable[[], None]:
     def stop() -> None:
         metrics.close()
         bridge.close()
         audit.close()
+        grants.close()
 
     return stop
 

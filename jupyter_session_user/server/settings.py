@@ -17,6 +17,7 @@ from jupyter_session_user.core.policy import DEFAULT_CREDENTIAL_COOKIES, CookieP
 from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.server.agent_settings import AgentSettings
 from jupyter_session_user.server.audit_settings import AuditSettings
+from jupyter_session_user.server.database_settings import DatabaseSettings
 from jupyter_session_user.server.identity_token_settings import IdentityTokenSettings
 from jupyter_session_user.server.logout_settings import LogoutSettings
 from jupyter_session_user.server.revalidation_settings import RevalidationSettings
@@ -25,7 +26,12 @@ __all__ = ["Settings"]
 
 
 class Settings(
-    AgentSettings, AuditSettings, IdentityTokenSettings, LogoutSettings, RevalidationSettings
+    AgentSettings,
+    AuditSettings,
+    DatabaseSettings,
+    IdentityTokenSettings,
+    LogoutSettings,
+    RevalidationSettings,
 ):
     """The settings of an administrator."""
 

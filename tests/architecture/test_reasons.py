@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_session_user import (
+    DatabaseUnavailable,
     IdentityTokenUnavailable,
     IdentityUnavailable,
     InvalidIdentityToken,
@@ -32,8 +33,10 @@ def raised() -> set[str]:
 def test_what_is_raised_is_listed_and_what_is_listed_is_raised():
     """A program that reads ``error.reason`` can rely on the list."""
     listed = set(IdentityUnavailable.REASONS)
+    of_databases = set(DatabaseUnavailable.REASONS)
     of_tokens = {*IdentityTokenUnavailable.REASONS, *InvalidIdentityToken.REASONS}
-    assert raised() <= listed | of_tokens
+    assert raised() <= listed | of_tokens | of_databases
+    assert of_databases <= raised()
     assert of_tokens - raised() == {"malformed"}  # the default
     for reason in listed - raised():  # in a conditional expression: there is a text for it
         assert str(unavailable(reason))

@@ -13,7 +13,7 @@ from servers import json_lines, kernel_of, opened, own_server, username
 
 from jupyter_session_user.core.cookies import parse_cookie_headers
 from jupyter_session_user.core.policy import CookiePolicy
-from jupyter_session_user.core.protocol import OPERATIONS, Request
+from jupyter_session_user.core.protocol import OPERATIONS, Reply, Request
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.stamp import session_stamp
 from jupyter_session_user.core.user import User
@@ -49,6 +49,11 @@ def answers() -> Answers:
         lambda: "secret",
     )
     made.issue = lambda record, *_: {"token": record.session.user.username}
+
+    async def lend(record, *_):
+        return {"user": record.session.user.username}
+
+    made.lend = lend
     return made
 
 
@@ -69,13 +74,14 @@ def test_no_other_kernel_has_a_visitor(answers, kernel_id, claimed):
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS - {"visitor", "watch"}))
-def test_a_session_of_another_kernel_is_refused(answers, operation):
+async def test_a_session_of_another_kernel_is_refused(answers, operation):
     """A kernel gets answers about its own sessions only, with every operation."""
     for kernel_id, theirs in (("shared", ALICE), ("made for alice", BOB)):
         request = Request("1", operation, theirs.session.id, name="colour")
         reply = answers.answer(kernel_id, request)
         assert (reply.error, reply.result) == ("no_session", {})
         own = answers.answer(theirs.session.kernel_id, request)
+        own = own if isinstance(own, Reply) else await own
         assert own.error == "" and own.result
 
 

@@ -22,8 +22,8 @@ from jupyter_core.paths import jupyter_data_dir
 
 from jupyter_session_user.core.digest import digest
 from jupyter_session_user.core.identity_token import Grant, claims_of, seconds
-from jupyter_session_user.core.session import MOVING
 from jupyter_session_user.errors import ConfigurationError, IdentityTokenUnavailable, SessionExpired
+from jupyter_session_user.server.auth.named import exact_end, is_named
 from jupyter_session_user.tokens.keys import SigningKeys, make_file, need_joserfc
 
 if TYPE_CHECKING:
@@ -101,7 +101,12 @@ class IdentityTokens:
                 "administrator can add it to c.JupyterSessionUser.token_audiences",
                 reason="audience",
             )
-        _check_user(record)
+        if not is_named(record):
+            raise IdentityTokenUnavailable(
+                "this server has not authenticated the user by name, so it states no name to other "
+                "services; log in with an account",
+                reason="not_verified",
+            )
         if not alone and not (self._terms.shared and spoke):
             raise IdentityTokenUnavailable(
                 "another user started this kernel, or has sent messages to it, and could use your "
@@ -109,7 +114,7 @@ class IdentityTokens:
                 reason="shared_kernel",
             )
         now = self._clock()
-        left = seconds(lifetime, now, _end_of(record.session))
+        left = seconds(lifetime, now, exact_end(record.session))
         if left <= 0:
             raise SessionExpired("the login is over")
         grant = self._grant(record, audience, alone=alone)
@@ -141,28 +146,6 @@ class IdentityTokens:
             groups=tuple(user.groups) if self._terms.groups else None,
             actor=_actor(record.session),
         )
-
-
-def _check_user(record: Record) -> None:
-    """Refuse users whose name this server has not authenticated.
-
-    A service of JupyterHub, and the user of a platform's cookie, may have the name of an account.
-    """
-    user = record.session.user
-    named = record.principal == f"user:{user.username}" and record.credential != "open"
-    if user.is_anonymous or not record.session.verified or not named:
-        raise IdentityTokenUnavailable(
-            "this server has not authenticated the user by name, so it states no name to other "
-            "services; log in with an account",
-            reason="not_verified",
-        )
-
-
-def _end_of(session: Session) -> float | None:
-    """Return the exact end of a login, in seconds since the epoch; None if it has none."""
-    if session.expires_at is None or session.expiry_source in MOVING:
-        return None
-    return session.expires_at.timestamp()
 
 
 def _actor(session: Session) -> str | None:

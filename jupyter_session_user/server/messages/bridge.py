@@ -6,8 +6,9 @@ link (``server/messages/link.py``) transports messages.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jupyter_server.gateway.managers import GatewayKernelManager
@@ -16,7 +17,11 @@ from tornado.web import decode_signed_value
 from jupyter_session_user.core.cookies import CookieJar, Cookies, cookies_to_wire
 from jupyter_session_user.core.protocol import Reply, Request, Update
 from jupyter_session_user.core.session import OVER
-from jupyter_session_user.errors import IdentityTokenUnavailable, SessionExpired
+from jupyter_session_user.errors import (
+    DatabaseUnavailable,
+    IdentityTokenUnavailable,
+    SessionExpired,
+)
 from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.link import Link, ZmqLink
@@ -31,10 +36,12 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.succession import Succession
     from jupyter_session_user.store.base import Record, SessionStore
 
-__all__ = ["Answers", "Bridge", "Issue"]
+__all__ = ["Answers", "Bridge", "Issue", "Lend"]
 
 #: ``(record, audience, lifetime, kernel_id) -> result``: issues an identity token.
 Issue = Callable[["Record", str, float, str], dict[str, Any]]
+#: ``(record, database, kernel_id) -> result``: gives a database login.
+Lend = Callable[["Record", str, str], Awaitable[dict[str, Any]]]
 
 
 def no_tokens(*_: object) -> NoReturn:
@@ -50,8 +57,14 @@ def no_tokens(*_: object) -> NoReturn:
     )
 
 
+_NO_DATABASES = DatabaseUnavailable(
+    "this server gives no database logins; its administrator can set "
+    "c.JupyterSessionUser.databases",
+    reason="off",
+)
+
 #: Operations that need a valid login.
-_OF_A_LOGIN = frozenset({"cookies", "identity_token", "signed"})
+_OF_A_LOGIN = frozenset({"cookies", "database_login", "identity_token", "signed"})
 
 
 class Answers:
@@ -70,6 +83,7 @@ class Answers:
     Attributes:
         executions: Records which cookies a kernel got.
         issue: Issues identity tokens.
+        lend: Gives database logins; None if the administrator names no database.
     """
 
     def __init__(
@@ -91,9 +105,10 @@ class Answers:
         self._gave = gave
         self.executions = Executions()
         self.issue: Issue = no_tokens
+        self.lend: Lend | None = None
 
-    def answer(self, kernel_id: str, request: Request) -> Reply:
-        """Return the reply to a request that came from this kernel."""
+    def answer(self, kernel_id: str, request: Request) -> Reply | asyncio.Future[Reply]:
+        """Return the reply to a request that came from this kernel, or its future."""
         self.executions.counts.questions += 1
         if request.operation == "watch":
             return self._watch(kernel_id, request)
@@ -114,6 +129,10 @@ class Answers:
             and not (self._succession and self._succession.carries_on(record))
         ):
             return Reply(request.id, error=f"session_{state}", message="the login is over")
+        if request.operation == "database_login":
+            if self.lend is None:
+                return Reply(request.id, error=_NO_DATABASES.code, message=str(_NO_DATABASES))
+            return asyncio.ensure_future(self._database_login(record, request, self.lend))
         operations = {
             "cookies": self._cookies,
             "identity_token": self._identity_token,
@@ -159,14 +178,24 @@ class Answers:
 
     def _identity_token(self, record: Record, request: Request) -> Reply:
         kernel_id = record.session.kernel_id or ""
-        heir = self._succession.heir(record) if self._succession else None
-        if heir is not None:  # the token is about the login that is open
-            record = self._store.get(heir.id) or record
         try:
-            result = self.issue(record, request.name, request.lifetime, kernel_id)
+            result = self.issue(self._open(record), request.name, request.lifetime, kernel_id)
         except (IdentityTokenUnavailable, SessionExpired) as refusal:
             return Reply(request.id, error=refusal.code, message=str(refusal))
         return Reply(request.id, result)
+
+    async def _database_login(self, record: Record, request: Request, lend: Lend) -> Reply:
+        kernel_id = record.session.kernel_id or ""
+        try:
+            result = await lend(self._open(record), request.name, kernel_id)
+        except (DatabaseUnavailable, SessionExpired) as refusal:
+            return Reply(request.id, error=refusal.code, message=str(refusal))
+        return Reply(request.id, result)
+
+    def _open(self, record: Record) -> Record:
+        """Return the record of the login that is open: an expired one may have an heir."""
+        heir = self._succession.heir(record) if self._succession else None
+        return record if heir is None else self._store.get(heir.id) or record
 
     def _jar(self, record: Record) -> CookieJar:
         """Return the record's cookies that its kernel may see."""

@@ -27,13 +27,12 @@ from jupyter_session_user.core.protocol import (
     UPDATE_TYPE,
     LinkState,
     Reply,
-    Request,
     Update,
 )
 from jupyter_session_user.core.session import write_time
 from jupyter_session_user.core.stamp import KEY, SERVER_STAMP, load_json
 from jupyter_session_user.errors import RemoteProtocolError
-from jupyter_session_user.server.messages.link import Drops
+from jupyter_session_user.server.messages.link import Answer, Drops, when_ready
 
 if TYPE_CHECKING:
     import logging
@@ -64,7 +63,7 @@ class GatewayLink:
     Args:
         manager: The kernel's manager.
         admit: Tells whether one more message is within the rate limit.
-        answer: ``(kernel_id, request) -> reply``.
+        answer: Decides the replies.
         log: Log for dropped messages, without their content.
     """
 
@@ -72,7 +71,7 @@ class GatewayLink:
         self,
         manager: KernelManager,
         admit: Callable[[], bool],
-        answer: Callable[[str, Request], Reply],
+        answer: Answer,
         log: logging.Logger,
     ) -> None:
         self._kernel_id: str = manager.kernel_id
@@ -146,9 +145,12 @@ class GatewayLink:
         if not self._admit():
             return
         self._is_watched |= question.request.operation == "watch"
-        reply = self._answer(self._kernel_id, question.request)
-        data = {"comm_id": question.comm_id, "data": reply.to_wire()}
-        connection.send_to_gateway(_message(REPLY_TYPE, data))
+
+        def send(reply: Reply) -> None:
+            data = {"comm_id": question.comm_id, "data": reply.to_wire()}
+            connection.send_to_gateway(_message(REPLY_TYPE, data))
+
+        when_ready(self._answer(self._kernel_id, question.request), send, self._drops.note)
 
 
 def _message(msg_type: str, content: dict[str, Any]) -> str:

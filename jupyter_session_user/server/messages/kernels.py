@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.origin import Origin
     from jupyter_session_user.store.base import Record
 
-__all__ = ["Kernels"]
+__all__ = ["STILL_CONNECTED", "Kernels"]
 
 #: A request that a kernel answers without running user code.
 _NO_CODE = "kernel_info_request"
@@ -55,6 +55,11 @@ _NOBODY_YET = unknown_stamp(
     "this kernel was started in advance, and no visitor has come yet", ask=True
 )
 _NOT_THE_VISITOR = unknown_stamp("sent for a user other than this kernel's visitor")
+
+STILL_CONNECTED = (
+    "this kernel's connections to a database as another user have not ended yet; try again, or use "
+    "a kernel of your own"
+)
 
 
 class Kernels:
@@ -68,6 +73,10 @@ class Kernels:
         exclusive: Whether a visitor's kernel is closed to other authenticated users.
         log: The server's log.
         loop: The server's event loop.
+
+    Attributes:
+        changed: Called with the id of a kernel that another user joins, or that is removed.
+        unsettled: ``kernel_id -> bool``: whether it may still act for its former only user.
     """
 
     def __init__(
@@ -90,6 +99,8 @@ class Kernels:
         # Keyed by manager, not by kernel id: the id is not yet known when the manager is made.
         self._owners: weakref.WeakKeyDictionary[KernelManager, Record] = weakref.WeakKeyDictionary()
         self.speakers = Speakers()
+        self.changed: Callable[[str], None] = lambda _: None
+        self.unsettled: Callable[[str], bool] = lambda _: False
         self.senders = Senders(log)
         self.executions = Executions()
         self.gateway_starts = GatewayStarts(origin)
@@ -121,6 +132,7 @@ class Kernels:
         def remove_kernel(kernel_id: str) -> Any:
             removed = remove(kernel_id)
             self._on_gone(kernel_id)
+            self.changed(kernel_id)
             self.executions.gone(kernel_id)
             self.executions.paths.pop(kernel_id, None)
             return removed
@@ -329,6 +341,8 @@ class Kernels:
             if sender is not None and not may_end and not self._open_to(manager, sender):
                 raise web.HTTPError(403, _ANOTHERS)
             self._speaks(manager, sender, msg_type)
+            if self.speakers.is_shared(manager) and self.unsettled(kernel_id):
+                raise web.HTTPError(503, STILL_CONNECTED)
         return self.senders.named(self._origin.stamp(kernel_id), msg_type)
 
     def _open_to(self, manager: KernelManager, sender: Record) -> bool:
@@ -344,6 +358,7 @@ class Kernels:
         joined = self.speakers.add(manager, None if record is None else record.speaker)
         if joined:
             self._record_joined(manager, record)
+            self.changed(manager.kernel_id)
         if joined and self.speakers.holds_cookies(manager):
             self._log.warning(
                 "%s joins kernel %s, which holds cookies of %s's browser",

@@ -8,6 +8,7 @@ not call it again.
 from __future__ import annotations
 
 import time
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
 
     from jupyter_client.manager import KernelManager
 
-__all__ = ["Drops", "Link", "ZmqLink"]
+__all__ = ["Answer", "Drops", "Link", "ZmqLink", "when_ready"]
+
+#: ``(kernel_id, request) -> reply``, at once or later.
+Answer = Callable[[str, Request], "Reply | Future[Reply]"]
 
 #: Messages that wait in this process; further messages wait in the kernel, or are dropped there.
 _RECEIVE_HWM = 10
@@ -70,7 +74,7 @@ class ZmqLink:
     Args:
         manager: The kernel's manager.
         admit: Tells whether one more message is within the rate limit.
-        answer: ``(kernel_id, request) -> reply``.
+        answer: Decides the replies.
         log: Log for dropped messages, without their content.
     """
 
@@ -78,7 +82,7 @@ class ZmqLink:
         self,
         manager: KernelManager,
         admit: Callable[[], bool],
-        answer: Callable[[str, Request], Reply],
+        answer: Answer,
         log: logging.Logger,
     ) -> None:
         self._kernel_id: str = manager.kernel_id
@@ -138,8 +142,11 @@ class ZmqLink:
         if request.operation == "watch":
             # The manager makes a new future at each start, so it identifies the process.
             self._watched_by = self._manager.ready
-        reply = self._answer(self._kernel_id, request)
-        self._send(REPLY_TYPE, {"comm_id": comm_id, "data": reply.to_wire()})
+
+        def send(reply: Reply) -> None:
+            self._send(REPLY_TYPE, {"comm_id": comm_id, "data": reply.to_wire()})
+
+        when_ready(self._answer(self._kernel_id, request), send, self._drops.note)
 
     def _is_signed(self, signature: bytes, parts: Sequence[bytes]) -> bool:
         """Tell whether the kernel's key signed this, and the signature is new."""
@@ -159,6 +166,30 @@ class ZmqLink:
             content,
             metadata={KEY: load_json(SERVER_STAMP, "stamp")},
         )
+
+
+def when_ready(
+    reply: Reply | Future[Reply], send: Callable[[Reply], None], failed: Callable[[Exception], None]
+) -> None:
+    """Send a reply now, or as soon as it is known.
+
+    Args:
+        reply: The reply, or its future.
+        send: Sends it. What it raises now, the caller gets.
+        failed: Takes what goes wrong later.
+    """
+    if isinstance(reply, Reply):
+        send(reply)
+        return
+
+    def done(future: Future[Reply]) -> None:
+        try:
+            if not future.cancelled():
+                send(future.result())
+        except Exception as error:  # noqa: BLE001 - only this message is lost
+            failed(error)
+
+    reply.add_done_callback(done)
 
 
 class Drops:

@@ -42,6 +42,7 @@ from jupyter_session_user.core.socket_state import (
 from jupyter_session_user.core.stamp import unknown_stamp
 from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
+from jupyter_session_user.server.messages.kernels import STILL_CONNECTED
 from jupyter_session_user.server.messages.quarantine import Quarantine
 from jupyter_session_user.upstream.jupyter_server import kernel_info_of, reads_slices
 
@@ -109,6 +110,10 @@ class StampedConnection(_Base):
             self.log.warning("Kernel %s belongs to another visitor", self.kernel_id)
             raise web.HTTPError(403, "this kernel was made for another visitor")
         context.kernels.join(self.kernel_manager, self.websocket_handler, self._record)
+        lent = context.databases
+        settled = lent is None or await lent.settled(self.kernel_id)
+        if not settled and context.kernels.speakers.is_shared(self.kernel_manager):
+            raise web.HTTPError(503, STILL_CONNECTED)
         if self._record is not None:
             self._client_session = self.session.session
             age = context.max_connection_age
