@@ -50,6 +50,16 @@ from jupyter_session_user.kernel.ipykernel import helper
 reply = helper().comm.ask("database_login", {session!r}, name="warehouse")
 print(json.dumps(reply.error or list(reply.result)))
 """
+#: The first block of docs/database.md.
+PAGE = """
+from jupyter_session_user import connect_as_user
+
+with connect_as_user("warehouse") as connection:
+    rows = connection.execute("SELECT item FROM orders").fetchall()
+
+import json
+print(json.dumps([item for (item,) in rows]))
+"""
 ID = "import json, jupyter_session_user as j; print(json.dumps(j.get_session().id))"
 #: What hostile code keeps: an open connection, and what is needed for another one.
 STEAL = """
@@ -101,7 +111,7 @@ async def test_two_people_two_kernels(server, postgres):
     async with working(alice) as (_, hers), working(bob) as (_, his), working(bob) as (_, more):
         seen = set()
         for socket, name in ((hers, "alice"), (his, "bob"), (more, "bob")):
-            assert await ask(socket) == OWN[name]
+            assert await json_lines(socket, PAGE) == [OWN[name]]
             ((current, session),) = await json_lines(socket, who)
             assert current == name and session.startswith("jsu_")
             seen.add(session)

@@ -162,6 +162,35 @@ HOW: dict[tuple[str, str], How] = {
             "    except ValueError:\n        pass\n    else:\n        raise AssertionError"
         ),
     ),
+    ("docs/database.md", "c.JupyterSessionUser"): How("config"),
+    ("docs/database.md", "SELECT item"): How(
+        "test", why="tests/databases/test_connect_as_user.py::test_two_people_two_kernels"
+    ),
+    ("docs/database.md", "NullPool"): How(
+        before=(
+            "import jupyter_session_user as _jsu\n"
+            "def _connect(database):\n    raise RuntimeError(f'{database} as {name}')\n"
+            "_jsu.connect_as_user = _connect\n"
+        ),
+        after=(
+            "try:\n    engine.connect()\nexcept RuntimeError as error:\n"
+            "    assert str(error) == f'warehouse as {name}'\n"
+            "else:\n    raise AssertionError"
+        ),
+        why="a kernel and a server are needed; tests/databases has them",
+    ),
+    ("docs/database.md", "after_begin"): How(
+        after=(
+            "from sqlalchemy import create_engine, event as _event\n"
+            "engine, seen = create_engine('sqlite://'), []\n"
+            "@_event.listens_for(engine, 'connect')\n"
+            "def _function(dbapi, _):\n"
+            "    dbapi.create_function('set_config', 3, lambda *given: seen.append(given[1]))\n"
+            "with Session(engine) as work:\n    work.execute(text('SELECT 1'))\n"
+            "assert set(seen) == {name}"
+        ),
+        why="SQLite has no set_config: a function of this name takes the visitor",
+    ),
     ("docs/scaling.md", "store_url"): How("config"),
     ("docs/identity_from_cookie.md", "c.JupyterSessionUser"): How("config"),
     ("docs/server.md", "jwt_jwks"): How("config"),

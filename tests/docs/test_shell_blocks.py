@@ -35,6 +35,7 @@ OTHER = {
     "json": "parsed below",
     "yaml": "tests/hosts/hub/test_variants.py runs a Hub with it",
     "nginx": "tests/hosts/test_two_servers.py runs nginx with it",
+    "postgresql": "tests/databases runs PostgreSQL with it",
     "text": "output",
     "python": "test_code_blocks.py",
 }

@@ -18,7 +18,7 @@ from typing import Any
 __all__ = ["PostgresServer", "missing", "postgres_server", "with_databases"]
 
 _PAGE = Path(__file__).parents[2] / "docs" / "database.md"
-_SQL = re.compile(r"^```sql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SQL = re.compile(r"^```postgresql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MAKER = "a long random password"
 
 
