@@ -145,14 +145,15 @@ async def attacked(server, lines: str, *, control: bool = False) -> dict[str, li
 async def test_no_statement_shows_a_foreign_row(server, postgres):
     """Of 60 attacks in each of two kernels none shows, changes or plants another user's row."""
     postgres.run("ANALYZE orders")
+    powerful = "SELECT rolname FROM pg_roles WHERE rolsuper OR rolbypassrls"
+    before = sorted(postgres.run(powerful))  # other tests make such roles
     found = await attacked(server, ATTACKS)
     for me, other in (("alice", "bob"), ("bob", "alice")):
         shown = [text for text in found[me] if WORDS[other] in text and "orders" not in text]
         assert shown == []
     rows = sorted(postgres.run("SELECT * FROM orders"))
     assert rows == [("alice", "tea"), ("bob", "coffee")]
-    people = postgres.run("SELECT rolname FROM pg_roles WHERE rolsuper OR rolbypassrls")
-    assert [name for (name,) in people] == ["boss"]
+    assert sorted(postgres.run(powerful)) == before
 
 
 @pytest.mark.parametrize(
