@@ -20,12 +20,18 @@ from jupyter_session_user.server.audit_settings import AuditSettings
 from jupyter_session_user.server.identity_token_settings import IdentityTokenSettings
 from jupyter_session_user.server.logout_settings import LogoutSettings
 from jupyter_session_user.server.revalidation_settings import RevalidationSettings
+from jupyter_session_user.server.run_settings import RunSettings
 
 __all__ = ["Settings"]
 
 
 class Settings(
-    AgentSettings, AuditSettings, IdentityTokenSettings, LogoutSettings, RevalidationSettings
+    AgentSettings,
+    AuditSettings,
+    IdentityTokenSettings,
+    LogoutSettings,
+    RevalidationSettings,
+    RunSettings,
 ):
     """The settings of an administrator."""
 

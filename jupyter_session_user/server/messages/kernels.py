@@ -121,8 +121,7 @@ class Kernels:
         def remove_kernel(kernel_id: str) -> Any:
             removed = remove(kernel_id)
             self._on_gone(kernel_id)
-            self.executions.gone(kernel_id)
-            self.executions.paths.pop(kernel_id, None)
+            self.executions.forget(kernel_id)
             return removed
 
         def checking(name: str) -> Any:
