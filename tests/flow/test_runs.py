@@ -8,28 +8,10 @@ from typing import Any
 
 import pytest
 from agents import agent_of
+from forged_runs import FORGE
 from local_server import LocalServer
 from people import KernelSocket, Person
 from servers import DEMO, eventually, kernel_of, opened, own_server, people_on
-
-#: Sends, from inside the kernel, all that could look like a run of Bob's in a naive front end.
-FORGE = """
-import time
-kernel = get_ipython().kernel
-header = {"msg_id": "forged", "msg_type": "execute_request", "session": "bob", "username": "bob",
-          "date": "2030-01-01T00:00:00Z", "version": "5.4"}
-stamp = {"user": {"username": "bob"}, "source": "identity_provider", "verified": True}
-about = {"cellId": "forged", "cell_id": "forged", "jupyter_session_user": stamp, "username": "bob"}
-parent = {"header": header, "msg_id": "forged", "metadata": about}
-from ipykernel.jsonutil import json_clean
-for kind, content in (
-    ("execute_input", {"code": "1", "execution_count": 1}),
-    ("status", {"execution_state": "idle"}),
-    ("execute_reply", {"status": "ok", "user": "bob", "cell_id": "forged"}),
-    ("jupyter_session_user_run", {"cell_id": "forged", "who": {"username": "bob"}}),
-):
-    kernel.session.send(kernel.iopub_socket, kind, content, parent=header, metadata=about)
-"""
 
 
 @pytest.fixture(scope="module")
