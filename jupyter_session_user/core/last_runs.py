@@ -8,7 +8,7 @@ have run.
 from __future__ import annotations
 
 import itertools
-import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,19 +60,26 @@ class Run:
 
 
 class LastRuns:
-    """The latest run of each cell; thread-safe, and of bounded size.
+    """The latest run of each cell, of bounded size.
 
     Args:
+        lock: Held while something changes, if several threads run cells.
         cells: How many cells of one kernel are remembered.
         kernels: How many kernels are.
     """
 
-    def __init__(self, cells: int = _MAX_CELLS, kernels: int = _MAX_KERNELS) -> None:
+    def __init__(
+        self,
+        lock: AbstractContextManager[object] | None = None,
+        *,
+        cells: int = _MAX_CELLS,
+        kernels: int = _MAX_KERNELS,
+    ) -> None:
         self._cells, self._kernels = cells, kernels
         self._of: dict[str, dict[str, Run]] = {}
         self._numbers = itertools.count(1)
         self._latest = 0
-        self._lock = threading.Lock()
+        self._lock = nullcontext() if lock is None else lock
 
     def begin(
         self, kernel_id: str, cell_id: str | None, session: Session | None, start: float

@@ -35,6 +35,19 @@ MAKE_AGENT = """async ([path, name]) => {
     const body = JSON.stringify({name});
     return (await fetch(baseUrl + path, {method: 'POST', headers, body})).json();
 }"""
+#: Whether the badge is over the code, the output or the execution count of its cell.
+COVERS = """node => {
+    const box = node.getBoundingClientRect();
+    const text = [...node.parentElement.querySelectorAll(
+        '.jp-InputArea-editor, .jp-OutputArea-child, .jp-InputPrompt')];
+    return text.some(other => {
+        const range = document.createRange();
+        range.selectNodeContents(other);
+        const {top, bottom, left, right} = other.matches('.jp-InputPrompt')
+            ? range.getBoundingClientRect() : other.getBoundingClientRect();
+        return left < box.right && right > box.left && top < box.bottom && bottom > box.top;
+    });
+}"""
 WRITE = """code => jupyterapp.shell.currentWidget.content.widgets[4].model.sharedModel
     .setSource(code)"""
 KEEP = """value => jupyterapp.serviceManager.settings.save(
@@ -198,6 +211,34 @@ def test_by_keyboard(sit, office, paths, expect):
     expect(toast.filter(has_text="agent “Helper” for Alice Adams (alice)")).to_be_visible()
 
 
+def test_what_the_file_says_is_no_more_than_that(sit, paths, expect):
+    """A run is written into the file only if the setting says so, and is shown as unverified."""
+    path = next(paths)
+    claim = {"who": {"username": "bob", "display_name": "Bob Brown"}, "start": 1, "status": "ok"}
+    (alice,) = sit(path, "alice")
+    alice.page.evaluate(CLAIM, claim)
+    alice.run(0)
+    (bob,) = sit(path, "bob")
+    for desk in (alice, bob):
+        expect(badge(desk, 0)).to_have_accessible_name(says(ALICE))
+        expect(badge(desk, 2)).to_have_count(0)
+    assert alice.page.evaluate(KEPT, 0) is None
+    try:
+        alice.page.evaluate(KEEP, True)
+        alice.page.reload()
+        alice.page.wait_for_function("window.jupyterapp?.restored")
+        alice.open(path)
+        alice.page.evaluate(CLAIM, claim)
+        alice.run(0)
+        expect(badge(alice, 0)).to_have_accessible_name(says(ALICE))
+        expect(badge(alice, 2)).to_have_accessible_name(re.compile("Bob Brown.*, not verified$"))
+        kept = alice.page.evaluate(KEPT, 0)
+        assert kept["who"]["username"] == "alice"
+        assert set(kept["who"]) == {"username", "display_name", "agent"}
+    finally:
+        alice.page.evaluate(KEEP, False)
+
+
 @pytest.mark.parametrize("app", ["lab", "notebook"])
 def test_everybody_can_read_it(need, sit, office, paths, expect, app):
     """Contrast, size, room and axe, in both themes, also at 400 px."""
@@ -216,6 +257,7 @@ def test_everybody_can_read_it(need, sit, office, paths, expect, app):
             expect(node).to_be_in_viewport(ratio=1)
             box = node.bounding_box()
             assert box["width"] >= 24 and box["height"] >= 24  # WCAG 2.2: target size
+            assert not node.evaluate(COVERS)
             assert node.evaluate("node => node.scrollWidth <= node.clientWidth")
             for part in ("runner", "time"):
                 text = node.locator(f".jp-SessionUser-{part}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -55,7 +56,7 @@ class Audit:
             self._write if wanted else None,
             with_code=settings.audit_code,
             starts=settings.audit_starts,
-            runs=LastRuns() if settings.show_runs else None,
+            runs=LastRuns(threading.Lock()) if settings.show_runs else None,
         )
 
     def close(self) -> None:
