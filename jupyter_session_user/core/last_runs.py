@@ -50,9 +50,11 @@ class Run:
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object for clients, with times in seconds since the epoch."""
+        who = self.who
         return {
             "cell_id": self.cell_id,
-            "who": self.who,
+            # Only here: to find a colour takes as long as all the rest of a run.
+            "who": who and {**who, "color": color_of(who["username"], who["color"])},
             "start": self.start,
             "end": self.end,
             "status": self.status,
@@ -155,13 +157,13 @@ def _that_counts(run: Run | None) -> Run | None:
 
 
 def shown_of(session: Session) -> dict[str, Any]:
-    """Return what the people of a kernel see of the person who ran a cell there."""
+    """Return what is shown of the person who ran a cell; the colour as the provider gave it."""
     user, actor = session.user, session.actor
     return {
         "username": user.username,
         "display_name": user.display_name,
         "initials": user.initials,
-        "color": color_of(user.username, user.color),
+        "color": user.color,
         "verified": session.verified,
         "agent": None if actor is None else actor.name,
     }
