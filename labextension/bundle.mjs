@@ -6,12 +6,17 @@ import { rspack } from '@rspack/core';
 
 const here = path => fileURLToPath(new URL(path, import.meta.url));
 
-const css = readFileSync(here('style/base.css'), 'utf8')
-  .replace(/\/\*.*?\*\//gs, '')
-  .replace(/\s+/g, ' ')
-  .replace(/ ?([{};,]) ?/g, '$1')
-  .trim();
-writeFileSync(here('lib/lab/css.js'), `export default ${JSON.stringify(css)};\n`);
+for (const [style, script] of [
+  ['base', 'lib/lab/css.js'],
+  ['runs', 'lib/lab/runs/css.js']
+]) {
+  const css = readFileSync(here(`style/${style}.css`), 'utf8')
+    .replace(/\/\*.*?\*\//gs, '')
+    .replace(/\s+/g, ' ')
+    .replace(/ ?([{};,]) ?/g, '$1')
+    .trim();
+  writeFileSync(here(script), `export default ${JSON.stringify(css)};\n`);
+}
 
 const common = {
   mode: 'production',

@@ -29,7 +29,7 @@ _SECTIONS: dict[str, list[str]] = {
         "tutorials/sign_in_again",
         "tutorials/jupyterhub",
     ],
-    "use": ["notebook", "login", "banner", "testing", "troubleshooting"],
+    "use": ["notebook", "who_ran_cells", "login", "banner", "testing", "troubleshooting"],
     "hosts/index": ["hosts/what_works"],
     "administer": [
         "server",

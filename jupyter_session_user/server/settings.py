@@ -21,6 +21,7 @@ from jupyter_session_user.server.database_settings import DatabaseSettings
 from jupyter_session_user.server.identity_token_settings import IdentityTokenSettings
 from jupyter_session_user.server.logout_settings import LogoutSettings
 from jupyter_session_user.server.revalidation_settings import RevalidationSettings
+from jupyter_session_user.server.run_settings import RunSettings
 
 __all__ = ["Settings"]
 
@@ -32,6 +33,7 @@ class Settings(
     IdentityTokenSettings,
     LogoutSettings,
     RevalidationSettings,
+    RunSettings,
 ):
     """The settings of an administrator."""
 

@@ -15,9 +15,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_session_user.core.executions import Asked, hash_of, storable
+from jupyter_session_user.core.last_runs import LastRuns, Run
 from jupyter_session_user.server.messages.counts import Counts
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ _UNSEEN = "unseen"
 _Key = tuple[str, str, str]
 
 
+class _Running(NamedTuple):
+    """An execution that has not ended: its record, and what the users of the kernel see."""
+
+    fields: dict[str, Any] | None
+    run: Run | None
+
+
 class Executions:
     """The executions of one server that have not ended yet.
 
@@ -42,9 +50,11 @@ class Executions:
             are in seconds since the epoch. None if nobody wants records: then nothing is kept.
         with_code: Whether records hold the code.
         starts: Whether the start is a record of its own.
+        runs: The latest run of each cell, for the users of its kernel; None if they may not know.
 
     Attributes:
-        active: Whether anything is recorded.
+        active: Whether executions are followed, for records or for the users of the kernels.
+        runs: As above.
         counts: What is counted in any case, for the metrics.
         paths: The notebook of each kernel, as Jupyter's sessions say.
     """
@@ -55,13 +65,16 @@ class Executions:
         *,
         with_code: bool = False,
         starts: bool = False,
+        runs: LastRuns | None = None,
     ) -> None:
-        self.active = write is not None
+        self.active = write is not None or runs is not None
+        self.runs = runs
+        self._records = write is not None
         self.counts = Counts()
         self._write = write if write is not None else lambda _: None
         self._with_code = with_code
         self._starts = starts
-        self._running: dict[_Key, deque[dict[str, Any]]] = {}
+        self._running: dict[_Key, deque[_Running]] = {}
         self._count = 0
         self._clients = itertools.count(1)
         # A server-side client may read its replies in another thread.
@@ -91,40 +104,57 @@ class Executions:
             via: The way, as in the schema of the event.
             detail: Why the user is unknown.
         """
-        fields = self._fields("execution", session, kernel_id, detail)
+        now, fields, run = time.time(), None, None
+        if self._records:
+            fields = self._fields("execution", session, kernel_id, detail)
+            self._describe(fields, asked, via, now)
+        if self.runs is not None:
+            run = self.runs.begin(kernel_id, asked.cell_id, session, now)
+        if fields is None and run is None:
+            return
+        with self._lock:
+            key = (kernel_id, client, asked.msg_id)
+            self._running.setdefault(key, deque()).append(_Running(fields, run))
+            self._count += 1
+            key = next(iter(self._running))
+            oldest = self._take(key) if self._count > _MAX_RUNNING else None
+        if oldest is not None:
+            self._ended(key[0], oldest, _UNSEEN)
+
+    def _describe(self, fields: dict[str, Any], asked: Asked, via: str, now: float) -> None:
+        """Add to a record what is run, and record the start if that is wanted."""
         fields["via"] = via
         fields["message_id"] = asked.msg_id
         fields["cell_id"] = asked.cell_id
         fields["code_sha256"] = hash_of(asked.code)
         if self._with_code:
             fields["code"] = None if asked.code is None else storable(asked.code)
-        fields["start"] = time.time()
+        fields["start"] = now
         if self._starts:
             self._write({**fields, "status": "started"})
-        with self._lock:
-            key = (kernel_id, client, asked.msg_id)
-            self._running.setdefault(key, deque()).append(fields)
-            self._count += 1
-            oldest = self._take(next(iter(self._running))) if self._count > _MAX_RUNNING else None
-        if oldest is not None:
-            self._write({**oldest, "status": _UNSEEN})
 
     def end(self, kernel_id: str, client: str, msg_id: str, status: str) -> None:
         """Record the execution that a reply ends; harmless if there is none."""
         with self._lock:
-            fields = self._take((kernel_id, client, msg_id))
-        if fields is not None:
-            fields["end"], fields["status"] = time.time(), status
-            self._write(fields)
+            running = self._take((kernel_id, client, msg_id))
+        if running is not None:
+            self._ended(kernel_id, running, status, time.time())
 
     def gone(self, kernel_id: str | None = None) -> None:
         """Record the executions of a kernel that has stopped, or of all kernels."""
         with self._lock:
             keys = [key for key in self._running if kernel_id in {None, key[0]}]
-            ended = [fields for key in keys for fields in self._running.pop(key)]
+            ended = [(key[0], running) for key in keys for running in self._running.pop(key)]
             self._count -= len(ended)
-        for fields in ended:
-            self._write({**fields, "status": _UNSEEN})
+        for its_kernel, running in ended:
+            self._ended(its_kernel, running, _UNSEEN)
+
+    def forget(self, kernel_id: str) -> None:
+        """Record the executions of a kernel that was removed, and forget who ran its cells."""
+        self.gone(kernel_id)
+        self.paths.pop(kernel_id, None)
+        if self.runs is not None:
+            self.runs.forget(kernel_id)
 
     def note(
         self, kind: str, session: Session | None, kernel_id: str | None, detail: str | None = None
@@ -137,7 +167,7 @@ class Executions:
             kernel_id: The kernel; None for a login.
             detail: A text for the reader.
         """
-        if self.active:
+        if self._records:
             self._write(self._fields(kind, session, kernel_id, detail))
 
     def on_change(self, event: str, record: Record) -> None:
@@ -150,15 +180,25 @@ class Executions:
         self.counts.refusals += 1
         self.note("refusal", record.session, record.session.kernel_id, state)
 
-    def _take(self, key: _Key) -> dict[str, Any] | None:
+    def _ended(
+        self, kernel_id: str, running: _Running, status: str, at: float | None = None
+    ) -> None:
+        """Record an end; without a time, the server has not seen it."""
+        if running.fields is not None:
+            end = {} if at is None else {"end": at}
+            self._write({**running.fields, **end, "status": status})
+        if self.runs is not None and running.run is not None:
+            self.runs.end(kernel_id, running.run, status, at)
+
+    def _take(self, key: _Key) -> _Running | None:
         waiting = self._running.get(key)
         if not waiting:
             return None
-        fields = waiting.popleft()  # a kernel answers in the order of the requests
+        running = waiting.popleft()  # a kernel answers in the order of the requests
         self._count -= 1
         if not waiting:
             del self._running[key]
-        return fields
+        return running
 
     def _fields(
         self, kind: str, session: Session | None, kernel_id: str | None, detail: str | None

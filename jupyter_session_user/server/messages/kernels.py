@@ -133,8 +133,7 @@ class Kernels:
             removed = remove(kernel_id)
             self._on_gone(kernel_id)
             self.changed(kernel_id)
-            self.executions.gone(kernel_id)
-            self.executions.paths.pop(kernel_id, None)
+            self.executions.forget(kernel_id)
             return removed
 
         def checking(name: str) -> Any:

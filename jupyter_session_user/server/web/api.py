@@ -20,6 +20,7 @@ from jupyter_session_user.server.auth.gate import forget_login_cookie
 from jupyter_session_user.server.web.agents import AGENT_ROUTES
 from jupyter_session_user.server.web.handler import AUTH_RESOURCE, SessionUserHandler, permitted
 from jupyter_session_user.server.web.logout import LOGOUT_ROUTES
+from jupyter_session_user.server.web.runs import RUN_ROUTES
 from jupyter_session_user.server.web.token_keys import TOKEN_ROUTES
 
 if TYPE_CHECKING:
@@ -271,6 +272,7 @@ ROUTES: list[tuple[str, type[APIHandler]]] = [
     (r"api/session-user/health", HealthHandler),
     *AGENT_ROUTES,
     *LOGOUT_ROUTES,
+    *RUN_ROUTES,
     *TOKEN_ROUTES,
     (r"api/session-user/.*", NotFoundHandler),
 ]

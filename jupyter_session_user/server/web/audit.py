@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_session_user.core.last_runs import LastRuns
 from jupyter_session_user.core.session import write_time
 from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.web.event_privacy import emitting, keep_private
@@ -34,7 +36,8 @@ class Audit:
         log: The server's log.
 
     Attributes:
-        executions: Makes the records; it is not active if nobody wants them.
+        executions: Makes the records, and knows the latest run of each cell; it is not active if
+            nobody wants either.
         file: The audit file; None if there is none.
 
     Raises:
@@ -53,6 +56,7 @@ class Audit:
             self._write if wanted else None,
             with_code=settings.audit_code,
             starts=settings.audit_starts,
+            runs=LastRuns(threading.Lock()) if settings.show_runs else None,
         )
 
     def close(self) -> None:

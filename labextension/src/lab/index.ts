@@ -5,6 +5,7 @@ import { commandsPlugin } from './plugins/commands.js';
 import { kernelsPlugin } from './plugins/kernels.js';
 import { modelPlugin } from './plugins/model.js';
 import { noticesPlugin } from './plugins/notices.js';
+import { runsPlugin } from './plugins/runs.js';
 import { savingPlugin } from './plugins/saving.js';
 
 export { ISessionUserModel } from './tokens.js';
@@ -19,6 +20,7 @@ export default [
   commandsPlugin,
   kernelsPlugin,
   noticesPlugin,
+  runsPlugin,
   savingPlugin,
   chipPlugin
 ];

@@ -30,10 +30,10 @@ function reader<T>(expected: string, isRight: (value: unknown) => value is T): R
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string';
-const text = reader('a string', isText);
-const flag = reader('true or false', (value): value is boolean => typeof value === 'boolean');
-const number = reader('a number', (value): value is number => typeof value === 'number');
-const list = reader('a list', (value): value is unknown[] => Array.isArray(value));
+export const text = reader('a string', isText);
+export const flag = reader('true or false', (value): value is boolean => typeof value === 'boolean');
+export const number = reader('a number', (value): value is number => typeof value === 'number');
+export const list = reader('a list', (value): value is unknown[] => Array.isArray(value));
 const texts = reader(
   'a list of strings',
   (value): value is string[] => Array.isArray(value) && value.every(isText)
@@ -42,7 +42,7 @@ const instant = reader(
   'an ISO 8601 time',
   (value): value is string => isText(value) && !Number.isNaN(Date.parse(value))
 );
-const object = reader(
+export const object = reader(
   'an object',
   (value): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
 );
@@ -56,7 +56,7 @@ const overState = choice(OVER);
 const loginState = choice<ISessionInfo['state']>(['active', 'expiring', ...OVER]);
 
 /** A missing field reads as null: the server leaves out unknown values. */
-function optional<T>(read: Read<T>, fields: Fields, field: string): T | null {
+export function optional<T>(read: Read<T>, fields: Fields, field: string): T | null {
   return fields[field] === undefined || fields[field] === null ? null : read(fields, field);
 }
 
