@@ -46,7 +46,18 @@ async def test_two_visitors(way, need, tmp_path):
         pages = await asyncio.gather(*(each.fetch(address) for each in people.values()))
         assert {page.code for page in pages} == {200}
         await eventually(lambda: {r["username"] for r in audit.records()} == set(people))
+        whose = {r["kernel_id"]: r["username"] for r in audit.records("execution")}
+        asked = {
+            (name, whose[kernel_id]): (
+                await each.fetch(f"api/session-user/kernels/{kernel_id}/runs")
+            ).code
+            for name, each in people.items()
+            for kernel_id in whose
+        }
         seen = {name: (server.home / "work" / f"{name}.txt").read_text() for name in people}
+    assert asked["alice", "bob"] != 200 != asked["bob", "alice"]
+    if way == "voila":  # Panel's kernel ends without a page
+        assert asked == {(a, b): 200 if a == b else 403 for a in people for b in people}
     found = audit.records()
     assert {record["via"] for record in found} == {way}
     kernels = {record["kernel_id"]: record["username"] for record in found}

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_session_user.core.executions import Asked, hash_of, storable
+from jupyter_session_user.core.executions import Asked, asked_by, hash_of, storable
 from jupyter_session_user.core.last_runs import LastRuns, Run
 from jupyter_session_user.server.messages.counts import Counts
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jupyter_session_user.core.session import Session
     from jupyter_session_user.store.base import Record
 
-__all__ = ["Executions"]
+__all__ = ["Executions", "Sent"]
 
 #: Executions that run at the same time; beyond that, the oldest one is recorded as not seen to end.
 _MAX_RUNNING = 10_000
@@ -42,6 +42,28 @@ class _Running(NamedTuple):
     run: Run | None
 
 
+class Sent(NamedTuple):
+    """A client's message on its way to a kernel.
+
+    Attributes:
+        kernel_id: The kernel.
+        client: The identity of the client's socket.
+        message: The frame, as the client sent it.
+        v1: Whether its format is v1.
+        session: The session of the message; None for an unknown user.
+        why: Why the user is unknown.
+        at: Now, in seconds since the epoch.
+    """
+
+    kernel_id: str
+    client: str
+    message: str | bytes
+    v1: bool
+    session: Session | None
+    why: str | None
+    at: float
+
+
 class Executions:
     """The executions of one server that have not ended yet.
 
@@ -51,6 +73,7 @@ class Executions:
         with_code: Whether records hold the code.
         starts: Whether the start is a record of its own.
         runs: The latest run of each cell, for the users of its kernel; None if they may not know.
+        later: Calls a function soon, from the same thread; without it, it is called at once.
 
     Attributes:
         active: Whether executions are followed, for records or for the users of the kernels.
@@ -66,6 +89,7 @@ class Executions:
         with_code: bool = False,
         starts: bool = False,
         runs: LastRuns | None = None,
+        later: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self.active = write is not None or runs is not None
         self.runs = runs
@@ -79,11 +103,28 @@ class Executions:
         self._clients = itertools.count(1)
         # A server-side client may read its replies in another thread.
         self._lock = threading.Lock()
+        self._sent: deque[Sent] = deque()
+        self._looking = threading.RLock()
+        self._later = later if later is not None else lambda look: look()
         self.paths: dict[str, str] = {}
 
     def new_client(self) -> str:
         """Return the name of one more client that the server has made."""
         return f"server {next(self._clients)}"
+
+    def sent(self, sent: Sent) -> None:
+        """Note a message of a websocket. Whether it runs code is read after it has left."""
+        self._sent.append(sent)
+        if len(self._sent) == 1:
+            self._later(self._look)
+
+    def _look(self) -> None:
+        with self._looking:  # another thread that records an end waits for the beginnings
+            while self._sent:
+                kernel_id, client, message, v1, session, why, at = self._sent.popleft()
+                asked = asked_by(message, v1=v1)
+                if asked is not None:
+                    self.begin(kernel_id, client, asked, session, "websocket", why, at)
 
     def begin(
         self,
@@ -93,6 +134,7 @@ class Executions:
         session: Session | None,
         via: str,
         detail: str | None = None,
+        at: float | None = None,
     ) -> None:
         """Note that a message that runs code is on its way to a kernel.
 
@@ -103,8 +145,9 @@ class Executions:
             session: The session of the message; None for an unknown user.
             via: The way, as in the schema of the event.
             detail: Why the user is unknown.
+            at: When it was sent, in seconds since the epoch; None for now.
         """
-        now, fields, run = time.time(), None, None
+        now, fields, run = time.time() if at is None else at, None, None
         if self._records:
             fields = self._fields("execution", session, kernel_id, detail)
             self._describe(fields, asked, via, now)
@@ -135,6 +178,7 @@ class Executions:
 
     def end(self, kernel_id: str, client: str, msg_id: str, status: str) -> None:
         """Record the execution that a reply ends; harmless if there is none."""
+        self._look()
         with self._lock:
             running = self._take((kernel_id, client, msg_id))
         if running is not None:
@@ -142,6 +186,7 @@ class Executions:
 
     def gone(self, kernel_id: str | None = None) -> None:
         """Record the executions of a kernel that has stopped, or of all kernels."""
+        self._look()
         with self._lock:
             keys = [key for key in self._running if kernel_id in {None, key[0]}]
             ended = [(key[0], running) for key in keys for running in self._running.pop(key)]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tornado import web
 from tornado.ioloop import IOLoop
 
-from jupyter_session_user.core.executions import asked_by, how_it_ended, is_forged
+from jupyter_session_user.core.executions import how_it_ended, is_forged
 from jupyter_session_user.core.frames import LEGACY, V1, Format, Spliced, format_of
 from jupyter_session_user.core.kernel_messages import (
     HEADERS_END,
@@ -41,6 +41,7 @@ from jupyter_session_user.core.socket_state import (
 )
 from jupyter_session_user.core.stamp import unknown_stamp
 from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
+from jupyter_session_user.server.messages.executions import Sent
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.kernels import STILL_CONNECTED
 from jupyter_session_user.server.messages.quarantine import Quarantine
@@ -222,10 +223,9 @@ class StampedConnection(_Base):
         if is_forged(message, v1=v1):
             executions.counts.forged += 1
             executions.note("forged_stamp", session, self.kernel_id)
-        asked = asked_by(message, v1=v1) if executions.active else None
-        if asked is not None:
+        if executions.active:
             client, why = self.session.session, None if session is not None else _NO_LOGIN
-            executions.begin(self.kernel_id, client, asked, session, "websocket", why)
+            executions.sent(Sent(self.kernel_id, client, message, v1, session, why, time.time()))
 
     def _forward(self, stamped: str | bytes | Spliced) -> None:
         """Give a stamped message to the class below."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
@@ -57,6 +58,7 @@ class Audit:
             with_code=settings.audit_code,
             starts=settings.audit_starts,
             runs=LastRuns(threading.Lock()) if settings.show_runs else None,
+            later=_soon,
         )
 
     def close(self) -> None:
@@ -79,6 +81,11 @@ class Audit:
             call(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - handlers and modifiers are foreign code
             self._log.error("execution events: %s", type(error).__name__)
+
+
+def _soon(call: Callable[[], None]) -> None:
+    """Call a function when the event loop is free: the message that is handled now goes first."""
+    asyncio.get_running_loop().call_soon(call)
 
 
 def render(fields: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class RunsHandler(SessionUserHandler):
         if kernel_id not in self.kernel_manager:
             raise web.HTTPError(404, "no such kernel")
         version, changed = runs.of(kernel_id, self._after())
+        if not self.is_operator:  # a visitor's kernel is nobody else's
+            self.context.kernels.check(kernel_id, self.context.capture.login(self))
         manager = self.kernel_manager.get_kernel(kernel_id)
         self.answer(
             {
