@@ -15,6 +15,8 @@ from typing import Any
 
 import jwt
 import pytest
+from agents import AGENTS, agent_of
+from audits import Audit
 from local_server import LocalServer
 from people import KernelSocket, Person
 from servers import (
@@ -121,6 +123,44 @@ async def test_two_people_two_kernels(server):
     assert len({said.id for said in found.values()}) == 4
     assert found["alice", DATA].session_id == found["alice", REPORTS].session_id
     assert found["alice", DATA].session_id != found["bob", DATA].session_id
+
+
+async def test_an_agents_token_names_the_agent(server):
+    """An agent's kernel gets a token about its user with ``act``; no kernel of both gets one.
+
+    In a kernel that a user and the agent share, the agent's code could ask as the user.
+    """
+    found = {}
+    for person, name in zip(await people_on(server), ("alice", "bob"), strict=True):
+        agent = await agent_of(person, "Helper")
+        async with kernel_of(agent) as kernel_id, opened(agent, kernel_id) as socket:
+            said = await claims(person, await ask(socket))
+            assert said.username == name and not said.kernel_shared
+            found[name] = said.actor
+            async with opened(person, kernel_id) as own:
+                assert await username(own) == name
+                assert await ask(own) == "identity_token_unavailable.shared_kernel"
+                assert await ask(socket, REPORTS) == "identity_token_unavailable.shared_kernel"
+        async with kernel_of(person) as kernel_id, opened(person, kernel_id) as socket:
+            assert (await claims(person, await ask(socket))).actor is None
+        listed = await person.json(AGENTS)
+        assert found[name] in {one["id"] for one in listed}
+    assert found["alice"] != found["bob"]
+
+
+async def test_the_audit_has_each_token(tmp_path):
+    """Each token that a kernel got is one line with its user and service, without the token."""
+    audit = Audit(tmp_path / "audit.jsonl")
+    tokens = []
+    with audit.server(*ON) as running:
+        for person in await people_on(running):
+            async with kernel_of(person) as kernel_id, opened(person, kernel_id) as socket:
+                tokens.append(await ask(socket))
+                assert await ask(socket, "https://else.example.org") not in tokens
+    found = audit.records("identity_token")
+    assert [(r["username"], r["detail"]) for r in found] == [("alice", DATA), ("bob", DATA)]
+    text = audit.path.read_text()
+    assert not any(part in text for token in tokens for part in token.split(".")[1:])
 
 
 async def test_each_login_has_its_own_sid(server):

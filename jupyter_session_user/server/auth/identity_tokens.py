@@ -150,8 +150,8 @@ class IdentityTokens:
 
 def _actor(session: Session) -> str | None:
     """Return the id of the agent that acts for the user; None if the user acts."""
-    actor = getattr(session, "actor", None)
-    return None if actor is None else str(actor.client_id)  # names of agents are not unique
+    # Names of agents are not unique.
+    return None if session.actor is None else session.actor.client_id
 
 
 def key_path(configured: str) -> Path:

@@ -81,7 +81,7 @@ class Answers:
         gave: Called with the id of a kernel when it gets cookies that a shared kernel never gets.
 
     Attributes:
-        executions: Records which cookies a kernel got.
+        executions: Records which cookies, identity tokens and database logins a kernel got.
         issue: Issues identity tokens.
         lend: Gives database logins; None if the administrator names no database.
     """
@@ -182,6 +182,7 @@ class Answers:
             result = self.issue(self._open(record), request.name, request.lifetime, kernel_id)
         except (IdentityTokenUnavailable, SessionExpired) as refusal:
             return Reply(request.id, error=refusal.code, message=str(refusal))
+        self.executions.note("identity_token", record.session, kernel_id, request.name)
         return Reply(request.id, result)
 
     async def _database_login(self, record: Record, request: Request, lend: Lend) -> Reply:
@@ -190,6 +191,7 @@ class Answers:
             result = await lend(self._open(record), request.name, kernel_id)
         except (DatabaseUnavailable, SessionExpired) as refusal:
             return Reply(request.id, error=refusal.code, message=str(refusal))
+        self.executions.note("database_login", record.session, kernel_id, request.name)
         return Reply(request.id, result)
 
     def _open(self, record: Record) -> Record:
@@ -220,9 +222,6 @@ class Bridge:
         limiter: Makes, for one kernel, the function that tells whether a message is within the rate
             limit. Other messages are dropped unread, so that a flood costs other users nothing.
         log: Log for failures.
-
-    Attributes:
-        answers: The first argument.
     """
 
     def __init__(
