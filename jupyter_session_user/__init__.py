@@ -47,10 +47,12 @@ if TYPE_CHECKING:
     from jupyter_session_user.banner.widget import SessionBanner
     from jupyter_session_user.core.cookies import Cookies
     from jupyter_session_user.core.identity_token import IdentityClaims
+    from jupyter_session_user.core.last_run import LastRun
     from jupyter_session_user.hosts.asgi import SessionUserMiddleware
     from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware
     from jupyter_session_user.kernel.databases import connect_as_user
     from jupyter_session_user.kernel.identity_tokens import get_identity_token
+    from jupyter_session_user.kernel.last_runs import last_run
     from jupyter_session_user.kernel.listeners import on_session_change
     from jupyter_session_user.tokens.verify import verify_identity_token
 
@@ -66,6 +68,7 @@ __all__ = [
     "IdentityTokenUnavailable",
     "IdentityUnavailable",
     "InvalidIdentityToken",
+    "LastRun",
     "LocalProtocolError",
     "ProtocolError",
     "RemoteProtocolError",
@@ -87,6 +90,7 @@ __all__ = [
     "get_identity_token",
     "get_session",
     "identity_from_cookie",
+    "last_run",
     "on_session_change",
     "require_user",
     "verify_identity_token",
@@ -96,11 +100,13 @@ __all__ = [
 _LATER = {
     "Cookies": "core.cookies",
     "IdentityClaims": "core.identity_token",
+    "LastRun": "core.last_run",
     "SessionBanner": "banner.widget",
     "SessionUserMiddleware": "hosts.asgi",
     "SessionUserWSGIMiddleware": "hosts.wsgi",
     "connect_as_user": "kernel.databases",
     "get_identity_token": "kernel.identity_tokens",
+    "last_run": "kernel.last_runs",
     "on_session_change": "kernel.listeners",
     "verify_identity_token": "tokens.verify",
 }

@@ -30,6 +30,7 @@ PACKAGE = ROOT / "jupyter_session_user"
 #: The public names of Python, by what people look for. A test keeps it complete.
 API: dict[str, tuple[str, ...]] = {
     "The current user": ("get_current_user", "get_session", "get_cookies"),
+    "Runs of cells": ("last_run", "LastRun"),
     "Threads, processes, updates": ("bind_current_user", "on_session_change"),
     "Access": ("require_user",),
     "Other services": (

@@ -139,6 +139,11 @@ class LastRuns:
             runs = [run for run in self._of.get(kernel_id, {}).values() if run.number > since]
             return self._latest, runs
 
+    def latest(self, kernel_id: str, cell_id: str) -> Run | None:
+        """Return the latest run of one cell of a kernel; None if there is none."""
+        with self._lock:
+            return self._of.get(kernel_id, {}).get(cell_id)
+
     def forget(self, kernel_id: str) -> None:
         """Forget the runs of a kernel that is gone."""
         with self._lock:

@@ -55,7 +55,10 @@ LINK_TYPE = KEY + "_link"
 #: ``watch`` subscribes to session updates; the reply has the sessions that are not active, or
 #: degraded.
 OPERATIONS = frozenset(
-    {"cookies", "database_login", "identity_token", "refresh", "signed", "visitor", "watch"}
+    {
+        *("cookies", "database_login", "identity_token", "last_run"),
+        *("refresh", "signed", "visitor", "watch"),
+    }
 )
 #: Events of a session.
 EVENTS = frozenset({"started", "expiring", "expired", "renewed", "revoked", "signed_out"})
@@ -77,7 +80,7 @@ class Request:
         operation: One of :data:`OPERATIONS`.
         session_id: Session that the request is about; may be empty for ``visitor`` and ``watch``.
         name: Cookie name, for ``signed``; audience, for ``identity_token``;
-            database, for ``database_login``.
+            database, for ``database_login``; cell, for ``last_run``.
         max_age_days: Maximum age of a signed value, in days, for ``signed``.
         lifetime: Lifetime of the token, in seconds, for ``identity_token``.
     """

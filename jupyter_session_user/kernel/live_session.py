@@ -11,6 +11,7 @@ from dataclasses import FrozenInstanceError, fields
 from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core import session as core
+from jupyter_session_user.core.last_run import LastRun
 from jupyter_session_user.errors import (
     DatabaseUnavailable,
     IdentityTokenUnavailable,
@@ -172,6 +173,15 @@ class LiveSession(core.SessionFields):
         """
         return ask(self.id, "database_login", name=database)
 
+    def run_of(self, cell_id: str) -> LastRun | None:
+        """Return the latest run of a cell of this kernel; None if the server knows of none.
+
+        Raises:
+            RequestTimeout: The server did not answer.
+        """
+        run = ask(self.id, "last_run", name=cell_id).get("run")
+        return None if run is None else LastRun.from_wire(run)
+
     def _signed_cookie(self, name: str, max_age_days: float) -> str | None:
         value = ask(self.id, "signed", name=name, max_age_days=max_age_days).get("value")
         if not isinstance(value, str | None):
@@ -235,6 +245,11 @@ class FakeSession(LiveSession):
             "test has made",
             reason="not_verified",
         )
+
+    def run_of(self, cell_id: str) -> LastRun | None:
+        """Return None: no server knows of a run."""
+        del cell_id
+        return None
 
     def refresh(self) -> LiveSession:
         """Return the session itself: no server has a newer state."""

@@ -70,6 +70,7 @@ KERNEL_PAGES: dict[str, str] = {
         "def work(item):\n    return get_current_user().username\n"
     ),
     "docs/index.md": "",
+    "docs/who_ran_cells.md": "",
     "docs/notebook.md": (
         "from types import SimpleNamespace\nfrom threading import Thread\n"
         "from concurrent.futures import ThreadPoolExecutor\n"

@@ -83,6 +83,41 @@ async def test_two_people_and_an_agent(own):
         assert later == {**answer, "runs": []}
 
 
+#: Prints who ran each of these cells, as ``last_run`` says.
+LAST = """
+import json, jupyter_session_user as j
+for cell in {cells!r}:
+    run = j.last_run(cell)
+    print(json.dumps(run and [run.username, run.agent, run.status, run.verified, run.end is None]))
+"""
+
+
+async def test_code_asks_who_ran_a_cell(own):
+    """Cells of both users get the same answer; the running cell has no end, an unknown one none."""
+    alice, bob = await people_on(own)
+    helper = await agent_of(bob, "Helper")
+    async with (
+        kernel_of(alice) as kernel,
+        opened(alice, kernel) as hers,
+        opened(bob, kernel) as his,
+        opened(helper, kernel) as its,
+    ):
+        await run(hers, "one", FORGE)
+        await run(its, "two", "1 / 0")
+        code = LAST.format(cells=["one", "two", "never", "mine"])
+        for socket, name in ((hers, "alice"), (his, "bob")):
+            result = await socket.execute(code, {"cellId": "mine"})
+            assert list(map(json.loads, result.text.splitlines())) == [
+                ["alice", None, "ok", True, False],
+                ["bob", "Helper", "error", True, False],
+                None,
+                [name, None, None, True, True],
+            ]
+    async with kernel_of(alice) as other, opened(alice, other) as hers:
+        result = await hers.execute(LAST.format(cells=["one"]))  # another kernel's cells
+        assert json.loads(result.text) is None
+
+
 async def test_code_in_the_kernel_names_nobody(own):
     """Messages that a kernel makes up in Bob's name add no run, and change none."""
     alice, bob = await people_on(own)

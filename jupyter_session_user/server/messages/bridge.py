@@ -136,6 +136,7 @@ class Answers:
         operations = {
             "cookies": self._cookies,
             "identity_token": self._identity_token,
+            "last_run": self._last_run,
             "refresh": self._refresh,
             "signed": self._signed,
             "visitor": self._refresh,
@@ -175,6 +176,11 @@ class Answers:
             names = ", ".join(sorted({cookie.name for cookie in jar.cookies}))
             session = record.session
             self.executions.note("cookies", session, session.kernel_id, names or "none")
+
+    def _last_run(self, record: Record, request: Request) -> Reply:
+        runs = self.executions.runs
+        run = None if runs is None else runs.latest(record.session.kernel_id or "", request.name)
+        return Reply(request.id, {"run": None if run is None else run.to_wire()})
 
     def _identity_token(self, record: Record, request: Request) -> Reply:
         kernel_id = record.session.kernel_id or ""
