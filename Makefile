@@ -105,13 +105,13 @@ test: test-python test-front ## Run all tests, in random order
 test-python: $(VENV)/.extra-dev $(VENV)/.proxy $(ENTERPRISE)/.made ## Run the Python tests; core/ must be covered by its own
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m pytest -n $(WORKERS) --cov=$(PACKAGE).core --cov-report=term \
-		--cov-fail-under=95 tests/core
+		--cov-fail-under=95 tests/core tests/tokens
 endif
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-		$(or $(PYTEST_ARGS),--ignore=tests/core)
+		$(or $(PYTEST_ARGS),--ignore=tests/core --ignore=tests/tokens)
 
 # No server, no browser and no kernel: the loop while editing.
-FAST := tests/architecture tests/core tests/server tests/store
+FAST := tests/architecture tests/core tests/server tests/store tests/tokens
 
 .PHONY: test-fast
 test-fast: $(VENV)/.extra-dev ## Run the Python tests that need no server and no browser
