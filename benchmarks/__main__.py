@@ -87,11 +87,12 @@ def measure(scripts: Sequence[str], repeat: int) -> tuple[Figures, list[str]]:
     return figures, problems
 
 
-def where() -> str:
-    """Return a sentence about this machine, without its name."""
+def where(runs: int) -> str:
+    """Return a sentence about the measurement and this machine, without its name."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
     return (
-        f"Measured on {datetime.now(timezone.utc):%Y-%m-%d}: {platform.system()}, "
+        f"Measured on {datetime.now(timezone.utc):%Y-%m-%d}, "
+        f"{runs} run{'' if runs == 1 else 's'} of each script: {platform.system()}, "
         f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}."
     )
 
@@ -121,11 +122,12 @@ def main() -> int:
     scripts = options.only or list(SCRIPTS)
     if options.write and options.only:
         parser.error("--write needs all scripts: leave out --only")
-    figures, problems = measure(scripts, 1 if options.quick else options.repeat)
-    table = f"{where()}\n\n{table_of(figures)}"
+    runs = 1 if options.quick else options.repeat
+    figures, problems = measure(scripts, runs)
+    table = f"{where(runs)}\n\n{table_of(figures)}"
     print(table)
     if options.json:
-        report = {"figures": figures, "problems": problems, "where": where()}
+        report = {"figures": figures, "problems": problems, "where": where(runs)}
         Path(options.json).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if options.write:
         PAGE.write_text(written(PAGE.read_text("utf-8"), table), encoding="utf-8")
