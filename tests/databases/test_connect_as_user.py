@@ -9,6 +9,7 @@ import time
 from contextlib import asynccontextmanager, closing
 
 import pytest
+from audits import Audit
 from fault_proxy import FaultProxy
 from people import KernelSocket, Person
 from postgres_server import with_databases
@@ -123,6 +124,18 @@ async def test_two_people_two_kernels(server, postgres):
         )
         assert sorted(text.split()[1] for _, text in comments) == ["alice", "bob", "bob"]
     await eventually(lambda: not seen & set(postgres.logins()))  # the kernels are gone
+
+
+async def test_the_audit_has_each_login(postgres, tmp_path):
+    """Each database login that a kernel got is one line, with its user and without the password."""
+    audit = Audit(tmp_path / "audit.jsonl")
+    with audit.server(config=with_databases(warehouse=postgres.dsn())) as running:
+        for person in await people_on(running):
+            async with working(person) as (_, socket):
+                assert await json_lines(socket, PAGE)
+    found = [(r["username"], r["detail"]) for r in audit.records("database_login")]
+    assert found == [("alice", "warehouse"), ("bob", "warehouse")]
+    assert "password" not in audit.path.read_text()
 
 
 async def test_another_users_session_id_is_worth_nothing(server):
