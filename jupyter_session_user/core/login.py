@@ -103,6 +103,11 @@ class Login:
     actor: Actor | None = None
     parent: str = ""
 
+    @property
+    def administers(self) -> bool:
+        """Whether the user's rights as an administrator count: an agent never has them."""
+        return self.user.admin and self.actor is None
+
     def resolved(self, hub: str | None, key: str | None) -> Login:
         """Return the login with a better key, if there is one.
 

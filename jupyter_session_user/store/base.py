@@ -46,6 +46,11 @@ class Record:
     credential: str = ""
 
     @property
+    def administers(self) -> bool:
+        """Whether the user's rights as an administrator count: an agent never has them."""
+        return self.session.user.admin and self.session.actor is None
+
+    @property
     def speaker(self) -> str:
         """Id of who sends messages: the user, or one of the user's agents."""
         actor = self.session.actor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from pathlib import Path
@@ -12,10 +11,8 @@ import jsonschema
 import pytest
 from jupyter_events import EventLogger
 from local_server import LocalServer
-from people import Person
 from servers import DEMO, PASSWORDS, eventually, kernel_of, opened, own_server, people_on, username
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
+from sessions_seen import subscription
 
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
@@ -121,22 +118,6 @@ def test_a_modifier_that_fails_harms_nobody(written, caplog):
     logger.remove_modifier(schema_id=SCHEMA_ID, modifier=failing)
     events("expired", RECORD)
     assert actions([json.loads(line) for line in path.read_text().splitlines()]) == ["expired"]
-
-
-async def subscription(person: Person) -> tuple[Any, list[dict[str, Any]]]:
-    """Subscribe as every JupyterLab tab does; return the socket and the received events."""
-    url = f"ws{person.url[4:]}api/events/subscribe"
-    socket = await websocket_connect(HTTPRequest(url, headers=person._cookie_header()))
-    heard: list[dict[str, Any]] = []
-
-    async def listen() -> None:
-        while (text := await socket.read_message()) is not None:
-            event = json.loads(text)
-            if event["schema_id"] == SCHEMA_ID:
-                heard.append(event)
-
-    socket.listening = asyncio.create_task(listen())
-    return socket, heard
 
 
 async def test_a_subscriber_hears_of_own_sessions_alone():

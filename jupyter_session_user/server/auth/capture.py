@@ -264,12 +264,12 @@ class Capture:
         if handler.current_user is None:
             return False
         login = self.login(handler)
-        manages = login.user.admin or self._is_owner(login.principal, login.credential)
+        manages = login.administers or self._is_owner(login.principal, login.credential)
         return manages or login.principal == record.principal
 
     def manages_sessions(self, record: Record) -> bool:
         """Tell whether a user may see and end all sessions: an administrator, a server's owner."""
-        return record.session.user.admin or self._is_owner(record.principal, record.credential)
+        return record.administers or self._is_owner(record.principal, record.credential)
 
     def _is_owner(self, principal: str, credential: str) -> bool:
         return credential == "hub" and principal == self._owner

@@ -165,7 +165,7 @@ class Gate:
                 refuse_with_json(handler, self._logins.end_of(login))
             return None
         if handler.request.method not in _READING:
-            for kernel_id in () if login.user.admin else kernels_named_by(handler):
+            for kernel_id in () if login.administers else kernels_named_by(handler):
                 self._check_kernel(kernel_id, login)
         active = opens_page or _changes_something(handler)
         snapshot = evidence_of(handler, login, self._logins)

@@ -336,7 +336,7 @@ class Kernels:
         kernel_id: str = getattr(manager, "kernel_id", None) or ""
         sender = self._origin.sender(kernel_id)
         if manager is not None and kernel_id:
-            may_end = sender is not None and sender.session.user.admin and msg_type in _ENDING
+            may_end = sender is not None and sender.administers and msg_type in _ENDING
             if sender is not None and not may_end and not self._open_to(manager, sender):
                 raise web.HTTPError(403, _ANOTHERS)
             self._speaks(manager, sender, msg_type)
@@ -380,7 +380,7 @@ class Kernels:
         """
         manager = self._manager_of(kernel_id)
         sender = None if manager is None else self._origin.sender(kernel_id)
-        if manager is None or sender is None or sender.session.user.admin:
+        if manager is None or sender is None or sender.administers:
             return
         if not self._open_to(manager, sender):
             raise web.HTTPError(403, _ANOTHERS)

@@ -237,7 +237,7 @@ class HealthHandler(SessionUserHandler):
     async def get(self) -> None:
         """Respond with what keeps logins, packages and a gateway from working as they should."""
         mine = self.mine()
-        if mine is not None and not mine.session.user.admin:
+        if mine is not None and not mine.administers:
             raise web.HTTPError(403, "only an administrator may see the health of the server")
         unknown = self.context.kernels.senders.seen()
         refused = self.context.kernels.gateway_starts.refused()
