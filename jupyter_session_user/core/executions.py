@@ -27,6 +27,8 @@ _DELIMITER = b"<IDS|MSG>"
 _STATUSES = frozenset({"ok", "error", "aborted"})
 #: Front ends: JupyterLab writes cellId; nbclient and others write cell_id.
 _CELL_IDS = ("cellId", "cell_id")
+#: What stands before expressions that a message has beside its code.
+_EXPRESSIONS = "# user_expressions: "
 #: Characters: an id is 36 long, and a client may send any text.
 _MAX_ID = 200
 
@@ -82,6 +84,10 @@ def _asked_legacy(frame: str | bytes) -> Asked | None:
 def asked(header: Mapping[str, Any], metadata: object, content: object) -> Asked:
     """Return what the parts of an ``execute_request`` say."""
     about, code = _mapping(metadata), _mapping(content).get("code")
+    # The kernel evaluates them after the code (Jupyter messaging, "Execute").
+    expressions = _mapping(content).get("user_expressions")
+    if isinstance(code, str) and isinstance(expressions, dict) and expressions:
+        code = f"{code}\n{_EXPRESSIONS}{json.dumps(expressions, sort_keys=True)}"
     cell = next((about[name] for name in _CELL_IDS if isinstance(about.get(name), str)), None)
     return Asked(
         _text_of(header.get("msg_id")),

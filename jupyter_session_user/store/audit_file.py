@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
+import glob
+import math
 import os
 import queue
 import threading
@@ -32,6 +35,8 @@ _BATCH = 1_000
 _TURN = 50
 _TAIL = 65_536  # bytes read at once, from the end
 _MODE = 0o600
+#: How a line begins: the names of its fields are sorted.
+_BEGINNINGS = (b'{"actor":', b'{"bytes":', b'{"kind":"lost"')
 
 
 class AuditFile:
@@ -62,6 +67,7 @@ class AuditFile:
         waits: bool,
         max_bytes: int = 0,
     ) -> None:
+        path = path.resolve()  # by a link, two servers would write one file
         self._path = path
         self._render = render
         self._failed = failed
@@ -70,6 +76,7 @@ class AuditFile:
         self._max_bytes = max_bytes
         self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._closed = False
+        self._give_up = math.inf
         #: Lines that were lost because the queue was full.
         self.lost = 0
         #: Lines written since the start.
@@ -80,7 +87,11 @@ class AuditFile:
             self._lock = failing.enter_context(_locked(path))
             file, size = _opened(path)
             self._file = failing.enter_context(file)
-            self._first, self._end, torn = _recovered(file, path)
+            self._first, self._end, torn = _end_of(file, path)
+            # Only now is it known to be an audit file.
+            path.chmod(_MODE)
+            if torn:
+                file.truncate(size - torn)
             failing.pop_all()
         self._size = size - torn
         if torn:
@@ -105,6 +116,7 @@ class AuditFile:
     def close(self) -> None:
         """Write the waiting lines, and stop; harmless when repeated."""
         if not self._closed:
+            self._give_up = time.monotonic() + _CLOSE_S
             self._closed = True
             atexit.unregister(self.close)
             self._queue.put(None)
@@ -118,7 +130,10 @@ class AuditFile:
                 before, problem = problem, self._write(batch)
                 if problem != before:
                     self._failed(problem)
-                if not problem or self._closed:
+                if not problem:
+                    break
+                if self._closed and time.monotonic() > self._give_up:
+                    self.lost += sum(1 for fields in batch if fields.get("kind") != "lost")
                     break
                 time.sleep(_RETRY_S)
         with contextlib.suppress(OSError):
@@ -178,6 +193,8 @@ class AuditFile:
     def _rotate(self) -> None:
         os.fsync(self._file.fileno())
         full = self._path.with_name(f"{self._path.name}.{self._first:012d}")
+        if full.exists():
+            raise FileExistsError(errno.EEXIST, f"{full.name} exists; move it away")
         self._path.rename(full)
         try:
             file, size = _opened(self._path)
@@ -190,7 +207,7 @@ class AuditFile:
 
 def parts_of(path: Path) -> list[Path]:
     """Return the parts of an audit file, oldest first, the file itself last."""
-    older = path.parent.glob(f"{path.name}.*[0-9]")
+    older = path.parent.glob(f"{glob.escape(path.name)}.*[0-9]")
     return [*sorted(part for part in older if part.suffix[1:].isdigit()), path]
 
 
@@ -216,7 +233,6 @@ def _as_wrong_setting(path: Path) -> Iterator[None]:
 def _opened(path: Path) -> tuple[BinaryIO, int]:
     """Open a part for appending, unbuffered, and return its size."""
     file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _MODE), "r+b", buffering=0)
-    path.chmod(_MODE)  # of a file that was there before
     return file, file.seek(0, os.SEEK_END)
 
 
@@ -238,12 +254,15 @@ def _locked(path: Path) -> BinaryIO:
     return file
 
 
-def _recovered(file: BinaryIO, path: Path) -> tuple[int, Link, int]:
-    """Find the end of the chain, and remove a line that a crash has cut.
+def _end_of(file: BinaryIO, path: Path) -> tuple[int, Link, int]:
+    """Find the end of the chain, without a change of the file.
 
     Returns:
-        The number of the first line of this part, the end of the chain, and how many bytes of a cut
-        line were removed.
+        The number of the first line of this part, the end of the chain, and how many bytes of a
+        line follow that a crash has cut.
+
+    Raises:
+        ConfigurationError: It is the file of another program, or a line has been changed.
     """
     size = file.seek(0, os.SEEK_END)
     text, start = b"", size
@@ -253,25 +272,29 @@ def _recovered(file: BinaryIO, path: Path) -> tuple[int, Link, int]:
         text = _exactly(file, size - start)
     whole = text.rfind(b"\n") + 1
     torn = len(text) - whole
-    if torn:
-        file.truncate(size - torn)
     if not whole:
-        return _without_lines(path, torn)
+        return _without_lines(path, text)
     line = text[:whole].rstrip(b"\n").rpartition(b"\n")[2]
     file.seek(0)
     return _link_of(file.readline()[:-1], path).seq, _link_of(line, path), torn
 
 
-def _without_lines(path: Path, torn: int) -> tuple[int, Link, int]:
-    """Continue the chain of the newest full part, if there is one."""
+def _without_lines(path: Path, torn: bytes) -> tuple[int, Link, int]:
+    """Continue the chain of the newest full part, if there is one.
+
+    Without one, only the beginning of a line of ours may be there: a setting may name the file of
+    another program.
+    """
     older = parts_of(path)[:-1]
     if not older:
-        return 1, START, torn
+        if torn and not any(torn.startswith(b) or b.startswith(torn) for b in _BEGINNINGS):
+            raise _foreign(path, "of another program")
+        return 1, START, len(torn)
     last = b""
     for line in read_lines(older[-1:]):
         last = line
     end = _link_of(last, older[-1])
-    return end.seq + 1, end, torn
+    return end.seq + 1, end, len(torn)
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:
@@ -286,7 +309,11 @@ def _link_of(line: bytes, path: Path) -> Link:
     try:
         return read_entry(line).link
     except ValueError as error:
-        raise ConfigurationError(
-            f"audit_file: a line of {path} is {error}; check the file with 'jupyter session-user "
-            "audit verify', and move it away to begin a new one"
-        ) from None
+        raise _foreign(path, str(error)) from None
+
+
+def _foreign(path: Path, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"audit_file: a line of {path} is {what}; check the file with 'jupyter session-user "
+        "audit verify', and move it away to begin a new one"
+    )

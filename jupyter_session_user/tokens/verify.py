@@ -19,6 +19,9 @@ from jupyter_session_user.errors import ConfigurationError, InvalidIdentityToken
 
 __all__ = ["IdentityClaims", "verify_identity_token"]
 
+#: No longer than a token counts.
+_MAX_LEEWAY_S = 300
+
 
 def verify_identity_token(
     token: str,
@@ -45,7 +48,7 @@ def verify_identity_token(
 
     Raises:
         InvalidIdentityToken: The token is not valid here; ``reason`` says why.
-        ConfigurationError: joserfc is not installed.
+        ConfigurationError: joserfc is not installed, or ``leeway`` is not from 0 to 300.
     """
     try:
         from joserfc import jws  # noqa: PLC0415 - optional
@@ -54,6 +57,10 @@ def verify_identity_token(
         raise ConfigurationError(
             "verify_identity_token needs joserfc; run: pip install 'jupyter-session-user[jwt]'"
         ) from None
+    if not 0 <= leeway <= _MAX_LEEWAY_S:  # NaN is neither
+        raise ConfigurationError(
+            f"verify_identity_token: leeway is no number of seconds from 0 to {_MAX_LEEWAY_S}"
+        )
     parsed = parse(token)
     public = key_of(jwks, parsed.kid)
     refusal = InvalidIdentityToken(

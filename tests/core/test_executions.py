@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_session_user.core.executions import Asked, asked_by, hash_of, how_it_ended, is_forged
+from jupyter_session_user.core.executions import (
+    Asked,
+    asked,
+    asked_by,
+    hash_of,
+    how_it_ended,
+    is_forged,
+)
 from jupyter_session_user.core.frames import LEGACY, V1
 from jupyter_session_user.core.stamp import KEY, unknown_stamp
 from jupyter_session_user.errors import SessionUserError
@@ -166,3 +173,13 @@ def test_hashes():
     assert hash_of("é") == hashlib.sha256("é".encode()).hexdigest()
     assert hash_of("\ud800") != hash_of("?")
     assert hash_of(None) is None
+
+
+def test_expressions_beside_the_code_are_recorded():
+    """The kernel evaluates them, too; without them, the record has the code alone."""
+    header = {"msg_id": "m"}
+    bare = asked(header, {}, {"code": "1", "user_expressions": {}})
+    assert bare.code == "1"
+    with_one = asked(header, {}, {"code": "", "user_expressions": {"x": "f()"}})
+    assert with_one.code == '\n# user_expressions: {"x": "f()"}'
+    assert asked(header, {}, {"code": 1, "user_expressions": {"x": "f()"}}).code is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from agents import AGENTS, agent_of
+import pytest
+from agents import AGENTS, agent_of, who_acts
 from servers import DEMO, kernel_of, opened, own_server, people_on, username
 from sessions_seen import subscription
+from tornado.httpclient import HTTPClientError
 
 SESSIONS = "api/session-user/sessions"
 ADMIN = "--JupyterSessionUser.admin_users=alice"
@@ -37,3 +39,27 @@ async def test_an_administrators_agent_sees_her_own_sessions_alone():
         assert heard and {event["username"] for event in heard} == {"alice"}
         socket.close()
         await socket.listening
+
+
+@pytest.mark.parametrize("authorizer", ["", "decorated_authorizer.Decorated"])
+async def test_scopes_hold_with_any_authorizer(authorizer):
+    """A site's authorizer may be decorated; two people's agents stay within their scopes."""
+    more = (f"--ServerApp.authorizer_class={authorizer}",) if authorizer else ()
+    with own_server(*DEMO, *more) as running:
+        for person in await people_on(running):
+            writer = await agent_of(person, "Writer", scopes=["read", "write"])
+            runner = await agent_of(person, "Runner", scopes=["read", "execute"])
+            body = {"type": "file", "format": "text", "content": "x"}
+            for agent, may_write in ((writer, True), (runner, False)):
+                saved = await agent.fetch("api/contents/x.txt", method="PUT", body=body)
+                assert (saved.code < 300) is may_write
+            async with kernel_of(person) as kernel:
+                with pytest.raises(HTTPClientError, match="403"):
+                    await writer.connect(kernel)
+                async with opened(runner, kernel) as socket:
+                    assert await who_acts(socket) == f"{await username_of(person)} Runner"
+
+
+async def username_of(person) -> str:
+    """Return the name of a person's login."""
+    return (await person.json("api/session-user/me"))["user"]["username"]

@@ -118,3 +118,17 @@ def test_replies_in_other_threads(executions, records, later):
     executions.gone()
     assert [r["status"] for r in records] == ["ok"] * 3 * rounds
     assert len({(r["username"], r["message_id"], r["via"]) for r in records}) == 3 * rounds
+
+
+def test_nobody_loses_the_end_of_anothers(executions, records):
+    """Alice queues more than the server follows: her own oldest ones are recorded as unseen."""
+    send(executions, "bob", "his")
+    for number in range(1_005):
+        send(executions, "alice", str(number))
+    executions.end("k", "socket of bob", "his", "error")
+    assert [r for r in said(records) if r[0] == "bob"] == [("bob", "his", 1.0, "error")]
+    unseen = [r for r in said(records) if r[0] == "alice"]
+    assert unseen == [("alice", str(n), 1.0, "unseen") for n in range(5)]
+    executions.end("k", "socket of alice", "1004", "ok")
+    executions.gone()
+    assert len(records) == 1_006 and executions._count == 0

@@ -114,7 +114,7 @@ def test_a_line_that_a_crash_has_cut(tmp_path, cut):
 def test_a_file_with_one_cut_line_alone(tmp_path):
     """The chain begins anew with its first line."""
     path = tmp_path / "audit"
-    path.write_bytes(b'{"n":1,')
+    path.write_bytes(b'{"actor":null,"cell')
     file = opened(path)
     file.put({"kind": "execution", "n": 2})
     file.close()
@@ -144,8 +144,11 @@ def test_a_file_of_another_program(tmp_path):
     """Only one writes at a time; after its end the next one goes on."""
     path = tmp_path / "audit"
     first = opened(path)
-    with pytest.raises(ConfigurationError, match="another server writes"):
-        opened(path)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    for name in (path, link):
+        with pytest.raises(ConfigurationError, match="another server writes"):
+            opened(name)
     first.close()
     opened(path).close()
 
@@ -235,6 +238,49 @@ def test_a_line_that_cannot_be_written_as_json(tmp_path):
         file.put({"kind": "execution", "n": value})
     file.close()
     assert numbers(path) == [1, "lost", 3]
+
+
+@pytest.mark.parametrize("text", [b'{"port": 8888}', b"one\ntwo", b"one\ntwo\n", b"\x00"])
+def test_a_wrong_name_harms_no_file(tmp_path, text):
+    """A file that is no audit file is refused, and keeps its content and its mode."""
+    path = tmp_path / "config.json"
+    path.write_bytes(text)
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="move it away"):
+        opened(path)
+    assert path.read_bytes() == text
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("name", ["audit", "au[1].jsonl", "a*b?"])
+def test_a_full_part_is_never_overwritten(tmp_path, name):
+    """Parts are found whatever the name is; a part with the next name stays as it is."""
+    path = tmp_path / name
+    said = []
+    file = opened(path, max_bytes=300, failed=said.append)
+    for n in range(10):
+        file.put({"kind": "execution", "n": n})
+        while file.waiting():
+            time.sleep(0.01)
+        time.sleep(0.02)
+    file.close()
+    assert numbers(path) == [*range(10)]
+    assert len(parts_of(path)) > 3
+    before = {part: part.read_bytes() for part in parts_of(path)}
+    first = parts_of(path)[0]
+    path.write_bytes(first.read_bytes())  # as if the chain began again
+    for part in parts_of(path)[1:-1]:
+        part.unlink()
+    again = opened(path, max_bytes=1, failed=said.append)
+    again.put({"kind": "execution", "n": 99})
+    while not said:
+        time.sleep(0.01)
+    again._give_up = 0.0
+    again._closed = True
+    again._queue.put(None)
+    again._thread.join(10)
+    assert first.read_bytes() == before[first]
+    assert "exists" in said[0] and again.lost == 1
 
 
 _FULL_DISK = """

@@ -17,7 +17,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from signing import AUDIENCE, ISSUER, ORDER, Signer, b64, compact, good, hmac_token
 
-from jupyter_session_user import InvalidIdentityToken, verify_identity_token
+from jupyter_session_user import (
+    ConfigurationError,
+    InvalidIdentityToken,
+    verify_identity_token,
+)
 
 SIGNER, STRANGER = Signer(), Signer()
 
@@ -274,3 +278,10 @@ def test_an_empty_setting_accepts_nothing(name):
     """A verifier whose own setting is empty does not thereby accept each token."""
     with pytest.raises(InvalidIdentityToken):
         verified(SIGNER.token(good(iss="", aud="")), **{name: ""})
+
+
+@pytest.mark.parametrize("leeway", [float("nan"), float("inf"), -1, 301])
+def test_a_leeway_that_is_no_limit_is_refused(leeway):
+    """With NaN, each comparison would be false, and an expired token would count."""
+    with pytest.raises(ConfigurationError, match="leeway"):
+        verified(SIGNER.token(), leeway=leeway)

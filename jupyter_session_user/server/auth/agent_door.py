@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.extension.handler import ExtensionHandlerJinjaMixin
@@ -74,12 +75,14 @@ class AgentDoor:
         self._revalidation = revalidation
         self._capture = capture
         self._logins = logins
+        self._guarded: weakref.WeakSet[Authorizer] = weakref.WeakSet()
 
     def guard(self, authorizer: Authorizer) -> None:
-        """Keep agents within their scopes wherever this authorizer is asked."""
+        """Keep agents within their scopes wherever this authorizer is asked; may be repeated."""
         is_authorized: Any = authorizer.is_authorized
-        if hasattr(is_authorized, "__wrapped__"):
+        if authorizer in self._guarded:
             return
+        self._guarded.add(authorizer)
 
         @functools.wraps(is_authorized)
         def within_scopes(handler: Any, user: Any, action: str, resource: str) -> Any:

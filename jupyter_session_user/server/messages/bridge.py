@@ -184,8 +184,9 @@ class Answers:
 
     def _identity_token(self, record: Record, request: Request) -> Reply:
         kernel_id = record.session.kernel_id or ""
+        record = self._open(record)
         try:
-            result = self.issue(self._open(record), request.name, request.lifetime, kernel_id)
+            result = self.issue(record, request.name, request.lifetime, kernel_id)
         except (IdentityTokenUnavailable, SessionExpired) as refusal:
             return Reply(request.id, error=refusal.code, message=str(refusal))
         self.executions.note("identity_token", record.session, kernel_id, request.name)
@@ -193,8 +194,9 @@ class Answers:
 
     async def _database_login(self, record: Record, request: Request, lend: Lend) -> Reply:
         kernel_id = record.session.kernel_id or ""
+        record = self._open(record)
         try:
-            result = await lend(self._open(record), request.name, kernel_id)
+            result = await lend(record, request.name, kernel_id)
         except (DatabaseUnavailable, SessionExpired) as refusal:
             return Reply(request.id, error=refusal.code, message=str(refusal))
         self.executions.note("database_login", record.session, kernel_id, request.name)

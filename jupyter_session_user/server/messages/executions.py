@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Executions", "Sent"]
 
-#: Executions that run at the same time; beyond that, the oldest one is recorded as not seen to end.
-_MAX_RUNNING = 10_000
+#: Executions of one client that wait or run, and of all. Beyond that, the oldest one of the client
+#: with the most of them is recorded as not seen to end: nobody loses the end of another's.
+_MAX_OF_ONE = 1_000
+_MAX_OF_ALL = 100_000
 #: The server did not see the end: the client was gone, or the kernel or the server stopped.
 _UNSEEN = "unseen"
 
-_Key = tuple[str, str, str]
+_Client = tuple[str, str]
 
 
 class _Running(NamedTuple):
@@ -98,7 +100,9 @@ class Executions:
         self._write = write if write is not None else lambda _: None
         self._with_code = with_code
         self._starts = starts
-        self._running: dict[_Key, deque[_Running]] = {}
+        #: For each kernel and client, by message id.
+        self._running: dict[_Client, dict[str, deque[_Running]]] = {}
+        self._counts: dict[_Client, int] = {}
         self._count = 0
         self._clients = itertools.count(1)
         # A server-side client may read its replies in another thread.
@@ -156,13 +160,17 @@ class Executions:
         if fields is None and run is None:
             return
         with self._lock:
-            key = (kernel_id, client, asked.msg_id)
-            self._running.setdefault(key, deque()).append(_Running(fields, run))
+            mine = (kernel_id, client)
+            waiting = self._running.setdefault(mine, {})
+            waiting.setdefault(asked.msg_id, deque()).append(_Running(fields, run))
             self._count += 1
-            key = next(iter(self._running))
-            oldest = self._take(key) if self._count > _MAX_RUNNING else None
+            self._counts[mine] = self._counts.get(mine, 0) + 1
+            oldest = None
+            if self._counts[mine] > _MAX_OF_ONE or self._count > _MAX_OF_ALL:
+                mine = max(self._counts, key=self._counts.__getitem__)
+                oldest = self._take(mine, next(iter(self._running[mine])))
         if oldest is not None:
-            self._ended(key[0], oldest, _UNSEEN)
+            self._ended(mine[0], oldest, _UNSEEN)
 
     def _describe(self, fields: dict[str, Any], asked: Asked, via: str, now: float) -> None:
         """Add to a record what is run, and record the start if that is wanted."""
@@ -180,7 +188,7 @@ class Executions:
         """Record the execution that a reply ends; harmless if there is none."""
         self._look()
         with self._lock:
-            running = self._take((kernel_id, client, msg_id))
+            running = self._take((kernel_id, client), msg_id)
         if running is not None:
             self._ended(kernel_id, running, status, time.time())
 
@@ -188,8 +196,15 @@ class Executions:
         """Record the executions of a kernel that has stopped, or of all kernels."""
         self._look()
         with self._lock:
-            keys = [key for key in self._running if kernel_id in {None, key[0]}]
-            ended = [(key[0], running) for key in keys for running in self._running.pop(key)]
+            clients = [client for client in self._running if kernel_id in {None, client[0]}]
+            ended = [
+                (client[0], running)
+                for client in clients
+                for waiting in self._running.pop(client).values()
+                for running in waiting
+            ]
+            for client in clients:
+                del self._counts[client]
             self._count -= len(ended)
         for its_kernel, running in ended:
             self._ended(its_kernel, running, _UNSEEN)
@@ -235,14 +250,18 @@ class Executions:
         if self.runs is not None and running.run is not None:
             self.runs.end(kernel_id, running.run, status, at)
 
-    def _take(self, key: _Key) -> _Running | None:
-        waiting = self._running.get(key)
+    def _take(self, client: _Client, msg_id: str) -> _Running | None:
+        its = self._running.get(client, {})
+        waiting = its.get(msg_id)
         if not waiting:
             return None
         running = waiting.popleft()  # a kernel answers in the order of the requests
         self._count -= 1
+        self._counts[client] -= 1
         if not waiting:
-            del self._running[key]
+            del its[msg_id]
+        if not its:
+            del self._running[client], self._counts[client]
         return running
 
     def _fields(
