@@ -87,9 +87,17 @@ def measure(scripts: Sequence[str], repeat: int) -> tuple[Figures, list[str]]:
     return figures, problems
 
 
+def version_of(package: str) -> str:
+    """Return the version of a package, or that it is missing: its script will say so, too."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
 def where(runs: int) -> str:
     """Return a sentence about the measurement and this machine, without its name."""
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
+    versions = ", ".join(f"{name} {version_of(name)}" for name in VERSIONS)
     return (
         f"Measured on {datetime.now(timezone.utc):%Y-%m-%d}, "
         f"{runs} run{'' if runs == 1 else 's'} of each script: {platform.system()}, "
@@ -120,6 +128,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.name}")
     options = parser.parse_args()
     scripts = options.only or list(SCRIPTS)
+    if options.repeat < 1:
+        parser.error("--repeat needs at least one run")
     if options.write and options.only:
         parser.error("--write needs all scripts: leave out --only")
     runs = 1 if options.quick else options.repeat

@@ -34,14 +34,15 @@ FLAGS = (
     "--ZMQChannelsWebsocketConnection.limit_rate=False",
 )
 HTTP_PATHS = ("api/kernels", "api/me", "static/favicons/favicon.ico")
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_s(process: subprocess.Popen[bytes]) -> float:
-    """Return the CPU time that a process has used, without its children."""
-    stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
-    fields = stat.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S  # utime, stime; see proc(5)
+    """Return the CPU time that a process has used, without its children.
+
+    In nanoseconds where /proc counts in hundredths of a second: the clock that Linux gives for
+    another process, see clock_getcpuclockid(3).
+    """
+    return time.clock_gettime((~process.pid << 3) | 2)
 
 
 def compared(best: dict[str, float], **more: Any) -> dict[str, Any]:
