@@ -18,6 +18,7 @@ import sys
 import time
 import timeit
 import tracemalloc
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timezone
@@ -124,19 +125,25 @@ def per_message() -> dict[str, Any]:
     reply = [b"kernel.0.stream.stdout", b"<IDS|MSG>", b"0" * 64, parts[0], parts[0], b"{}", b"{}"]
     store, mine = MemoryStore(10), record(1, "k")
     store.put(mine)
-    afterwards: list[Callable[[], None]] = []
+    afterwards: deque[Callable[[], None]] = deque(maxlen=1)
     executions = Executions(runs=LastRuns(), later=afterwards.append)
     bare, mixed = Nothing(), Mixed(store, mine, executions)
     mixed.kernel_id = "k"
     mixed.session.session = "s"
+    # The event loop looks after each message; here, only the latest one waits.
+    executions._sent = deque(maxlen=1)  # noqa: SLF001
     incoming = [best(partial(c.handle_incoming_message, frame)) for c in (bare, mixed)]
     outgoing = [best(partial(c.handle_outgoing_message, None, reply)) for c in (bare, mixed)]
-    mixed.handle_incoming_message(frame)
-    waiting, started = len(executions._sent), time.perf_counter()  # noqa: SLF001
-    afterwards.pop()()
+    look = afterwards.pop()
+
+    def send_and_look() -> None:
+        mixed.handle_incoming_message(frame)
+        look()
+
+    later = best(send_and_look)
     return {
         "to_kernel_us": round((incoming[1] - incoming[0]) * 1e6, 2),
-        "after_it_has_left_us": round((time.perf_counter() - started) / waiting * 1e6, 2),
+        "after_it_has_left_us": round((later - incoming[1]) * 1e6, 2),
         "to_browser_us": round((outgoing[1] - outgoing[0]) * 1e6, 2),
         "goal_to_kernel_us": 5,
         "os_environ_us": round(best(partial(os.environ.get, "HOME")) * 1e6, 2),
