@@ -57,9 +57,7 @@ def connection(audit: Audit | None) -> Mixed:
     """Return a connection as after a handshake, with or without an audit."""
     store, mine = MemoryStore(10), record(1, "k")
     store.put(mine)
-    mixed = Mixed(store, mine, None if audit is None else audit.executions)
-    mixed.kernel_id = "k"
-    return mixed
+    return Mixed(store, mine, None if audit is None else audit.executions)
 
 
 class _Shell:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_session_user.core.protocol import is_reserved
-from jupyter_session_user.core.stamp import load_json, may_spell_key, prepend, splice, stamp_mapping
+from jupyter_session_user.core.stamp import PREFIX, load_json, may_spell_key, splice, stamp_mapping
 from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
 
 __all__ = ["LEGACY", "MAX_PARTS", "V1", "ClientMessage", "Format", "Spliced", "format_of"]
@@ -50,6 +50,7 @@ _V1_FIRST = struct.Struct("<Q")
 _V1_PLAIN = struct.Struct("<7Q")  # the count, and the six offsets of a frame without buffers
 _V1_LATER = struct.Struct("<2Q")  # the two offsets that a longer metadata moves
 
+_BRACE = ord("}")
 _STDIN = '"channel": "stdin"'
 
 #: Buffers of at least this many bytes are not copied; see :class:`Spliced`.
@@ -132,11 +133,14 @@ def _stamp_v1(frame: str | bytes, stamp: bytes) -> bytes | Spliced | None:
     heads = frame[header:content]
     if frame[channel:header] not in _CHANNELS or heads.find(b"comm_") >= 0 or may_spell_key(heads):
         return _stamp_any_v1(frame, stamp)
-    stamped = prepend(frame[metadata:content], stamp)
-    shift = len(stamped) - (content - metadata)
+    # As JSON.stringify writes the metadata; every other object is for the general function.
+    if not heads.startswith(b'{"', metadata - header) or heads[-1] != _BRACE:
+        return _stamp_any_v1(frame, stamp)
+    shift = len(PREFIX) + len(stamp)  # the comma replaces the bracket
     table, first = _V1_PLAIN.size - _V1_LATER.size, _V1_PLAIN.size
     later = _V1_LATER.pack(content + shift, end + shift)
-    return b"".join((frame[:table], later, frame[first:metadata], stamped, frame[content:end]))
+    rest = frame[metadata + 1 : end]
+    return b"".join((frame[:table], later, frame[first:metadata], PREFIX, stamp, b",", rest))
 
 
 def _stamp_any_v1(frame: str | bytes, stamp: bytes) -> bytes | Spliced | None:

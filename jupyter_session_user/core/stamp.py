@@ -18,6 +18,7 @@ from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
 
 __all__ = [
     "KEY",
+    "PREFIX",
     "SERVER_STAMP",
     "VERSION",
     "dump_json",
@@ -25,7 +26,6 @@ __all__ = [
     "load_json",
     "may_ask",
     "may_spell_key",
-    "prepend",
     "read_stamp",
     "session_stamp",
     "splice",
@@ -40,8 +40,11 @@ VERSION = 1
 
 
 _KEY_BYTES = KEY.encode()
-_BACKSLASH, _ZERO = b"\\\0"  # integers: searching for them is five times as fast as for bytes
-_PREFIX = b'{"' + _KEY_BYTES + b'":'
+# Integers: searching for them is five times as fast as for bytes. The last one is the key's letter
+# that most texts do not have.
+_BACKSLASH, _ZERO, _RARE = b"\\\0j"
+#: What precedes the stamp in metadata that begins with it.
+PREFIX = b'{"' + _KEY_BYTES + b'":'
 
 
 def dump_json(value: object) -> bytes:
@@ -115,7 +118,8 @@ def may_spell_key(text: bytes) -> bool:
     A backslash can hide any letter. A zero byte indicates UTF-16 or UTF-32, for a reader that
     guesses the encoding.
     """
-    return _BACKSLASH in text or _ZERO in text or text.find(_KEY_BYTES) >= 0
+    plain = _BACKSLASH not in text and _ZERO not in text
+    return not plain or (_RARE in text and text.find(_KEY_BYTES) >= 0)
 
 
 def splice(metadata: bytes, stamp: bytes) -> bytes:
@@ -132,26 +136,24 @@ def splice(metadata: bytes, stamp: bytes) -> bytes:
         IgnoredMessage: ``metadata`` is not an object.
     """
     if not may_spell_key(metadata):
-        return prepend(metadata, stamp)
+        return _prepend(metadata, stamp)
     try:
         return dump_json(stamp_mapping(load_json(metadata, "metadata"), stamp))
     except RecursionError:  # the encoder's limit may be below the decoder's
         raise RemoteProtocolError("metadata: nested too deeply") from None
 
 
-def prepend(metadata: bytes, stamp: bytes) -> bytes:
+def _prepend(metadata: bytes, stamp: bytes) -> bytes:
     """Return ``metadata``, which cannot hold our key, with ``stamp`` in front.
 
     Raises:
         IgnoredMessage: ``metadata`` is not an object.
     """
-    if metadata[:2] == b'{"' and metadata[-1:] == b"}":  # as JSON.stringify writes it
-        return b"".join((_PREFIX, stamp, b",", metadata[1:]))
     body = metadata.strip(b" \t\r\n")
     if not (body.startswith(b"{") and body.endswith(b"}")):
         raise IgnoredMessage("metadata: not an object")
     rest = body[1:].lstrip(b" \t\r\n")
-    return _PREFIX + stamp + (rest if rest == b"}" else b"," + rest)
+    return PREFIX + stamp + (rest if rest == b"}" else b"," + rest)
 
 
 def stamp_mapping(metadata: object, stamp: bytes) -> dict[str, Any]:

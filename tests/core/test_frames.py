@@ -482,6 +482,15 @@ def test_an_ordinary_message_passes(wire, channel, msg_type, content):
     assert read["metadata"] == {KEY: OURS}
 
 
+@pytest.mark.parametrize("metadata", ["", "{", "}", '{"'])
+@pytest.mark.parametrize(("parent", "content"), [("{}", '{"code":"1"}'), ("{", '"}'), ("{", "}")])
+def test_metadata_is_not_completed_by_its_neighbours(metadata, parent, content):
+    """The parts before and after the metadata never make an object of what is none."""
+    parts = {**texts(), "parent_header": parent, "metadata": metadata, "content": content}
+    with pytest.raises(IgnoredMessage, match="metadata: not an object"):
+        V1.stamp(V1.write(parts, "shell", []), STAMP)
+
+
 @every_format
 @pytest.mark.parametrize(
     "channel", ["iopub", "hb", "heartbeat", "", "SHELL", "shell ", "shell\0", "shellcontrol"]

@@ -12,7 +12,7 @@ from jupyter_session_user.core.executions import Asked
 from jupyter_session_user.core.last_runs import LastRuns
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
-from jupyter_session_user.server.messages.executions import Executions, Sent
+from jupyter_session_user.server.messages.executions import Client, Executions
 
 SESSIONS = {
     name: Session(f"of {name}", User(name), "test", verified=True) for name in ("alice", "bob")
@@ -46,7 +46,7 @@ def executions(records, later):
 def send(executions, name, msg_id, message=None, at=1.0):
     """Send a message as one of two people, each with a socket."""
     message = frame(msg_id, name) if message is None else message
-    executions.sent(Sent("k", f"socket of {name}", message, True, SESSIONS[name], None, at))
+    executions.sent(Client("k", f"socket of {name}", v1=True), message, SESSIONS[name], at)
 
 
 def said(records):

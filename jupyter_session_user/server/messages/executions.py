@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_session_user.core.executions import Asked, asked_by, hash_of, storable
+from jupyter_session_user.core.executions import Asked, asked_by, hash_of, is_forged, storable
 from jupyter_session_user.core.last_runs import LastRuns, Run
 from jupyter_session_user.server.messages.counts import Counts
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jupyter_session_user.core.session import Session
     from jupyter_session_user.store.base import Record
 
-__all__ = ["Executions", "Sent"]
+__all__ = ["NO_LOGIN", "Client", "Executions"]
 
 #: Executions of one client that wait or run, and of all. Beyond that, the oldest one of the client
 #: with the most of them is recorded as not seen to end: nobody loses the end of another's.
@@ -34,7 +34,11 @@ _MAX_OF_ALL = 100_000
 #: The server did not see the end: the client was gone, or the kernel or the server stopped.
 _UNSEEN = "unseen"
 
-_Client = tuple[str, str]
+#: Why the user of a websocket's message is unknown.
+NO_LOGIN = "no user is logged in on the websocket that sent this"
+
+#: A kernel, and the identity of one of its clients.
+_Name = tuple[str, str]
 
 
 class _Running(NamedTuple):
@@ -44,26 +48,23 @@ class _Running(NamedTuple):
     run: Run | None
 
 
-class Sent(NamedTuple):
-    """A client's message on its way to a kernel.
+class Client(NamedTuple):
+    """A websocket that sends messages to a kernel.
 
     Attributes:
         kernel_id: The kernel.
-        client: The identity of the client's socket.
-        message: The frame, as the client sent it.
-        v1: Whether its format is v1.
-        session: The session of the message; None for an unknown user.
-        why: Why the user is unknown.
-        at: Now, in seconds since the epoch.
+        identity: The identity of the client's ZMQ sockets.
+        v1: Whether its frames are in the format v1.
     """
 
     kernel_id: str
-    client: str
-    message: str | bytes
+    identity: str
     v1: bool
-    session: Session | None
-    why: str | None
-    at: float
+
+
+#: A client's message on its way to a kernel: the client, the frame as the client sent it, the
+#: session (None for an unknown user), and the time in seconds since the epoch.
+_Sent = tuple[Client, str | bytes, "Session | None", float]
 
 
 class Executions:
@@ -101,13 +102,13 @@ class Executions:
         self._with_code = with_code
         self._starts = starts
         #: For each kernel and client, by message id.
-        self._running: dict[_Client, dict[str, deque[_Running]]] = {}
-        self._counts: dict[_Client, int] = {}
+        self._running: dict[_Name, dict[str, deque[_Running]]] = {}
+        self._counts: dict[_Name, int] = {}
         self._count = 0
         self._clients = itertools.count(1)
         # A server-side client may read its replies in another thread.
         self._lock = threading.Lock()
-        self._sent: deque[Sent] = deque()
+        self._sent: deque[_Sent] = deque()
         self._looking = threading.RLock()
         self._later = later if later is not None else lambda look: look()
         self.paths: dict[str, str] = {}
@@ -116,19 +117,35 @@ class Executions:
         """Return the name of one more client that the server has made."""
         return f"server {next(self._clients)}"
 
-    def sent(self, sent: Sent) -> None:
-        """Note a message of a websocket. Whether it runs code is read after it has left."""
-        self._sent.append(sent)
+    def sent(
+        self, client: Client, message: str | bytes, session: Session | None, at: float
+    ) -> None:
+        """Note a message of a websocket, which has a stamp now. It is read after it has left.
+
+        Args:
+            client: The websocket.
+            message: The frame, as the client sent it.
+            session: The session of the message; None for an unknown user.
+            at: Now, in seconds since the epoch.
+        """
+        self._sent.append((client, message, session, at))
         if len(self._sent) == 1:
             self._later(self._look)
 
     def _look(self) -> None:
+        """Count the messages that have left, and note the forged stamps and the executions."""
         with self._looking:  # another thread that records an end waits for the beginnings
             while self._sent:
-                kernel_id, client, message, v1, session, why, at = self._sent.popleft()
-                asked = asked_by(message, v1=v1)
+                client, message, session, at = self._sent.popleft()
+                self.counts.stamps += 1
+                if is_forged(message, v1=client.v1):
+                    self.counts.forged += 1
+                    self.note("forged_stamp", session, client.kernel_id)
+                asked = asked_by(message, v1=client.v1) if self.active else None
                 if asked is not None:
-                    self.begin(kernel_id, client, asked, session, "websocket", why, at)
+                    why = NO_LOGIN if session is None else None
+                    name, kernel_id = client.identity, client.kernel_id
+                    self.begin(kernel_id, name, asked, session, "websocket", why, at)
 
     def begin(
         self,
@@ -250,7 +267,7 @@ class Executions:
         if self.runs is not None and running.run is not None:
             self.runs.end(kernel_id, running.run, status, at)
 
-    def _take(self, client: _Client, msg_id: str) -> _Running | None:
+    def _take(self, client: _Name, msg_id: str) -> _Running | None:
         its = self._running.get(client, {})
         waiting = its.get(msg_id)
         if not waiting:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tornado import web
 from tornado.ioloop import IOLoop
 
-from jupyter_session_user.core.executions import how_it_ended, is_forged
+from jupyter_session_user.core.executions import how_it_ended
 from jupyter_session_user.core.frames import LEGACY, V1, Format, Spliced, format_of
 from jupyter_session_user.core.kernel_messages import (
     HEADERS_END,
@@ -41,7 +41,7 @@ from jupyter_session_user.core.socket_state import (
 )
 from jupyter_session_user.core.stamp import unknown_stamp
 from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
-from jupyter_session_user.server.messages.executions import Sent
+from jupyter_session_user.server.messages.executions import NO_LOGIN, Client
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.kernels import STILL_CONNECTED
 from jupyter_session_user.server.messages.quarantine import Quarantine
@@ -81,8 +81,7 @@ __all__ = ["SETTING", "StampedConnection", "stamped_class"]
 SETTING = "jupyter_session_user"
 
 _NEVER = math.inf
-_NO_LOGIN = "no user is logged in on the websocket that sent this"
-_NOBODY = unknown_stamp(_NO_LOGIN)
+_NOBODY = unknown_stamp(NO_LOGIN)
 
 
 class StampedConnection(_Base):
@@ -91,6 +90,7 @@ class StampedConnection(_Base):
     _record: Record | None = None
     _state = SocketState()
     _format: Format | None = None  # until the socket is connected
+    _client: Client  # set with it: reading the names takes four slow attributes
     _context: ServerContext  # set once: reading settings takes two slow attributes
     _reads_slices = False  # whether the class below needs no more of a large frame
     _client_session = ""  # as the client chose it, and writes it into its headers
@@ -134,6 +134,7 @@ class StampedConnection(_Base):
         if handler.ws_connection is None:
             return None  # Jupyter tries a lost gateway again, also after the client has left
         self._format = format_of(handler.selected_subprotocol)
+        self._client = Client(self.kernel_id, self.session.session, self._format is V1)
         self._reads_slices = reads_slices(super().handle_incoming_message)
         if context.websocket_nodelay:
             handler.set_nodelay(True)
@@ -191,14 +192,14 @@ class StampedConnection(_Base):
                 if gate != CLOSING:
                     self._answer(incoming_msg, gate)
                 return
-            stamp, record = _NOBODY, self._record
+            stamp, session, record = _NOBODY, None, self._record
             if record is not None:
                 self._record = record = self._context.store.get(record.session.id) or record
-                stamp = record.stamp
+                stamp, session = record.stamp, record.session
             stamped = frames.stamp(incoming_msg, stamp)
             if stamped is None or (frames.is_stdin(stamped) and not self._may_answer()):
                 return
-            self._record_sent(incoming_msg)
+            self._context.executions.sent(self._client, incoming_msg, session, time.time())
         except IgnoredMessage as error:
             self.log.warning("Dropping a message to kernel %s: %s", self.kernel_id, error)
             return
@@ -214,18 +215,6 @@ class StampedConnection(_Base):
         if self._quarantine.answer(message, gate):
             session = None if self._record is None else self._record.session
             executions.note("refusal", session, self.kernel_id, gate)
-
-    def _record_sent(self, message: str | bytes) -> None:
-        """Count a message that goes to the kernel, and record the code that it runs."""
-        executions, v1 = self._context.executions, self._format is V1
-        session = None if self._record is None else self._record.session
-        executions.counts.stamps += 1
-        if is_forged(message, v1=v1):
-            executions.counts.forged += 1
-            executions.note("forged_stamp", session, self.kernel_id)
-        if executions.active:
-            client, why = self.session.session, None if session is not None else _NO_LOGIN
-            executions.sent(Sent(self.kernel_id, client, message, v1, session, why, time.time()))
 
     def _forward(self, stamped: str | bytes | Spliced) -> None:
         """Give a stamped message to the class below."""
@@ -247,16 +236,13 @@ class StampedConnection(_Base):
             if self._link is not None:
                 self._link.hear(message, self)
             return
-        executions = self._context.executions
-        if executions.active:
-            ended = how_it_ended(message)
-            if ended is not None:
-                executions.end(self.kernel_id, self.session.session, *ended)
         if rest:  # to know the kernel's session id
             self._heard = message[:HEADERS_END]
         elif self._kernel_info is None and "kernel_info_reply" in message:
             self._kernel_info = kernel_info_of_text(message)
         channel = getattr(stream, "channel", stream) if rest else channel_of_text(message)
+        if channel in {"shell", "control"}:
+            self._follow_execution(message)
         if channel in {"stdin", "shell"}:
             self._follow_question(channel, message)
         if self._state.gate == OPEN or self._may_see(message):
@@ -334,6 +320,13 @@ class StampedConnection(_Base):
         state = self._context.logins.over(self._record.key, active=active)
         if state is not None:
             self._note(state)
+
+    def _follow_execution(self, reply: Any) -> None:
+        """Record the execution that a kernel's reply ends."""
+        ended = how_it_ended(reply) if self._context.executions.active else None
+        if ended is not None:
+            client = self._client
+            self._context.executions.end(client.kernel_id, client.identity, *ended)
 
     def _follow_question(self, channel: str, message: Any) -> None:
         """Note that the kernel asks this client for input, or no longer asks."""
