@@ -7,6 +7,7 @@ colour made here has a contrast of at least 4.5:1 with both (WCAG 2.2, 1.4.3).
 from __future__ import annotations
 
 import colorsys
+import functools
 import re
 from hashlib import sha256
 
@@ -32,6 +33,11 @@ def color_of(username: str, given: str | None = None) -> str:
     if given is not None and _HEX.fullmatch(given):
         digits = given[1:].lower()
         return f"#{digits}" if len(digits) == 6 else "#" + "".join(2 * digit for digit in digits)  # noqa: PLR2004
+    return _made_from(username)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _made_from(username: str) -> str:
     text = username.encode("utf-8", "surrogatepass")  # JSON may hold a lone surrogate
     hue = int.from_bytes(sha256(text).digest()[:2], "big") % 360 / 360
     low, high, rgb = 0.0, 1.0, (0.0, 0.0, 0.0)

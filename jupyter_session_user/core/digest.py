@@ -9,9 +9,8 @@ __all__ = ["digest"]
 
 def digest(*parts: str) -> str:
     """Return a hash in which different lists of parts cannot collide by moving characters."""
-    hashed = hashlib.sha256()
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        hashed.update(len(data).to_bytes(8, "big"))
-        hashed.update(data)
-    return hashed.hexdigest()
+        pieces += (len(data).to_bytes(8, "big"), data)
+    return hashlib.sha256(b"".join(pieces)).hexdigest()

@@ -367,15 +367,9 @@ class Logins:
 
     def _come_back(self, login: KnownLogin, now: Moment) -> None:
         """Start a new login, if nothing distinguishes a user's next login from the last one."""
-        limits = self._limits_of(login)
-        if (
-            login.barred
-            or KINDS[login.credential].distinct
-            or (
-                login.status.state == "expired"
-                and not lifecycle.timed_out(login.status, limits, now)
-            )
-        ):
+        timed_out = lifecycle.timed_out(login.status, self._limits_of(login), now)
+        can_renew = login.status.state == "expired" and not timed_out
+        if can_renew or login.barred or KINDS[login.credential].distinct:
             return
         login.status = dataclasses.replace(login.status, since=now, active_at=now)
         if login.status.state != "expired":
@@ -407,6 +401,8 @@ class Logins:
 
     def _advance(self, login: KnownLogin, now: Moment) -> None:
         """Apply timeouts to a login."""
+        if login.status.expiry is None and not login.timed:
+            return  # it does not end by time alone
         limits = self._limits_of(login)
         trigger = lifecycle.trigger_at(login.status, limits, now)
         is_over = trigger == "over" or login.status.state == "expired"

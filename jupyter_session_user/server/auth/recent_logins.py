@@ -86,9 +86,8 @@ def _shown(handler: JupyterHandler, user: ServerUser) -> Hashable:
         provider,
         provider.auth_enabled,
         provider.get_cookie_name(handler),
-        # Hashes: the server keeps no credentials for this.
-        digest("cookies", *cookies),
-        digest("token", token or ""),
+        # A hash: the server keeps no credentials for this.
+        digest(token or "", *cookies),
         token is None,
         came_with_token(handler),
     )

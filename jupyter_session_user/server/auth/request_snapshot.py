@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tornado.websocket import WebSocketHandler
@@ -74,7 +75,7 @@ def snapshot_to_keep(handler: JupyterHandler, *, given: bool) -> RequestSnapshot
     """
     if is_handshake(handler):
         return snapshot_of(handler)
-    size = sum(len(name) + len(value) for name, value in handler.request.headers.get_all())
+    size = sum(map(len, chain.from_iterable(handler.request.headers.get_all())))
     return None if given or size > _MAX_HEADERS else snapshot_of(handler)
 
 
