@@ -120,13 +120,18 @@ class RedisJournal:
 
     def _write(self, changes: Iterable[Change]) -> None:
         pipeline = self._redis.pipeline(transaction=True)
+        rows: dict[Any, Any] = {}
+        until: dict[Any, Any] = {}
         # By the clock of Redis, which numbers the changes.
         oldest = max(0, int(self._last.partition("-")[0]) - _STREAM_S * 1_000)
-        for change in changes:
+        for number, change in enumerate(changes):
             name, text = f"{change.table} {change.id}", json.dumps(change)
-            pipeline.hset(_ROWS, name, text)
-            pipeline.zadd(_UNTIL, {name: float(change.values[-1])})
-            pipeline.xadd(_CHANGES, {"row": text}, minid=str(oldest), approximate=True)
+            rows[name], until[name] = text, float(change.values[-1])
+            # One of them removes what is old; XTRIM would need a right of its own.
+            minid = None if number else str(oldest)
+            pipeline.xadd(_CHANGES, {"row": text}, minid=minid, approximate=True)
+        pipeline.hset(_ROWS, mapping=rows)
+        pipeline.zadd(_UNTIL, until)
         pipeline.execute()
 
     def _forget(self, now: float) -> None:

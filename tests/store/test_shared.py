@@ -102,6 +102,14 @@ def test_a_login_is_reopened_on_both_servers(servers):
     assert servers().store.ended("key-a", 8.0) is None
 
 
+def state_in(journal):
+    """Return how alice's login ended, as a server knows it that starts now."""
+    store = SharedEnded(journal)
+    state = store.ended("key-a", 9.0).state
+    store.close()
+    return state
+
+
 @pytest.mark.parametrize("first", ["revoked", "expired"])
 def test_a_revoked_login_stays_revoked(journal, first):
     """The other server does not know yet, and finds that the login has expired."""
@@ -112,11 +120,23 @@ def test_a_revoked_login_stays_revoked(journal, first):
     for store in stores:
         store.follow(lambda _: None, lambda function: function())
     eventually(lambda: all(store.ended("key-a", 9.0).state == "revoked" for store in stores))
+    eventually(lambda: state_in(journal()) == "revoked")  # the row is written again
     for store in stores:
         store.close()
-    third = SharedEnded(journal())
-    assert third.ended("key-a", 9.0).state == "revoked"
-    third.close()
+    assert state_in(journal()) == "revoked"
+
+
+def test_a_revocation_is_not_lost_if_its_server_dies_while_another_one_writes(journal):
+    """The other server, which does not know yet, writes its row in place of the revocation."""
+    one, other = (SharedEnded(journal()) for _ in range(2))
+    for store, state, at in ((one, "revoked", 5.0), (other, "expired", 6.0)):
+        store.end("key-a", Ended(state, at, FAR))
+        store._writer.flush().result(10)
+    one.close()  # it has not read the other one's row
+    other.follow(lambda _: None, lambda function: function())
+    eventually(lambda: other.ended("key-a", 9.0).state == "revoked")
+    eventually(lambda: state_in(journal()) == "revoked")
+    other.close()
 
 
 def test_the_latest_time_of_a_user_counts_on_all_servers(servers):
