@@ -10,10 +10,12 @@ its script. Ends with status 1 if a script failed; a goal that is missed is no f
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -45,16 +47,24 @@ def run(script: str) -> tuple[dict[str, Any], str]:
         with a status other than 0, too, and its figures count.
     """
     command = (sys.executable, str(HERE / f"{script}.py"), *SCRIPTS[script])
-    try:
-        done = subprocess.run(  # noqa: S603 - a script of ours
-            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
-        return json.loads(done.stdout), ""
-    except subprocess.TimeoutExpired:
-        return {}, f"did not end within {PATIENCE_S} s"
-    except json.JSONDecodeError:
-        lines = done.stderr.strip().splitlines()
-        return {}, lines[-1] if lines else f"printed no JSON; its status is {done.returncode}"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(  # noqa: S603 - a script of ours
+        command, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        try:
+            printed, said = process.communicate(timeout=PATIENCE_S)
+            return json.loads(printed), ""
+        except subprocess.TimeoutExpired:
+            return {}, f"did not end within {PATIENCE_S} s"
+        except json.JSONDecodeError:
+            lines = said.strip().splitlines()
+            return {}, lines[
+                -1
+            ] if lines else f"printed no JSON; its status is {process.returncode}"
+        finally:
+            # Also after Ctrl-C, which does not reach another session: the script, and its servers.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def collect(script: str, result: Mapping[str, Any], figures: Figures) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -119,3 +121,21 @@ def test_help():
     command = [sys.executable, str(BENCHMARKS), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert all(option in done.stdout for option in ("--quick", "--only", "--json", "--write"))
+
+
+def test_a_script_that_hangs_leaves_no_process(runner, monkeypatch, tmp_path):
+    """The servers that a script has started end with it."""
+    (tmp_path / "hangs.py").write_text(
+        "import pathlib, subprocess, sys, time\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        "pathlib.Path(__file__).with_name('pid').write_text(str(child.pid))\n"
+        "time.sleep(600)\n"
+    )
+    monkeypatch.setattr(runner, "HERE", tmp_path)
+    monkeypatch.setattr(runner, "PATIENCE_S", 3)
+    monkeypatch.setitem(runner.SCRIPTS, "hangs", ())
+    assert runner.run("hangs") == ({}, "did not end within 3 s")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        child = psutil.Process(int((tmp_path / "pid").read_text()))
+        psutil.wait_procs([child], timeout=10)
+        assert child.status() == psutil.STATUS_ZOMBIE  # until init has taken note
