@@ -57,10 +57,8 @@ def run(script: str) -> tuple[dict[str, Any], str]:
         except subprocess.TimeoutExpired:
             return {}, f"did not end within {PATIENCE_S} s"
         except json.JSONDecodeError:
-            lines = said.strip().splitlines()
-            return {}, lines[
-                -1
-            ] if lines else f"printed no JSON; its status is {process.returncode}"
+            status = f"printed no JSON; its status is {process.returncode}"
+            return {}, [status, *said.strip().splitlines()][-1]
         finally:
             # Also after Ctrl-C, which does not reach another session: the script, and its servers.
             with contextlib.suppress(ProcessLookupError):
