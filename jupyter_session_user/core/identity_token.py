@@ -7,17 +7,15 @@ The caller checks the signature, between :func:`parse` and :func:`read`.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from jupyter_session_user.core.bearer import MAX_LIFETIME_S
+from jupyter_session_user.core.compact_jws import json_object, split
 from jupyter_session_user.errors import InvalidIdentityToken
 
 __all__ = [
@@ -44,7 +42,6 @@ LEEWAY_S = 10.0
 _MAX_BYTES = 8192  # of a token; groups take the most
 _MAX_KEYS = 100
 _HEADER = frozenset({"alg", "kid", "typ"})
-_PART = re.compile(r"[A-Za-z0-9_-]+")
 _COORDINATE = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes
 #: Order of the curve P-256 (SEC 2, section 2.4.2).
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -182,11 +179,18 @@ def parse(token: object) -> Parsed:
             f"the token is no text, or longer than {_MAX_BYTES} characters; send a token of "
             "get_identity_token()"
         )
-    parts = token.split(".")
-    if len(parts) != 3:  # noqa: PLR2004
-        raise InvalidIdentityToken("the token is no JWS with three parts; send the token alone")
-    head, body, signature = map(_decoded, parts)
-    header = _object(head)
+    parts = split(token)
+    if parts is None:
+        raise InvalidIdentityToken(
+            "the token is no JWS with three parts in canonical base64url; send it as "
+            "get_identity_token() returned it"
+        )
+    header, claims = json_object(parts.header), json_object(parts.payload)
+    if header is None or claims is None:
+        raise InvalidIdentityToken(
+            "a part of the token is no JSON object with different members; send it as "
+            "get_identity_token() returned it"
+        )
     if header.keys() != _HEADER:
         raise InvalidIdentityToken(
             "the header has members other than alg, kid and typ, or lacks one of them; send a "
@@ -200,8 +204,8 @@ def parse(token: object) -> Parsed:
             "key; send a token of get_identity_token()",
             reason="header",
         )
-    _check_signature_form(signature)
-    return Parsed(kid, _object(body))
+    _check_signature_form(parts.signature)
+    return Parsed(kid, claims)
 
 
 def key_of(jwks: object, kid: str) -> dict[str, str]:
@@ -277,47 +281,6 @@ def read(claims: Mapping[str, Any], expected: Expected, now: float) -> IdentityC
         actor=_actor(claims),
         kernel_shared=shared,
     )
-
-
-def _decoded(part: str) -> bytes:
-    """Return the bytes of a part; each has one spelling only (RFC 4648, sections 3.5 and 5)."""
-    data = b""
-    if _PART.fullmatch(part):
-        with contextlib.suppress(binascii.Error):
-            data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    if not data or base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
-        raise InvalidIdentityToken(
-            "a part of the token is no canonical base64url; send it as get_identity_token() "
-            "returned it"
-        )
-    return data
-
-
-def _object(data: bytes) -> dict[str, Any]:
-    """Return a JSON object. A member that occurs twice is refused: RFC 7519, section 4."""
-    try:
-        value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidIdentityToken(
-            "a part of the token is no JSON object with different members; send it as "
-            "get_identity_token() returned it"
-        )
-    return value
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a member occurs twice")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are no JSON
 
 
 def _check_signature_form(signature: bytes) -> None:

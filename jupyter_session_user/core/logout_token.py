@@ -9,15 +9,12 @@ The caller checks the signature, between :func:`parse` and :func:`read`.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import math
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
+from jupyter_session_user.core.compact_jws import json_object, split
 from jupyter_session_user.core.digest import digest
 from jupyter_session_user.core.subject import Target
 
@@ -36,7 +33,6 @@ __all__ = [
 #: How far the clocks of this server and the provider may differ, in seconds.
 LEEWAY_S = 30.0
 
-_PART = re.compile(r"[A-Za-z0-9_-]+")
 _SESSION_REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 
 
@@ -143,10 +139,12 @@ def parse(token: str, kind: Kind, algorithms: Collection[str]) -> Parsed:
     Raises:
         TokenRefused: It is malformed, or is of another kind.
     """
-    parts = token.split(".")
-    if len(parts) != 3 or not all(_PART.fullmatch(part) for part in parts):  # noqa: PLR2004
+    parts = split(token)
+    if parts is None:
         raise TokenRefused(f"the {kind.name} is no signed JWT; send a JWS in compact form")
-    header, claims = (_object(part, kind) for part in parts[:2])
+    header, claims = json_object(parts.header), json_object(parts.payload)
+    if header is None or claims is None:
+        raise TokenRefused(f"a part of the {kind.name} is no JSON object with different members")
     if header.get("alg") not in algorithms:
         names = ", ".join(algorithms)
         raise TokenRefused(f"the signature's algorithm is not permitted; sign with one of: {names}")
@@ -198,32 +196,6 @@ def read(claims: Mapping[str, Any], kind: Kind, issuer: str, audience: str, now:
         state=kind.state,
         target=target,
     )
-
-
-def _object(part: str, kind: Kind) -> dict[str, Any]:
-    """Return the JSON object in one part of a JWS.
-
-    A member that occurs twice is refused: others may read the other value (RFC 7519 section 4).
-    """
-    try:
-        data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-        value = json.loads(data, object_pairs_hook=_once, parse_constant=_no_constant)
-    except (binascii.Error, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise TokenRefused(f"a part of the {kind.name} is no JSON object with different members")
-    return value
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a member occurs twice")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are no JSON
 
 
 def _check_times(claims: Mapping[str, Any], kind: Kind, now: float) -> float:
