@@ -71,6 +71,8 @@ def demo_running(
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "TMPDIR": str(temporary), **(env or {})},
+        # A shell starts background jobs, and so these tests, with Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         said = []
