@@ -58,6 +58,7 @@ def _scaled(what: str, key: str) -> Row:
 
 ROWS: tuple[Row, ...] = (
     _call("in a cell", "`os.environ[…]`", "overhead", "in_kernel", "call"),
+    _call("in a widget's callback", "`os.environ[…]`", "overhead", "in_kernel", "callback"),
     _call("in a cell of a Voila page", "`os.environ[…]`", "hosts", "voila", "call_in_cell"),
     _call("in a callback of a Voila page", "`os.environ[…]`", "hosts", "voila", "call_in_callback"),
     _call("on a page of `panel serve`", "`pn.state.user`", "hosts", "panel", "page"),

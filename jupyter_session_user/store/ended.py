@@ -166,11 +166,12 @@ class MemoryEnded:
 def _counts_more(mine: Ended, theirs: Ended) -> bool:
     """Tell which of two entries about one login counts, on each server the same.
 
-    The later one counts. But a login that is revoked on one server stays revoked, even if another
-    server that has not heard of it finds later that it expired.
+    The later one counts. But a revocation counts until its time has passed, even if another server
+    that has not heard of it finds later that the login expired, or accepts it again.
     """
-    if mine.state and theirs.state and "revoked" in (mine.state, theirs.state):
-        return (mine.state == "revoked", mine.since) > (theirs.state == "revoked", theirs.since)
+    for one, other in ((mine, theirs), (theirs, mine)):
+        if one.state == "revoked" != other.state and one.until > other.since:
+            return one is mine
     return (mine.since, mine.state) > (theirs.since, theirs.state)
 
 

@@ -44,12 +44,11 @@ _PUT = {
     table: f"INSERT OR REPLACE INTO {table} VALUES (?, {'?, ' * len(columns)}?)"  # noqa: S608
     for table, columns in TABLES.items()
 }
-# A server that has not read a revocation yet may find that the same login has expired.
+# A server that has not read a revocation yet may find that the login has expired, or accept it.
 _PUT["ended"] = """
 INSERT INTO ended VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
 SET state = excluded.state, since = excluded.since, until = excluded.until, change = excluded.change
-WHERE NOT (state = 'revoked' AND excluded.state IN ('expired', 'signed_out')
-           AND until > excluded.since)
+WHERE NOT (state = 'revoked' AND excluded.state <> 'revoked' AND until > excluded.since)
 """
 _SINCE = {
     table: f"SELECT id, {', '.join(columns)} FROM {table} WHERE change > ?"  # noqa: S608

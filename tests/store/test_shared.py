@@ -102,10 +102,11 @@ def test_a_login_is_reopened_on_both_servers(servers):
     assert servers().store.ended("key-a", 8.0) is None
 
 
-def state_in(journal):
-    """Return how alice's login ended, as a server knows it that starts now."""
+def state_in(journal, now=9.0):
+    """Return how alice's login ended, as a server knows it that starts now; None if it did not."""
     store = SharedEnded(journal)
-    state = store.ended("key-a", 9.0).state
+    ended = store.ended("key-a", now)
+    state = None if ended is None else ended.state
     store.close()
     return state
 
@@ -126,16 +127,41 @@ def test_a_revoked_login_stays_revoked(journal, first):
     assert state_in(journal()) == "revoked"
 
 
-def test_a_revocation_is_not_lost_if_its_server_dies_while_another_one_writes(journal):
+@pytest.mark.parametrize("later", ["expired", "signed_out", "reopened"])
+def test_a_revocation_is_not_lost_if_its_server_dies_while_another_one_writes(journal, later):
     """The other server, which does not know yet, writes its row in place of the revocation."""
     one, other = (SharedEnded(journal()) for _ in range(2))
-    for store, state, at in ((one, "revoked", 5.0), (other, "expired", 6.0)):
-        store.end("key-a", Ended(state, at, FAR))
-        store._writer.flush().result(10)
+    if later == "reopened":  # a proxy's user came back to the other server
+        other.end("key-a", Ended("signed_out", 4.0, FAR))
+        other._writer.flush().result(10)
+    one.end("key-a", Ended("revoked", 5.0, FAR))
+    one._writer.flush().result(10)
+    if later == "reopened":
+        other.reopen("key-a", 6.0)
+    else:
+        other.end("key-a", Ended(later, 6.0, FAR))
+    other._writer.flush().result(10)
     one.close()  # it has not read the other one's row
     other.follow(lambda _: None, lambda function: function())
-    eventually(lambda: other.ended("key-a", 9.0).state == "revoked")
     eventually(lambda: state_in(journal()) == "revoked")
+    eventually(lambda: (ended := other.ended("key-a", 9.0)) and ended.state == "revoked")
+    other.close()
+
+
+def test_a_revocation_whose_time_has_passed_counts_no_more(journal):
+    """A server that still remembers it does not write it over a later end."""
+    one, other = (SharedEnded(journal()) for _ in range(2))
+    for store in (one, other):
+        store.follow(lambda _: None, lambda function: function())
+    one.end("key-a", Ended("revoked", 5.0, 605.0))
+    eventually(lambda: other.ended("key-a", 9.0))
+    other.end("key-a", Ended("expired", 700.0, FAR))
+    other.end("key-b", Ended("expired", 700.0, FAR))
+    eventually(lambda: one.ended("key-b", 701.0))
+    time.sleep(1.0)  # a row that comes back would be here
+    assert [store.ended("key-a", 701.0).state for store in (one, other)] == ["expired"] * 2
+    assert state_in(journal(), 701.0) == "expired"
+    one.close()
     other.close()
 
 
