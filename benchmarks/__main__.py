@@ -135,6 +135,8 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", help="write all figures there, too")
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.name}")
     options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: what runs is ended
+        signal.signal(number, lambda *_: sys.exit(1))
     scripts = options.only or list(SCRIPTS)
     if options.repeat < 1:
         parser.error("--repeat needs at least one run")

@@ -132,3 +132,15 @@ def test_nobody_loses_the_end_of_anothers(executions, records):
     executions.end("k", "socket of alice", "1004", "ok")
     executions.gone()
     assert len(records) == 1_006 and executions._count == 0
+
+
+def test_a_message_that_cannot_be_read_costs_no_other_one(executions, records, later, caplog):
+    """Alice's message is damaged past the stamping's checks; Bob's is recorded."""
+    send(executions, "alice", "a", message=b"too short")
+    send(executions, "bob", "b")
+    for call in later:
+        call()
+    executions.end("k", "socket of bob", "b", "ok")
+    assert [r["username"] for r in records] == ["bob"]
+    assert executions.counts.stamps == 2
+    assert "kernel k was not recorded" in caplog.text

@@ -11,6 +11,7 @@ Only the status comes from the kernel. All else is known before the message reac
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections import deque
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from jupyter_session_user.store.base import Record
 
 __all__ = ["NO_LOGIN", "Client", "Executions"]
+
+_log = logging.getLogger(__name__)
 
 #: Executions of one client that wait or run, and of all. Beyond that, the oldest one of the client
 #: with the most of them is recorded as not seen to end: nobody loses the end of another's.
@@ -136,16 +139,24 @@ class Executions:
         """Count the messages that have left, and note the forged stamps and the executions."""
         with self._looking:  # another thread that records an end waits for the beginnings
             while self._sent:
-                client, message, session, at = self._sent.popleft()
-                self.counts.stamps += 1
-                if is_forged(message, v1=client.v1):
-                    self.counts.forged += 1
-                    self.note("forged_stamp", session, client.kernel_id)
-                asked = asked_by(message, v1=client.v1) if self.active else None
-                if asked is not None:
-                    why = NO_LOGIN if session is None else None
-                    name, kernel_id = client.identity, client.kernel_id
-                    self.begin(kernel_id, name, asked, session, "websocket", why, at)
+                sent = self._sent.popleft()
+                try:
+                    self._read(*sent)
+                except Exception:  # noqa: BLE001 - one message costs no other one its record
+                    _log.exception("A message to kernel %s was not recorded", sent[0].kernel_id)
+
+    def _read(
+        self, client: Client, message: str | bytes, session: Session | None, at: float
+    ) -> None:
+        self.counts.stamps += 1
+        if is_forged(message, v1=client.v1):
+            self.counts.forged += 1
+            self.note("forged_stamp", session, client.kernel_id)
+        asked = asked_by(message, v1=client.v1) if self.active else None
+        if asked is not None:
+            why = NO_LOGIN if session is None else None
+            name, kernel_id = client.identity, client.kernel_id
+            self.begin(kernel_id, name, asked, session, "websocket", why, at)
 
     def begin(
         self,
