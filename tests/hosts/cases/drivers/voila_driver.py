@@ -19,7 +19,8 @@ sys.path.insert(0, str(HERE.parents[1] / "voila"))
 from voila_pages import HEADER, notebook, voila
 
 #: The page shows its version and its outcome; its callbacks are those of the app.
-CELLS = ("import kernel_app", "print('<<{version}', kernel_app.outcome() + '>>')")
+# One text: the kernel may send what two arguments of print write as two outputs.
+CELLS = ("import kernel_app", "print('<<{version} ' + kernel_app.outcome() + '>>')")
 #: The first cells run before there is a visitor, the last one waits for the visitor.
 PREHEATED = notebook(
     f"{OUTCOME}\nfrom pathlib import Path\nimport os",
