@@ -279,7 +279,7 @@ class ReplyHandler(APIHandler):
         client = self.kernel_manager.get_kernel(kernel_id).client()
         client.start_channels(shell=False, stdin=False, hb=False)
         states: list[str] = []
-        while not states:  # until the subscription is complete
+        while "busy" not in states:  # the subscription was not complete when the first was sent
             message = client.session.msg("jupyter_session_user_reply", {"comm_id": "", "data": {}})
             client.control_channel.send(message)
             states = await _states(client, message["header"]["msg_id"])
@@ -288,7 +288,7 @@ class ReplyHandler(APIHandler):
 
 
 async def _states(client: Any, msg_id: str) -> list[str]:
-    """Return the states that a kernel went through for a message; none if they were missed."""
+    """Return the states that a kernel went through for a message; the first may be missed."""
     states: list[str] = []
     with contextlib.suppress(queue.Empty):
         while "idle" not in states:

@@ -25,6 +25,7 @@ from jupyter_session_user.errors import (
 from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.link import Link, ZmqLink
+from jupyter_session_user.server.messages.repeats import Repeats
 
 if TYPE_CHECKING:
     import logging
@@ -103,6 +104,7 @@ class Answers:
         self._secret = cookie_secret
         self._succession = succession
         self._gave = gave
+        self._repeats = Repeats()
         self.executions = Executions()
         self.issue: Issue = no_tokens
         self.lend: Lend | None = None
@@ -129,12 +131,17 @@ class Answers:
             and not (self._succession and self._succession.carries_on(record))
         ):
             return Reply(request.id, error=f"session_{state}", message="the login is over")
-        if request.operation == "database_login":
-            if self.lend is None:
-                return Reply(request.id, error=_NO_DATABASES.code, message=str(_NO_DATABASES))
-            return asyncio.ensure_future(self._database_login(record, request, self.lend))
-        operations = {
+        if request.operation not in _OF_A_LOGIN:
+            return self._decide(record, request)
+        # After a change of the login, or if another user joins the kernel, it is decided anew.
+        own = self._owns(record.principal, kernel_id)
+        asked = kernel_id, request, record.session.revision, own
+        return self._repeats.reply(asked, lambda: self._decide(record, request))
+
+    def _decide(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
+        operations: dict[str, Callable[[Record, Request], Reply | asyncio.Future[Reply]]] = {
             "cookies": self._cookies,
+            "database_login": self._database_login,
             "identity_token": self._identity_token,
             "last_run": self._last_run,
             "refresh": self._refresh,
@@ -192,7 +199,12 @@ class Answers:
         self.executions.note("identity_token", record.session, kernel_id, request.name)
         return Reply(request.id, result)
 
-    async def _database_login(self, record: Record, request: Request, lend: Lend) -> Reply:
+    def _database_login(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
+        if self.lend is None:
+            return Reply(request.id, error=_NO_DATABASES.code, message=str(_NO_DATABASES))
+        return asyncio.ensure_future(self._lent(record, request, self.lend))
+
+    async def _lent(self, record: Record, request: Request, lend: Lend) -> Reply:
         kernel_id = record.session.kernel_id or ""
         record = self._open(record)
         try:
