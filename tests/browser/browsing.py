@@ -82,6 +82,15 @@ _READY = """async () => {
     await sessionContext.session.kernel.info;
     return sessionContext.session.kernel.id;
 }"""
+#: A promise of the page has no time limit of its own. The error says what the kernel does.
+_IN_TIME = """async ([promise, patience]) => {
+    const late = new Promise((_, reject) => setTimeout(() => {
+        const kernel = jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel;
+        const state = `${kernel?.connectionStatus}, ${kernel?.status}`;
+        reject(new Error(`TimeoutError: ${promise} after ${patience} ms; the kernel: ${state}`));
+    }, patience));
+    return Promise.race([eval(promise), late]);
+}"""
 _RUN = """(index) => {
     jupyterapp.shell.currentWidget.content.activeCellIndex = index;
     window.ran = jupyterapp.commands.execute('notebook:run-cell');
@@ -262,8 +271,12 @@ class Desk:
     def kernel(self) -> str:
         """Return the id of the open notebook's kernel once that answers."""
         self.page.wait_for_function("jupyterapp.shell.currentWidget?.sessionContext")
-        kernel_id: str = self.page.evaluate(_READY)
+        kernel_id: str = self.in_time(f"({_READY})()")
         return kernel_id
+
+    def in_time(self, promise: str) -> Any:
+        """Return what a promise of the page gives; raise if it does not in time."""
+        return self.page.evaluate(_IN_TIME, [promise, PATIENCE_MS])
 
     def start(self, index: int) -> None:
         """Begin to run a cell, and do not wait for it."""
@@ -271,7 +284,7 @@ class Desk:
 
     def finish(self) -> None:
         """Wait for the cell."""
-        self.page.evaluate("window.ran")
+        self.in_time("window.ran")
 
     def run(self, *indices: int) -> None:
         """Run cells, one after the other."""

@@ -50,7 +50,7 @@ def test_signed_out_in_another_tab_and_in_again(chromium, lab, expect):
     expect(bob.output(1)).to_have_text("kept")
     expect(bob.output(2)).to_contain_text(bob.full_name)
     sign_in_elsewhere(alice, lab)
-    alice.page.evaluate("jupyterapp.commands.execute('kernelmenu:reconnect-to-kernel')")
+    alice.in_time("jupyterapp.commands.execute('kernelmenu:reconnect-to-kernel')")
     alice.kernel()
     alice.run(1, 2)
     expect(alice.output(1)).to_have_text("kept")
