@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, ClassVar, Protocol
 
@@ -18,6 +19,7 @@ from jupyter_session_user.errors import (
     IdentityUnavailable,
 )
 from jupyter_session_user.kernel.live_session import LiveSession
+from jupyter_session_user.kernel.made_up import of_environment
 
 __all__ = [
     "Host",
@@ -181,10 +183,12 @@ class Visitor:
         request: The real request.
         key: Tells this login or visit from others of the same host: the session's id, or
             empty for a random one.
+        authenticates: Whether the app may authenticate its visitors. False only if the host knows
+            that it never does: then the environment may make up a user.
         expires_at: When the login ends (an aware datetime); ``expiry_source`` names the origin.
     """
 
-    __slots__ = ("_cookie", "_fields", "_session", "request", "user", "verified")
+    __slots__ = ("_authenticates", "_cookie", "_fields", "_session", "request", "user", "verified")
 
     def __init__(
         self,
@@ -194,9 +198,11 @@ class Visitor:
         verified: bool,
         request: HostRequest | None = None,
         key: str = "",
+        authenticates: bool = True,
         **fields: Any,
     ) -> None:
         self.user = user
+        self._authenticates = authenticates
         self.verified = verified
         self.request = request or HostRequest()
         key = key or secrets.token_hex(16)
@@ -236,6 +242,9 @@ class Visitor:
         digest = blake2b(parts.encode("utf-8", "surrogatepass"), key=_KEY, digest_size=16)
         session_id = digest.hexdigest()
         if user is None:
+            made_up = None if self._authenticates or _configured else of_environment()
+            if made_up is not None:
+                return HostSession(replace(made_up[0], id=session_id), self.request)
             user = User(f"anonymous-{session_id[:12]}", _ANONYMOUS, is_anonymous=True)
         fields = {**self._fields, "id": session_id}
         return HostSession(Session(user=user, verified=verified, **fields), self.request)

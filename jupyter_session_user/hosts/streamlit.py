@@ -5,6 +5,7 @@ All private names of Streamlit are in this file: ``_context`` and ``_check_run``
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ from jupyter_session_user.errors import IdentityUnavailable
 from jupyter_session_user.hosts.base import Host, HostRequest, HostSession, Visitor
 from jupyter_session_user.kernel import message_context
 from jupyter_session_user.kernel.diagnose import unavailable
+from jupyter_session_user.kernel.made_up import VARIABLE
 from jupyter_session_user.upstream import unsupported
 
 __all__ = ["HOST"]
@@ -96,11 +98,22 @@ def _meet(context: Any, before: Visitor | None) -> Visitor:
             "streamlit",
             _user(info, verified=verified),
             verified=verified,
+            authenticates=bool(mapped) or VARIABLE not in os.environ or _authenticates(),
             request=HostRequest(headers.get_all("Cookie"), headers.to_dict()),
             key=context.session_id,
         )
     setattr(context, _SLOT, visitor)
     return visitor
+
+
+def _authenticates() -> bool:
+    """Tell whether visitors can log in: ``st.user`` then says whether this one is logged in.
+
+    ``context.user_info`` says it of visitors alone who are. Releases without ``st.user`` do not
+    tell.
+    """
+    user = getattr(_modules["streamlit"], "user", None)
+    return user is None or "is_logged_in" in user.to_dict()
 
 
 def _check_run(context: Any, headers: Any) -> None:

@@ -74,7 +74,23 @@ def visitor_anew(handler: Any, key: str) -> Visitor:
     framework = handler.framework if asked else type(handler).__module__.partition(".")[0]
     source = framework if framework in servers else "bokeh"
     user, fields = servers[source](handler, request)
-    return Visitor(source, user, verified=user is not None, request=request, key=key, **fields)
+    return Visitor(
+        source,
+        user,
+        verified=user is not None,
+        request=request,
+        key=key,
+        authenticates=asked or _authenticates(handler),
+        **fields,
+    )
+
+
+def _authenticates(handler: Any) -> bool:
+    """Tell whether the server may authenticate its visitors: an app may sign cookies itself."""
+    application = handler.application
+    provider = application.auth_provider
+    functions = provider.get_user, provider.get_user_async
+    return any(functions) or bool(application.settings.get("cookie_secret"))
 
 
 def named_by_server(handler: Any, request: HostRequest) -> User | None:

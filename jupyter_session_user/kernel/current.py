@@ -1,13 +1,14 @@
 """Find the session of the message being handled: the only module that decides this.
 
 The order: an explicit binding, then the kernel's message, then an app's host that has a visitor
-here. There is no other source.
+here. Where none of them can exist, the environment may make up a user. There is no other source.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -135,7 +136,22 @@ def _without_message() -> LiveSession:
     if installed() is None and helper() is not None:
         return current_session()  # the helper has recorded the cell that runs here
     here = installed()
-    raise no_visitor() if here is None and _is_serving() else no_message(here)
+    if here is None and _is_serving():
+        raise no_visitor()
+    made_up = None if here is not None else _made_up()
+    if made_up is None:
+        raise no_message(here)
+    return made_up
+
+
+def _made_up() -> LiveSession | None:
+    """Return the fake user of the environment, where no real user can be; else None."""
+    if "JUPYTER_SESSION_USER_FAKE" not in os.environ or names_users():
+        return None
+    from jupyter_session_user.kernel.made_up import of_environment  # noqa: PLC0415 - few need it
+
+    made_up = of_environment()
+    return None if made_up is None else FakeSession(*made_up)
 
 
 def _read(message: message_context.Message) -> LiveSession:
@@ -144,7 +160,10 @@ def _read(message: message_context.Message) -> LiveSession:
     here = helper()
     if stamp is None:
         stamped = here is not None and here.stamped.is_set()
-        raise unavailable("direct_client") if stamped else no_stamp()
+        made_up = _made_up()
+        if made_up is None:
+            raise unavailable("direct_client") if stamped else no_stamp()
+        return made_up  # not kept: the next message may have a stamp
     reason = unknown_reason(stamp)
     session = _session_of(stamp) if reason is None else _ask_whose(stamp, reason)
     if here is not None:

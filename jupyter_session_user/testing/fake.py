@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
-import secrets
 import threading
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
 
-from jupyter_session_user.core.cookies import CookieJar, RawCookie
-from jupyter_session_user.core.secret import Secret
-from jupyter_session_user.core.session import Session
-from jupyter_session_user.core.user import User
-from jupyter_session_user.errors import WrongArgument
 from jupyter_session_user.kernel.current import Binding
 from jupyter_session_user.kernel.live_session import FakeSession, LiveSession
+from jupyter_session_user.kernel.made_up import made_up
 
-__all__ = ["SOURCE", "FakeUser", "fake_user"]
-
-#: ``session.source`` of a fake user. Its ``verified`` is always False.
-SOURCE = "fake"
+__all__ = ["FakeUser", "fake_user"]
 
 _log = logging.getLogger("jupyter_session_user")
 #: The warning is for a process, not for each of its tests. Full once it has been given.
@@ -94,36 +84,11 @@ def fake_user(
             this kernel, or an app has a visitor here. A fake user never replaces a real one.
         WrongArgument: An argument has the wrong type.
     """
-    names = _texts("groups", [groups] if isinstance(groups, str) else groups)
-    jar = _texts("cookies", [text for pair in (cookies or {}).items() for text in pair])
-    if not all(_texts("username", [username])):
-        raise WrongArgument('fake_user needs a username: write fake_user("ada")')
-    number = isinstance(expires_in, int | float) and not isinstance(expires_in, bool)
-    if expires_in is not None and not (number and math.isfinite(expires_in)):
-        raise WrongArgument("fake_user: expires_in is not a number of seconds; write expires_in=60")
-    now = datetime.now(timezone.utc)
-    session = Session(
-        id=secrets.token_hex(16),
-        user=User(username, display_name, groups=names),
-        source=SOURCE,
-        verified=False,
-        authenticated_at=now,
-        last_seen_at=now,
-        expires_at=None if expires_in is None else now + timedelta(seconds=expires_in),
-        expiry_source="" if expires_in is None else SOURCE,
+    session, jar = made_up(
+        username,
+        display_name=display_name,
+        groups=groups,
+        cookies=cookies,
+        expires_in=expires_in,
     )
-    pairs = zip(jar[::2], jar[1::2], strict=True)
-    raw = tuple(RawCookie(name, Secret(value)) for name, value in pairs)
-    return FakeUser(FakeSession(session, CookieJar(raw)))
-
-
-def _texts(argument: str, values: Iterable[str]) -> tuple[str, ...]:
-    """Return the values.
-
-    Raises:
-        WrongArgument: One of them is not a text.
-    """
-    kept = tuple(values)
-    if not all(isinstance(value, str) for value in kept):
-        raise WrongArgument(f"fake_user: {argument} has a value that is not a text; pass texts")
-    return kept
+    return FakeUser(FakeSession(session, jar))

@@ -44,6 +44,7 @@ HEADERS = """
 x-forwarded-user = "username"
 x-forwarded-name = "name"
 """
+READY = "/_stcore/health"
 NOBODY = "nobody: no_context"
 
 
@@ -55,7 +56,7 @@ def streamlit_installed(need) -> None:
 
 def running(files: dict[str, str]) -> Iterator[AppServer]:
     """Run the app, with more files."""
-    with app_server(*COMMAND, files={**FILES, **files}, ready="/_stcore/health") as server:
+    with app_server(*COMMAND, files={**FILES, **files}, ready=READY) as server:
         yield server
 
 
@@ -327,3 +328,38 @@ def test_a_private_name_that_moved(streamlit_installed, change):
 def test_merely_imported(streamlit_installed, change):
     """A process that only imports Streamlit serves no visitor."""
     assert told(change).startswith("not_in_kernel")
+
+
+FAKE = {"JUPYTER_SESSION_USER_FAKE": "ada"}
+#: An app without a platform's cookie.
+PLAIN = """
+import json, streamlit as st
+from who import who
+from jupyter_session_user import get_session
+st.text(json.dumps({"main": who(), "id": get_session().id}))
+"""
+
+
+async def test_a_made_up_user(streamlit_installed):
+    """In an app without a login, each visitor is the user of the variable."""
+    with app_server(*COMMAND, files={**FILES, "app.py": PLAIN}, env=FAKE, ready=READY) as server:
+        async with tabs_of(server.host, "", "theme=dark") as tabs:
+            await asyncio.gather(*(tab.open() for tab in tabs))
+            assert [tab.said["main"] for tab in tabs] == ["ada unverified by fake"] * 2
+            assert tabs[0].said["id"] != tabs[1].said["id"]
+
+
+@pytest.mark.parametrize("how", ["login", "header"])
+async def test_no_made_up_user_beside_real_ones(streamlit_installed, provider, how):
+    """Where visitors can log in, or a proxy names them, a stranger stays anonymous."""
+    secrets = SECRETS.replace("PROVIDER", f"http://{provider.host}")
+    own = {
+        "login": (".streamlit/secrets.toml", secrets),
+        "header": (".streamlit/config.toml", HEADERS),
+    }
+    name, text = own[how]
+    files = {**FILES, "app.py": PLAIN, name: text}
+    with app_server(*COMMAND, files=files, env=FAKE, ready=READY) as server:
+        async with tabs_of(server.host, "") as (stranger,):
+            await stranger.open()
+            assert stranger.said["main"] == "anonymous"

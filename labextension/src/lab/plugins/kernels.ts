@@ -1,4 +1,5 @@
 /** Reconnects kernels, consoles and terminals after a login; open documents stay open. */
+import { isOver } from '../../shared/login.js';
 import { Connections } from '../connections.js';
 import { plugin } from './plugin.js';
 
@@ -10,11 +11,16 @@ export const kernelsPlugin = plugin(
     const connections = new Connections();
     connections.follow(kernels);
     connections.follow(terminals);
-    model.returned.connect((_, { wasOver }) => {
-      // With a token in the page another session may be another cookie, and nothing has ended.
-      if (wasOver || serverSettings.token === '') {
-        void connections.renew();
+    model.stateChanged.connect((_, state) => {
+      if (isOver(state)) {
+        connections.age();
       }
+    });
+    model.returned.connect((_, { wasOver }) => {
+      if (!wasOver && serverSettings.token === '') {
+        connections.age(); // nobody saw the end; with a token, another cookie ends nothing
+      }
+      void connections.renew();
     });
   }
 );
