@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,8 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"),
 
 #: Commands of the system or of the project's own environment, without options of ours.
 _KNOWN = {"cd", "curl", "echo", "export", "helm", "jlpm", "node", "npm", "pip", "source", "twine"}
+#: In front of a command, for its environment.
+_ASSIGNMENT = re.compile(r"[A-Z_]+=")
 _HELP = {"bokeh": ("bokeh", "serve"), "panel": ("panel", "serve")}
 
 
@@ -62,8 +65,9 @@ def commands(block: Block) -> Iterator[list[str]]:
             continue  # output
         words = shlex.split(command.replace("…", ""), comments=True)
         for part in " ".join(f"{shlex.quote(word)}" for word in words).split("'&&'"):
-            if part.strip():
-                yield shlex.split(part)
+            command = list(dropwhile(_ASSIGNMENT.match, shlex.split(part)))
+            if command:
+                yield command
 
 
 def test_every_block_is_checked():
