@@ -140,6 +140,16 @@ async def test_two_people_behind_nginx(site):
     assert len(ids) == 2
 
 
+async def test_a_page_of_another_site_signs_nobody_out(site):
+    """Neither here nor at the proxy: the answer is the page with a question."""
+    url, _ = site
+    alice, bob = [behind(url, name, {"Sec-Fetch-Site": "cross-site"}) for name in PEOPLE]
+    for one in (alice, bob):
+        answer = await one.fetch("logout")
+        assert (answer.code, answer.headers.get("Location")) == (HTTPStatus.FORBIDDEN, None)
+        assert (await one.fetch("api/me")).code == HTTPStatus.OK
+
+
 @pytest.mark.parametrize("header", [USER, "X_Forwarded_User", "X.Forwarded.User"])
 async def test_a_visitors_own_header_changes_nothing_behind_nginx(site, header):
     """Nginx replaces the header, and drops the other spellings."""
@@ -384,6 +394,8 @@ async def test_an_assertion_that_expires_ends_no_login(asserting):
         ([f"{PRESET}oauth2-proxy", f"{TRUSTED}0.0.0.0/0"], "such as ['10.0.0.5/32']"),
         ([f"{PRESET}pomerium"], "to a file with the proxy's public keys"),
         ([f"{PRESET}authelia", f"{TRUSTED}10.0.0.5/32", "--IdentityProvider.token=t"],
+         "remove c.IdentityProvider.token"),
+        ([f"{PRESET}authelia", f"{TRUSTED}10.0.0.5/32", "--ServerApp.token=t"],  # its old name
          "remove c.IdentityProvider.token"),
     ],
 )  # fmt: skip

@@ -458,6 +458,10 @@ async def test_nothing_else_names_a_user():
     assert await provider.get_user_token(handler) is None
     assert provider.get_user_cookie(handler) is None
     assert provider.process_login_form(handler) is None
+    # The proxy's cookie authenticates a request, so pages of other sites must stay out.
+    handler.current_user = None
+    assert provider.should_check_origin(handler)
+    assert not provider.is_token_authenticated(handler)
     assert provider.get_user(handler) is None
 
 

@@ -32,7 +32,7 @@ from jupyter_session_user.server.auth.proxy_settings import ProxySettings
 __all__ = ["ProxiedUser", "ProxyIdentityProvider"]
 
 _NOT_NAMED = (
-    "The proxy in front of this server names no user for this request. Open the server at the "
+    "This server has no login form: the proxy in front of it logs users in. Open the server at the "
     "proxy's address, and log in there."
 )
 _LOGGED_OUT = "You are logged out of this server. To end the login at the proxy, log out there."
@@ -53,7 +53,7 @@ class ProxiedUser(User):
 
 
 class ProxyLoginHandler(LoginFormHandler):
-    """The login page says where to log in; for a user whom the proxy names, it leads back."""
+    """Says where to log in; leads a user whom the proxy names to the page that was asked for."""
 
     def _render(self, message: dict[str, str] | None = None) -> None:
         del message
