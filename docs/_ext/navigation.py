@@ -34,6 +34,7 @@ _SECTIONS: dict[str, list[str]] = {
     "administer": [
         "server",
         "jupyterhub",
+        "proxies",
         "identity_from_cookie",
         "audit",
         "identity_tokens",

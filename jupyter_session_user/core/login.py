@@ -121,6 +121,15 @@ class Login:
             return self
         return replace(self, key=digest("resolved", self.principal, key), credential="resolver")
 
+    def named_by_proxy(self, key: str) -> Login:
+        """Return the login of a user whom the proxy names; no cookie or token distinguishes it.
+
+        Args:
+            key: Hash of what the proxy distinguishes its users by.
+        """
+        key = digest("proxy", self.principal, key)
+        return replace(self, key=key, credential="", source="proxy", issued_at=None, given=False)
+
     def named_by_platform(self, user: User, *, proxied: bool) -> Login:
         """Return the login of the user that a platform's cookie names.
 

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
 
+from jupyter_session_user.core.proxy_headers import alike
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import AccessDenied, ConfigurationError
 from jupyter_session_user.hosts import prepare
@@ -183,14 +184,10 @@ def _header(scope: Scope, name: str) -> list[str]:
     ``X_Forwarded_User`` is a different header in ASGI, but the same header in WSGI and CGI: a
     proxy that removes only one of them from a request lets the visitor write the other.
     """
-    wanted = name.encode("latin-1")
-    alike = [(key, value) for key, value in scope["headers"] if _alike(key) == _alike(wanted)]
-    exact = [value.decode("latin-1") for key, value in alike if key == wanted]
-    return exact if len(exact) == len(alike) else []
-
-
-def _alike(name: bytes) -> bytes:
-    return name.lower().replace(b"_", b"-")
+    headers = [(key.decode("latin-1"), value) for key, value in scope["headers"]]
+    found = [(key, value) for key, value in headers if alike(key) == alike(name)]
+    exact = [value.decode("latin-1") for key, value in found if key == name]
+    return exact if len(exact) == len(found) else []
 
 
 def request_of(scope: Scope) -> HostRequest:

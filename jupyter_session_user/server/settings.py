@@ -209,13 +209,15 @@ class Settings(
             "cf-access-jwt-assertion",
             "x-amzn-oidc-data",
             "x-goog-iap-jwt-assertion",
+            "x-pomerium-jwt-assertion",
         ],
         config=True,
         help="""Names of request headers with an assertion of the proxy that is good for minutes or
         for one request. Such a header cannot be checked again later: where the provider no longer
         accepts it, the login goes on as degraded. A header counts only for a login that the
         provider refuses without it. The proxy must remove what clients send under these names.
-        The default names those of Cloudflare Access, AWS and Google; an empty list names none.""",
+        The default names those of Cloudflare Access, AWS, Google and Pomerium; the header of
+        `ProxyIdentityProvider` counts as well. An empty list names none.""",
     )
 
     max_connection_age = Float(

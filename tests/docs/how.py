@@ -194,6 +194,8 @@ HOW: dict[tuple[str, str], How] = {
     ),
     ("docs/scaling.md", "store_url"): How("config"),
     ("docs/identity_from_cookie.md", "c.JupyterSessionUser"): How("config"),
+    ("docs/proxies.md", "trust_xheaders"): How("config"),
+    ("docs/proxies.md", "TEAM.cloudflareaccess"): How("config"),
     ("docs/server.md", "jwt_jwks"): How("config"),
     ("docs/server.md", "session_resolver"): How("config"),
     ("docs/server.md", "c.EventLogger"): How(

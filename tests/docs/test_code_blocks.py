@@ -151,6 +151,7 @@ def test_configuration_of_the_server(block, way):
     from jupyter_server.serverapp import ServerApp
     from voila.configuration import VoilaConfiguration
 
+    from jupyter_session_user.server.auth.proxy_identity import ProxyIdentityProvider
     from jupyter_session_user.server.settings import Settings
 
     config = executed(way, block.text)
@@ -158,6 +159,8 @@ def test_configuration_of_the_server(block, way):
     owners = {"JupyterSessionUser": settings, "EventLogger": EventLogger()}
     owners |= {"VoilaConfiguration": VoilaConfiguration(), "ServerApp": ServerApp()}
     owners["IdentityProvider"] = IdentityProvider()
+    valid = {"preset": "authelia", "trusted_proxies": ["10.0.0.5/32"]}
+    owners["ProxyIdentityProvider"] = ProxyIdentityProvider(**valid)
     assert config
     for section, values in config.items():
         for name, value in values.items():

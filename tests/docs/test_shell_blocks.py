@@ -35,7 +35,7 @@ OTHER = {
     "diff": "tests/architecture/test_upstream.py reads them",
     "json": "parsed below",
     "yaml": "tests/hosts/hub/test_variants.py runs a Hub with it",
-    "nginx": "tests/hosts/test_two_servers.py runs nginx with it",
+    "nginx": "tests/hosts/test_two_servers.py and tests/flow/test_proxy_identity.py run nginx",
     "postgresql": "tests/databases runs PostgreSQL with it",
     "text": "output",
     "python": "test_code_blocks.py",

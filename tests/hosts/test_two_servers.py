@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 import pytest
 from many_people import password_of
-from nginx_server import nginx_running
+from nginx_server import nginx_program, nginx_running
 from people import Person
 from redis_server import RedisServer
 from servers import WHO, eventually, kernel_of, opened, own_server, username
@@ -48,7 +48,7 @@ def site(need, tmp_path_factory):
     need(importlib.util.find_spec("redis"), "redis-py is missing")
     redis = shutil.which("redis-server") or shutil.which("valkey-server")
     need(redis, "redis-server is missing")
-    nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or shutil.which("nginx")
+    nginx = nginx_program()
     need(nginx, "nginx is missing")
     folder = tmp_path_factory.mktemp("site")
     with ExitStack() as stack:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hmac
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from local_server import LocalServer
 from people import Person
 from servers import identity, own_server
+from signed_jwts import FOREIGN, KEYS, hmac_signed, signed, unsigned, write_keys
 from tornado.httputil import HTTPHeaders
 
 from jupyter_session_user.core.lifecycle import Expiry
@@ -24,33 +21,6 @@ from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.server.auth.resolvers.base import Resolution
 from jupyter_session_user.server.auth.resolvers.jwks import KeyFile
 from jupyter_session_user.server.auth.resolvers.jwt import JwtResolver
-
-KEYS: dict[str, Any] = {
-    "RS256": RSAKey.generate_key(2048, parameters={"kid": "r"}),
-    "PS256": RSAKey.generate_key(2048, parameters={"kid": "p"}),
-    "ES256": ECKey.generate_key("P-256", parameters={"kid": "e"}),
-    "Ed25519": OKPKey.generate_key("Ed25519", parameters={"kid": "o"}),
-}
-FOREIGN = RSAKey.generate_key(2048, parameters={"kid": "r"})  # another issuer's, of the same name
-
-
-def signed(claims: dict[str, Any], alg: str = "RS256", key: Any = None) -> str:
-    """Return a JWT that this key has signed."""
-    key = key or KEYS[alg]
-    header = {"alg": alg, "kid": key.kid}
-    return jwt.encode(header, claims, key, algorithms=[alg])
-
-
-def unsigned(claims: dict[str, Any], alg: str = "none", signature: str = "") -> str:
-    """Return a JWT with a signature that is none."""
-    parts = (json.dumps(part).encode() for part in ({"alg": alg, "kid": "r"}, claims))
-    return ".".join((*(base64.urlsafe_b64encode(p).decode().rstrip("=") for p in parts), signature))
-
-
-def write_keys(path: Path, *keys: Any) -> Path:
-    """Write a JWKS of public keys."""
-    path.write_text(json.dumps(KeySet(list(keys or KEYS.values())).as_dict(private=False)))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +51,6 @@ def test_what_the_issuer_signed_counts(keys, alg):
         assert said(keys, headers=(f"Bearer {token}",)) == found
 
 
-def hmac_signed(secret: bytes) -> str:
-    """Return a JWT signed with HMAC, by hand: libraries refuse a public key as its secret."""
-    head = unsigned(CLAIMS, "HS256")[:-1]
-    signature = hmac.digest(secret, head.encode(), "sha256")
-    return f"{head}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
-
-
 CLAIMS = {"sub": "alice", "sid": "s1", "exp": 2e9}
 FORGED = {
     "none": unsigned(CLAIMS),
@@ -95,7 +58,7 @@ FORGED = {
     "no signature": unsigned(CLAIMS, "RS256"),
     "another signature": unsigned(CLAIMS, "RS256", "c2ln"),
     "another key": signed(CLAIMS, key=FOREIGN),
-    "a public key as an HMAC secret": hmac_signed(KEYS["RS256"].as_pem(private=False)),
+    "a public key as an HMAC secret": hmac_signed(CLAIMS, KEYS["RS256"].as_pem(private=False)),
     "claims changed": signed(CLAIMS)[:40] + "A" + signed(CLAIMS)[41:],
     "not a token": "x",
     "deeply nested": f"{base64.urlsafe_b64encode(b'[' * 9000).decode()}.e30.x",

@@ -1,18 +1,19 @@
-"""A real nginx in front of several Jupyter Servers, each at a path of its own."""
+"""A real nginx in front of Jupyter Servers, with a configuration of the documentation."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-__all__ = ["nginx_running"]
+__all__ = ["documented", "nginx_program", "nginx_running", "nginx_serving"]
 
 _ATTEMPTS = 3
 _PATIENCE_S = 10.0
@@ -30,25 +31,50 @@ access_log off;
 {documented}
 }}
 """
-_PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
+_DOCS = Path(__file__).parents[2] / "docs"
 _KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-@contextmanager
-def nginx_running(program: str, folder: Path, servers: Mapping[str, str]) -> Iterator[str]:
-    """Run nginx for the block, and return its address, with a slash at the end.
+def nginx_program() -> str | None:
+    """Return the path of nginx; None if it is missing."""
+    return shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or shutil.which("nginx")
+
+
+def documented(page: str) -> str:
+    """Return the configuration on a page of the documentation."""
+    return (_DOCS / page).read_text().partition("```nginx\n")[2].partition("```")[0]
+
+
+def nginx_running(
+    program: str, folder: Path, servers: Mapping[str, str]
+) -> AbstractContextManager[str]:
+    """Run nginx in front of several servers, each at a path of its own.
 
     Args:
         program: The program.
         folder: A private folder for all of its files.
         servers: Address of the server at each path, such as ``/a/``.
+    """
+    return nginx_serving(program, folder, lambda port: _several(port, servers))
+
+
+@contextmanager
+def nginx_serving(program: str, folder: Path, config: Callable[[int], str]) -> Iterator[str]:
+    """Run nginx for the block, and return its address, with a slash at the end.
+
+    Args:
+        program: The program.
+        folder: A private folder for all of its files.
+        config: Returns the configuration for a port.
 
     Raises:
         RuntimeError: It does not answer; with its log. Or the documentation has no configuration.
     """
     for attempt in range(_ATTEMPTS):  # another process may take a free port before nginx does
         port = _free_port()
-        _write_config(folder, port, servers)
+        temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in _KINDS)
+        text = _CONFIG.format(folder=folder, temporary=temporary, documented=config(port))
+        (folder / "nginx.conf").write_text(text)
         command = [program, "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -65,19 +91,17 @@ def nginx_running(program: str, folder: Path, servers: Mapping[str, str]) -> Ite
             raise RuntimeError(f"nginx does not answer:\n{(folder / 'error.log').read_text()}")
 
 
-def _write_config(folder: Path, port: int, servers: Mapping[str, str]) -> None:
+def _several(port: int, servers: Mapping[str, str]) -> str:
     locations = [
         f"location {path} {{ proxy_pass http://{urlsplit(url).netloc}; }}"
         for path, url in servers.items()
     ]
-    documented = _PAGE.read_text().partition("```nginx\n")[2].partition("```")[0]
-    text, places = re.subn(r"( *location .*\n)+", "\n".join(locations) + "\n", documented)
+    page = documented("scaling.md")
+    text, places = re.subn(r"( *location .*\n)+", "\n".join(locations) + "\n", page)
     text, ports = re.subn(r"listen 80;", f"listen 127.0.0.1:{port};", text)
     if (places, ports) != (1, 1):
-        raise RuntimeError(f"{_PAGE.name} has no configuration of nginx with locations and a port")
-    temporary = [f"{kind}_temp_path {folder}/{kind};" for kind in _KINDS]
-    config = _CONFIG.format(folder=folder, temporary=" ".join(temporary), documented=text)
-    (folder / "nginx.conf").write_text(config)
+        raise RuntimeError("scaling.md has no configuration of nginx with locations and a port")
+    return text
 
 
 def _is_up(process: subprocess.Popen[bytes], port: int) -> bool:

@@ -8,7 +8,6 @@ keeps no secrets of the login: keys are hashes.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +29,8 @@ from jupyter_session_user.server.auth.anonymous import is_anonymous
 from jupyter_session_user.server.auth.evidence import evidence_of
 from jupyter_session_user.server.auth.hub_ends import HubEnds
 from jupyter_session_user.server.auth.known_login import new_session_id
+from jupyter_session_user.server.auth.peer import Network, is_in, peer_of
+from jupyter_session_user.server.auth.proxy_identity import ProxiedUser
 from jupyter_session_user.server.auth.recent_logins import RecentLogins
 from jupyter_session_user.server.auth.resolvers.base import resolve
 from jupyter_session_user.store.base import Record
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
     from jupyter_session_user.store.base import SessionStore
 
 __all__ = ["Capture", "Sources"]
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _STANDARD_FIELDS = frozenset(field.name for field in dataclasses.fields(ServerUser))
 #: Fields of a session, besides its user, that are sent to a kernel.
@@ -189,6 +188,8 @@ class Capture:
     def _find(self, handler: JupyterHandler, server_user: ServerUser) -> Login:
         """Return the login as the request shows it; everything here is in ``RecentLogins``."""
         login = _login_of(handler, self._user_of(handler, server_user))
+        if isinstance(server_user, ProxiedUser):
+            login = login.named_by_proxy(server_user.proxy_key)
         if is_hub_service(server_user):
             login = dataclasses.replace(login, principal=f"service:{login.user.username}")
         if not handler.identity_provider.auth_enabled:
@@ -280,12 +281,7 @@ class Capture:
 
     def _is_proxied(self, handler: JupyterHandler) -> bool:
         """Tell whether a trusted proxy sent this request: checks the peer, not the headers."""
-        context = getattr(handler.request.connection, "context", None)
-        address = getattr(context, "address", None)
-        if not isinstance(address, tuple):
-            return False  # a Unix socket has no address to check
-        peer = ipaddress.ip_address(address[0].partition("%")[0])
-        return any(peer in network for network in self._proxies)
+        return is_in(self._proxies, peer_of(handler.request))
 
     def _is_fresh(self, record: Record, login: Login) -> bool:
         """Tell whether a record already shows a request: a page makes dozens in one second.

@@ -141,7 +141,14 @@ class Authority:
     def may_be_asserted(self, login: KnownLogin) -> bool:
         """Tell whether an assertion may name the user of a login."""
         asserted = KINDS[login.credential].asserted and login.snapshot is not None
-        return asserted and any(name in login.snapshot.headers for name in self._assertions)
+        return asserted and any(name in login.snapshot.headers for name in self._headers())
+
+    def _headers(self) -> list[str]:
+        """Return the names of headers with assertions, with that of our own provider."""
+        application = self._application()
+        provider = application and application.settings.get("identity_provider")
+        own = getattr(provider, "short_lived_header", "")
+        return [*self._assertions, *([own] if own else [])]
 
     async def needs_assertion(self, login: KnownLogin) -> bool:
         """Tell whether the authority refuses the request without its assertions.
@@ -153,7 +160,7 @@ class Authority:
         if application is None:
             return False
         request = _again(login.snapshot)
-        for name in self._assertions:
+        for name in self._headers():
             request.headers.pop(name, None)
         try:
             return await self._user(_Shadow(application, request), login) is None

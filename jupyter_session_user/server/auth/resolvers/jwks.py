@@ -7,9 +7,10 @@ change.
 
 from __future__ import annotations
 
+import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from jupyter_session_user.server.settings import Settings
 
-__all__ = ["ALGORITHMS", "KeyFile", "key_file", "need_joserfc"]
+__all__ = ["ALGORITHMS", "BalancerKeyFile", "KeyFile", "key_file", "need_joserfc"]
 
 #: Only public-key signatures. Never "none" or HMAC: the HMAC key would be the public key.
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
@@ -42,6 +43,7 @@ class KeyFile:
         audience: Value that ``aud`` must equal or contain; empty for any.
         monotonic: A clock, in seconds.
         setting: Name of the setting that has the path, for errors.
+        algorithms: The algorithms that count.
 
     Raises:
         ConfigurationError: The file is missing, or holds no public key.
@@ -54,8 +56,10 @@ class KeyFile:
         audience: str = "",
         monotonic: Callable[[], float] = time.monotonic,
         setting: str = "jwt_jwks",
+        algorithms: Sequence[str] = ALGORITHMS,
     ) -> None:
         self._path = Path(path)
+        self._algorithms = list(algorithms)
         self._issuer = issuer
         self._audience = audience
         self._monotonic = monotonic
@@ -86,10 +90,8 @@ class KeyFile:
         return self._verified(token) is not None
 
     def _verified(self, token: str) -> Mapping[str, Any] | None:
-        from joserfc import jwt  # noqa: PLC0415 - optional
-
         try:
-            claims: Any = jwt.decode(token, self._keys, algorithms=list(ALGORITHMS)).claims
+            claims = self._decoded(token)
         except Exception:  # noqa: BLE001 - any text may come as a token
             return None
         if not isinstance(claims, dict) or (self._issuer and claims.get("iss") != self._issuer):
@@ -97,6 +99,12 @@ class KeyFile:
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         return None if self._audience and self._audience not in audiences else claims
+
+    def _decoded(self, token: str) -> Any:
+        """Return the claims of a token; raise any error if its signature is not valid."""
+        from joserfc import jwt  # noqa: PLC0415 - optional
+
+        return jwt.decode(token, self._keys, algorithms=self._algorithms).claims
 
     def _look(self) -> None:
         """Read the file again if it has changed; if it is unreadable, the old keys stay valid."""
@@ -136,6 +144,30 @@ class KeyFile:
                 'write the issuer\'s JWKS there, {"keys": [...]}, as its jwks_uri gives it.'
             ) from None
         return found
+
+
+class BalancerKeyFile(KeyFile):
+    """The keys of AWS load balancers, whose JWTs are padded: RFC 7515, section 2 forbids that.
+
+    The signature includes the padding. ``iss``, ``exp``, ``client`` (for ``aud``) and ``signer``
+    are in the header, which is signed as well.
+    """
+
+    def _decoded(self, token: str) -> Any:
+        from joserfc.jws import JWSRegistry  # noqa: PLC0415 - optional
+
+        head, payload, signature = (
+            base64.b64decode(part, b"-_", validate=True) for part in token.split(".")
+        )
+        header, claims = json.loads(head), json.loads(payload)
+        algorithm = JWSRegistry(algorithms=self._algorithms).get_alg(header["alg"])
+        key = self._keys.get_by_kid(header["kid"])
+        algorithm.check_key(key)
+        signed = token.rpartition(".")[0].encode("ascii")
+        if "crit" in header or not algorithm.verify(signed, signature, key):
+            return None
+        own = {name: header.get(name) for name in ("iss", "exp", "signer")}
+        return {**claims, **own, "aud": header.get("client")}
 
 
 def key_file(settings: Settings) -> KeyFile | None:
