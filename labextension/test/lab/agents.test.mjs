@@ -21,7 +21,7 @@ const BOT = {
   id: '81354eae18b8bed4',
   name: 'Report bot',
   scopes: ['read', 'execute'],
-  expiresAt: Date.UTC(2026, 10, 28, 13),
+  expiresAt: AGENT.expires_at,
   usedAt: null
 };
 
@@ -39,7 +39,7 @@ function makeServer(status, body) {
 test('an agent is decoded, and what is not known is ignored', () => {
   assert.deepEqual(decodeAgents([{ ...AGENT, news: 1 }]), [BOT]);
   const used = decodeAgents([{ ...AGENT, used_at: '2026-11-28T12:30:00Z' }]);
-  assert.equal(used[0].usedAt, Date.UTC(2026, 10, 28, 12, 30));
+  assert.equal(used[0].usedAt, '2026-11-28T12:30:00Z');
   assert.deepEqual(decodeAgents([]), []);
 });
 
@@ -81,7 +81,8 @@ test('an agent is said with its scopes in one order, its last use and its end', 
   const facts = factsOf(BOT, trans);
   assert.deepEqual(facts.slice(0, 2), ['Scopes: read, execute', 'Not used yet']);
   assert.equal(facts[2], `Expires: ${timeOf(BOT.expiresAt)}`);
-  assert.equal(factsOf({ ...BOT, usedAt: 0 }, trans)[1], `Last used: ${timeOf(0)}`);
+  const used = { ...BOT, usedAt: AGENT.created_at };
+  assert.equal(factsOf(used, trans)[1], `Last used: ${timeOf(AGENT.created_at)}`);
   assert.equal(new Set(SCOPES.map(scope => scopeLabel(scope, trans))).size, 3);
 });
 

@@ -1,18 +1,18 @@
 /** Reads what the server says about agents. Pure. */
-import { DecodeError, list, object, optional, text } from '../../shared/decode.js';
+import { DecodeError, instant, list, object, optional, text } from '../../shared/decode.js';
 
 /** The actions of Jupyter's authorizer, in the order in which they are shown. */
 export const SCOPES = ['read', 'write', 'execute'] as const;
 export type Scope = (typeof SCOPES)[number];
 
-/** An agent that has a token; times are in milliseconds since the epoch. */
+/** An agent that has a token; times are ISO 8601 instants. */
 export interface IAgent {
   readonly id: string;
   readonly name: string;
   readonly scopes: readonly Scope[];
-  readonly expiresAt: number;
+  readonly expiresAt: string;
   /** Null for an agent that has sent no request yet. */
-  readonly usedAt: number | null;
+  readonly usedAt: string | null;
 }
 
 /** The answer that has the token, and the only one. */
@@ -34,14 +34,6 @@ function matching(fields: Fields, field: string, pattern: RegExp): string {
   return value;
 }
 
-function time(fields: Fields, field: string): number {
-  const value = Date.parse(text(fields, field));
-  if (Number.isNaN(value)) {
-    throw new DecodeError(field, 'an ISO 8601 time');
-  }
-  return value;
-}
-
 function scopesOf(fields: Fields): Scope[] {
   const given = list(fields, 'scopes');
   const known = SCOPES.filter(scope => given.includes(scope));
@@ -57,8 +49,8 @@ function decodeAgent(value: unknown): IAgent {
     id: matching(fields, 'id', ID),
     name: matching(fields, 'name', /\S/),
     scopes: scopesOf(fields),
-    expiresAt: time(fields, 'expires_at'),
-    usedAt: optional(time, fields, 'used_at')
+    expiresAt: instant(fields, 'expires_at'),
+    usedAt: optional(instant, fields, 'used_at')
   };
 }
 
