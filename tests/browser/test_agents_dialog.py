@@ -20,6 +20,8 @@ pytestmark = pytest.mark.browser
 
 PREFIX = "jsu_agent_"
 BODY = ".jp-SessionUser-agents"
+#: The launcher takes the focus after ``restored``, and could take it from the chip.
+LAUNCHER = "document.querySelector('.jp-Launcher')?.contains(document.activeElement)"
 #: Every place of the page that could keep a token.
 PLACES = """() => JSON.stringify([
     document.documentElement.outerHTML, document.title, location.href,
@@ -49,7 +51,8 @@ def sit(chromium, office):
         contexts.append((context, server))
         path = "lab?reset" if app == "lab" else "notebooks/work.ipynb?reset"
         desk = Desk.of(context, server, name, path)
-        desk.page.wait_for_timeout(500)  # the launcher or the notebook takes the focus late
+        if app == "lab":
+            desk.page.wait_for_function(LAUNCHER)
         return desk
 
     yield at
