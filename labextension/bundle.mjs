@@ -8,6 +8,7 @@ const here = path => fileURLToPath(new URL(path, import.meta.url));
 
 for (const [style, script] of [
   ['base', 'lib/lab/css.js'],
+  ['agents', 'lib/lab/agents/css.js'],
   ['runs', 'lib/lab/runs/css.js']
 ]) {
   const css = readFileSync(here(`style/${style}.css`), 'utf8')

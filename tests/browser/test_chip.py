@@ -10,7 +10,13 @@ pytestmark = pytest.mark.browser
 #: WCAG 2.2 AA for text, and how often Tab may be pressed on the way to the chip.
 CONTRAST = 4.5
 TABS = 40
-ENTRIES = ["Logged in as Alice Adams…", "Log In Again", "Log Out", "Log Out Everywhere…"]
+ENTRIES = [
+    "Logged in as Alice Adams…",
+    "Agents…",
+    "Log In Again",
+    "Log Out",
+    "Log Out Everywhere…",
+]
 
 
 @pytest.fixture(scope="module")

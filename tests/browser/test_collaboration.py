@@ -11,7 +11,7 @@ pytest.importorskip("jupyter_server_ydoc")
 pytestmark = pytest.mark.browser
 
 CARD = notebook_text("from jupyter_session_user import get_current_user; get_current_user()")
-ENTRIES = ("Logged in as {}…", "Log In Again", "Log Out", "Log Out Everywhere…")
+ENTRIES = ("Logged in as {}…", "Agents…", "Log In Again", "Log Out", "Log Out Everywhere…")
 _CURSOR = "jupyterapp.serviceManager.user.identity.color"
 _PAINTED = "node => getComputedStyle(node).backgroundColor"
 _RGB = """color => {

@@ -26,6 +26,7 @@ def test_german(need, chromium, expect, tmp_path):
             expect(desk.menu.get_by_role("menuitem")).to_have_text(
                 [
                     f"Angemeldet als {full_name}…",
+                    "Agenten…",
                     "Erneut anmelden",
                     "Abmelden",
                     "Überall abmelden…",

@@ -251,6 +251,7 @@ async def test_the_secret_is_for_one_user_and_for_our_routes(own, runtime):
     his, hers = await session_id(bob), await session_id(alice)
     operator = Person(own.url, {"Authorization": secret})
     assert (await operator.fetch("api/session-user/sessions")).code == 200
+    assert (await operator.fetch("api/session-user/agents?mine=true")).body == b"[]"
     assert (await operator.fetch("api/session-user/me")).code == 404
     assert (await operator.fetch("api/session-user/x")).code == 404
     for other in ("api/me", "api/kernels", "api/contents", "api/sessions", "api/status"):

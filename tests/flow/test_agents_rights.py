@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from agents import AGENTS, agent_of, who_acts
 from servers import DEMO, kernel_of, opened, own_server, people_on, username
@@ -39,6 +41,22 @@ async def test_an_administrators_agent_sees_her_own_sessions_alone():
         assert heard and {event["username"] for event in heard} == {"alice"}
         socket.close()
         await socket.listening
+
+
+async def test_an_administrator_can_ask_for_her_own_agents_alone():
+    """With ``mine`` she sees hers, as everybody does; a value that is unclear is an error."""
+    with own_server(*DEMO, ADMIN) as running:
+        alice, bob = await people_on(running)
+        for person in (alice, bob):
+            await agent_of(person)
+        for person, name in ((alice, "alice"), (bob, "bob")):
+            assert people_in(await person.json(f"{AGENTS}?mine=true")) == {name}
+        assert people_in(await alice.json(f"{AGENTS}?mine=false")) == {"alice", "bob"}
+        assert people_in(await bob.json(f"{AGENTS}?mine=false")) == {"bob"}
+        for unclear in ("", "1", "True", "true%20", "no", "true&mine=false", "true&mine=true"):
+            answer = await alice.fetch(f"{AGENTS}?mine={unclear}")
+            assert answer.code == 400, unclear
+            assert json.loads(answer.body)["message"] == "mine is true or false, once"
 
 
 @pytest.mark.parametrize("authorizer", ["", "decorated_authorizer.Decorated"])

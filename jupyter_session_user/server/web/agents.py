@@ -28,15 +28,24 @@ _NO_PERSON = (
 )
 _MANY = f"{MOST_AGENTS} agents of yours have a token; revoke one, DELETE api/session-user/agents/ID"
 
+_MINE = "mine is true or false, once"
+
 
 class AgentsHandler(SessionUserHandler):
     """The agents of a person."""
 
     @permitted
     async def get(self) -> None:
-        """Respond with the caller's own agents; for an administrator, with all agents."""
-        mine = self.mine()
-        principal = None if mine is None or self.manages(mine) else mine.principal
+        """Respond with the caller's own agents; for an administrator, with all agents.
+
+        With the argument ``mine``, an administrator's answer has the own agents only, too.
+        """
+        mine, only_own = self.mine(), self._wants_only_own()
+        if mine is None and only_own:
+            self.answer([])  # the operator is no person, and has no agents
+            return
+        manages = not only_own and self.manages(mine)
+        principal = None if mine is None or manages else mine.principal
         self.answer([_model(agent) for agent in self.context.agents.of(principal)])
 
     @permitted
@@ -61,6 +70,12 @@ class AgentsHandler(SessionUserHandler):
         self.log.info("%s gives a token to agent %s", mine.session.user.username, agent.id)
         self.set_status(201)
         self.answer({**_model(agent), "token": token})
+
+    def _wants_only_own(self) -> bool:
+        given = self.get_query_arguments("mine", strip=False)
+        if given not in ([], ["true"], ["false"]):
+            raise web.HTTPError(400, _MINE)
+        return given == ["true"]
 
 
 class AgentHandler(SessionUserHandler):

@@ -26,7 +26,7 @@ export function hasLogin(session: ISessionInfo | null): boolean {
   return session?.verified ?? false;
 }
 
-/** Whether the user's other logins are known as the same user's: a made-up name is of one login. */
-export function canLogOutEverywhere(session: ISessionInfo | null): boolean {
+/** Whether the user has an account: a made-up name is of one login, and of no person. */
+export function hasNamedLogin(session: ISessionInfo | null): boolean {
   return session !== null && hasLogin(session) && !session.user.isAnonymous;
 }

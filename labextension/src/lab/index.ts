@@ -1,5 +1,6 @@
 /** The plugins of this extension; each can be disabled by its id. */
 import css from './css.js';
+import { agentsPlugin } from './plugins/agents.js';
 import { chipPlugin } from './plugins/chip.js';
 import { commandsPlugin } from './plugins/commands.js';
 import { kernelsPlugin } from './plugins/kernels.js';
@@ -22,5 +23,6 @@ export default [
   noticesPlugin,
   runsPlugin,
   savingPlugin,
+  agentsPlugin,
   chipPlugin
 ];

@@ -1,11 +1,19 @@
 /** The user's menu: ours at the chip, or part of the one that jupyter-collaboration has. */
 import { Menu, MenuBar, type Widget } from '@lumino/widgets';
 
-import { type Commands, LOG_IN, LOG_OUT, LOG_OUT_EVERYWHERE, SHOW_DETAILS } from './plugins/plugin.js';
+import {
+  type Commands,
+  LOG_IN,
+  LOG_OUT,
+  LOG_OUT_EVERYWHERE,
+  SHOW_AGENTS,
+  SHOW_DETAILS
+} from './plugins/plugin.js';
 
 function fill(menu: Menu): void {
   // No separators: Lumino's break the menu's list for screen readers.
   menu.addItem({ command: SHOW_DETAILS, args: { isInMenu: true } });
+  menu.addItem({ command: SHOW_AGENTS });
   menu.addItem({ command: LOG_IN });
   menu.addItem({ command: LOG_OUT });
   menu.addItem({ command: LOG_OUT_EVERYWHERE });

@@ -38,7 +38,7 @@ const texts = reader(
   'a list of strings',
   (value): value is string[] => Array.isArray(value) && value.every(isText)
 );
-const instant = reader(
+export const instant = reader(
   'an ISO 8601 time',
   (value): value is string => isText(value) && !Number.isNaN(Date.parse(value))
 );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { canLogOutEverywhere, hasLogin, isChipShown } from '../../lib/lab/chip.js';
+import { hasLogin, hasNamedLogin, isChipShown } from '../../lib/lab/chip.js';
 import { decodeSession } from '../../lib/shared/decode.js';
 import { answer } from '../fixtures.mjs';
 
@@ -27,7 +27,7 @@ test('without a user there is a chip only for a login that is over', () => {
 });
 
 test('what cannot work is not offered', () => {
-  assert.deepEqual([named, madeUp(), null].map(canLogOutEverywhere), [true, false, false]);
+  assert.deepEqual([named, madeUp(), null].map(hasNamedLogin), [true, false, false]);
   const open = madeUp({ verified: false });
   assert.deepEqual([named, madeUp(), open, null].map(hasLogin), [true, true, false, false]);
 });

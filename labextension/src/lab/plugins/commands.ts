@@ -4,7 +4,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { isOver } from '../../shared/login.js';
-import { canLogOutEverywhere, hasLogin } from '../chip.js';
+import { hasLogin, hasNamedLogin } from '../chip.js';
 import { labelOf } from '../details.js';
 import { showDetails, showLoginLink } from '../dialog.js';
 import { type Commands, LOG_IN, LOG_OUT, LOG_OUT_EVERYWHERE, plugin, SHOW_DETAILS } from './plugin.js';
@@ -77,7 +77,7 @@ export const commandsPlugin = plugin(
     add(LOG_OUT_EVERYWHERE, {
       label: trans.__('Log Out Everywhere…'),
       execute: logOutEverywhere,
-      isVisible: () => canLogOutEverywhere(model.session)
+      isVisible: () => hasNamedLogin(model.session)
     });
     // JupyterLab's File menu and palette have one of their own.
     commands.addCommand(LOG_OUT, { label: trans.__('Log Out'), execute: logOut, isVisible });

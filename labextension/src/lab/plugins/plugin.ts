@@ -11,6 +11,7 @@ const PLUGIN_ID = 'jupyter-session-user:plugin';
 export const LOG_IN = 'jupyter-session-user:log-in-again';
 export const SHOW_DETAILS = 'jupyter-session-user:show-details';
 export const LOG_OUT = 'jupyter-session-user:log-out';
+export const SHOW_AGENTS = 'jupyter-session-user:show-agents';
 export const LOG_OUT_EVERYWHERE = 'jupyter-session-user:log-out-everywhere';
 
 export type Commands = JupyterFrontEnd['commands'];
