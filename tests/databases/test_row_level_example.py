@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 from row_level import EVERY, EXAMPLE, ORDERS, shown
 from servers import ROOT, kernel_of, opened, people_on
@@ -82,3 +83,23 @@ def test_the_function_is_that_of_the_documentation():
     page = (ROOT / "docs" / "database.md").read_text("utf-8")
     function = page[page.index("CREATE FUNCTION jupyter_person()") : page.index("$$;") + 3]
     assert function in (EXAMPLE / "schema.sql").read_text("utf-8")
+
+
+#: Beginnings of the blocks of docs/row_level_data.md, and the files that have them word for word.
+EXCERPTS = {
+    "CREATE POLICY own_rows": "schema.sql",
+    "CREATE POLICY rows_of_the_visitor": "schema.sql",
+    "def query(sql):": "orders.ipynb",
+    "@contextmanager": "orders_app.py",
+}
+
+
+def test_the_page_shows_the_files():
+    """Each block of the page stands in a file that the tests run."""
+    page = (ROOT / "docs" / "row_level_data.md").read_text("utf-8")
+    blocks = re.findall(r"^```(?:python|postgresql)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == len(EXCERPTS)
+    for (beginning, name), block in zip(sorted(EXCERPTS.items()), sorted(blocks), strict=True):
+        text = (EXAMPLE / name).read_text("utf-8")
+        code = "\n".join(cells(name)) if name.endswith("ipynb") else text
+        assert block.startswith(beginning) and block in code
