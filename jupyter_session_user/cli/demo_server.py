@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,12 +112,20 @@ class DemoServer:
 
 
 @contextmanager
-def demo_server(port: int | None, progress: Callable[[], None]) -> Iterator[DemoServer]:
+def demo_server(
+    port: int | None,
+    progress: Callable[[], None],
+    *,
+    files: Mapping[str, str] | None = None,
+    config: str = "",
+) -> Iterator[DemoServer]:
     """Run the server for as long as the block lasts; its directories are removed at the end.
 
     Args:
         port: A fixed port; None lets the system choose.
         progress: Called about once a second while the server starts.
+        files: Further files for the server's folder, by name.
+        config: A configuration file of Jupyter Server.
 
     Raises:
         SessionUserError: The server did not start; with the end of its log.
@@ -131,6 +139,9 @@ def demo_server(port: int | None, progress: Callable[[], None]) -> Iterator[Demo
         home = Path(name)
         key = secrets.token_urlsafe(24)
         _fill(home, key)
+        for path, text in (files or {}).items():
+            _write(home / "work" / path, text)
+        _write(home / "config" / "jupyter_server_config.py", config)
         port = stack.enter_context(_reserved(port))
         process = _start(home, port)
         stack.callback(_stop, process)
@@ -152,11 +163,14 @@ def _fill(home: Path, key: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(examples / name, target)
     for name, value in _LAB.items():
-        target = home / "config" / "labconfig" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(value), encoding="utf-8")
+        _write(home / "config" / "labconfig" / name, json.dumps(value))
     _lay_out(home / "config" / "lab" / "workspaces")
     (home / "data").mkdir()  # needed for the signatures of older notebooks
+
+
+def _write(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
 
 
 def _lay_out(folder: Path) -> None:

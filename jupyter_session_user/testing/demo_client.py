@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookies import SimpleCookie  # of our own server's Set-Cookie only
 from typing import Any
+from urllib.parse import urlencode
 
 from jupyter_server.services.kernels.connection.base import (
     deserialize_msg_from_ws_v1,
@@ -51,6 +52,16 @@ class Visitor:
         """Open a page, without what it redirects to."""
         return await self._fetch(path)
 
+    async def post(self, path: str, **form: str) -> HTTPResponse:
+        """Send a form, without what the answer redirects to."""
+        return await self._fetch(path, method="POST", body=urlencode(form))
+
+    async def open_websocket(self, path: str, *subprotocols: str) -> WebSocketClientConnection:
+        """Open a websocket of a page."""
+        url = f"ws{self._url[4:]}{path}"
+        request = HTTPRequest(url, headers=self._headers, connect_timeout=_TIMEOUT_S)
+        return await websocket_connect(request, subprotocols=list(subprotocols) or None)
+
     async def start_kernel(self) -> str:
         """Start a kernel, and return its id."""
         model = json.loads((await self._fetch("api/kernels", method="POST", body="{}")).body)
@@ -64,9 +75,8 @@ class Visitor:
     async def connect(self, kernel_id: str, protocol: str | None) -> Cells:
         """Open a kernel's websocket in one of the formats."""
         session = uuid.uuid4().hex
-        url = f"ws{self._url[4:]}api/kernels/{kernel_id}/channels?session_id={session}"
-        request = HTTPRequest(url, headers=self._headers, connect_timeout=_TIMEOUT_S)
-        connection = await websocket_connect(request, subprotocols=[protocol] if protocol else None)
+        path = f"api/kernels/{kernel_id}/channels?session_id={session}"
+        connection = await self.open_websocket(path, *([protocol] if protocol else []))
         return Cells(connection, session)
 
     @property

@@ -75,11 +75,11 @@ async def says(socket: Runs, code: str) -> str:
     return result.text.strip() or errors or "nothing"
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as text."""
+def table(rows: Sequence[Row], by: str = "cell sent by", saw: str = "kernel saw") -> str:
+    """Return the rows as text, with these headings for the user and for what was seen."""
     width = max(len(row.title) for row in rows)
-    seen = max(len("kernel saw"), *(len(row.saw) for row in rows))
-    lines = [f"{'what':{width}}  cell sent by  kernel saw"]
+    seen = max(len(saw), *(len(row.saw) for row in rows))
+    lines = [f"{'what':{width}}  {by:12}  {saw}"]
     lines += [
         f"{row.title:{width}}  {row.sent_by:12}  {row.saw:{seen}}  {'ok' if row.right else 'WRONG'}"
         for row in rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -28,6 +29,8 @@ PAGE = "session-user-demo"
 #: has a window for each user.
 _HOSTS = {"alice": "127.0.0.1", "bob": "localhost"}
 _NOTEBOOK = "whoami.ipynb"
+#: A page of this server that a link may lead to, such as ``lab/tree/alice/orders.ipynb``.
+_PATH = re.compile(r"[\w.-]+(/[\w.-]+)+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,10 @@ class AsHandler(TourLoginHandler):
     def _target(self, name: str) -> str:
         folder = self.provider.folder
         folder = f"{quote(folder.strip('/'))}/" if folder else ""
-        dashboard = DASHBOARDS.get(self.get_query_argument("to", ""))
+        to = self.get_query_argument("to", "")
+        if _PATH.fullmatch(to):
+            return to
+        dashboard = DASHBOARDS.get(to)
         if dashboard is not None:
             return dashboard.path.format(folder=folder)
         # A workspace each: JupyterLab would open one user's documents for the other.

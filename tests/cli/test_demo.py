@@ -133,11 +133,15 @@ async def test_nobody_without_the_key(demo):
 
 
 async def test_links_lead_to_the_demos_pages_alone(demo):
-    """A link logs the named user in; what it does not know leads to the notebook."""
+    """A link logs the named user in; it leads to a page of this server, or else to the notebook."""
+    other_sites = ("https://example.org", "//example.org/a", "/%5Cexample.org/a", "%5C%5Ca.org/b")
     for name in ("alice", "bob"):
         person = Person(demo.url)
-        answer = await person.fetch(f"{PAGE}/as/{name}?to=https://example.org&key={demo.key}")
-        assert answer.headers["Location"] == f"/lab/workspaces/{name}/tree/whoami.ipynb"
+        for to in other_sites:
+            answer = await person.fetch(f"{PAGE}/as/{name}?to={to}&key={demo.key}")
+            assert answer.headers["Location"] == f"/lab/workspaces/{name}/tree/whoami.ipynb"
+        answer = await person.fetch(f"{PAGE}/as/{name}?to=voila/render/a.ipynb&key={demo.key}")
+        assert answer.headers["Location"] == "/voila/render/a.ipynb"
         assert (await person.json("api/me"))["identity"]["username"] == name
 
 

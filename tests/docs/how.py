@@ -86,6 +86,7 @@ KERNEL_PAGES: dict[str, str] = {
     "docs/tutorials/jupyterhub.md": "",
 }
 
+_ROW_LEVEL = "tests/databases/test_row_level_example.py::test_the_page_shows_the_files"
 _PANEL_AT_HUB = "tests/hosts/hub/test_panel.py::hub"
 _KERNEL_CONFIG = "A file of the server, on a page for notebooks."
 
@@ -167,6 +168,8 @@ HOW: dict[tuple[str, str], How] = {
     ("docs/database.md", "SELECT item"): How(
         "test", why="tests/databases/test_connect_as_user.py::test_two_people_two_kernels"
     ),
+    ("docs/row_level_data.md", "def query"): How("test", why=_ROW_LEVEL),
+    ("docs/row_level_data.md", "transaction_of_visitor"): How("test", why=_ROW_LEVEL),
     ("docs/database.md", "NullPool"): How(
         before=(
             "import jupyter_session_user as _jsu\n"
