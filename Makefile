@@ -96,7 +96,7 @@ labextension/node_modules/.yarn-state.yml: labextension/package.json labextensio
 
 # Most tests wait for a server or a browser; the files' own servers stay with one worker. pytest-xdist
 # would begin with the files of most tests, and end with a slow file of one test on one worker.
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: test
 test: test-python test-front ## Run all tests, in random order

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,10 @@ from local_server import LocalServer
 from needs import need as _need
 from people import Person
 from redis_server import RedisServer
+
+# JupyterLab looks for language servers with Node.js, which may keep a cache in the temporary folder;
+# tests of what the demo leaves there would find it.
+os.environ["NODE_DISABLE_COMPILE_CACHE"] = "1"
 
 # A busy machine is no fault of the code: no example has a deadline.
 hypothesis.settings.register_profile("ours", deadline=None)
