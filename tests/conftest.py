@@ -26,8 +26,8 @@ from needs import need as _need
 from people import Person
 from redis_server import RedisServer
 
-# JupyterLab looks for language servers with Node.js, which may keep a cache in the temporary folder;
-# tests of what the demo leaves there would find it.
+# JupyterLab looks for language servers with Node.js, which may keep a cache in the temporary
+# folder; tests of what the demo leaves there would find it.
 os.environ["NODE_DISABLE_COMPILE_CACHE"] = "1"
 
 # A busy machine is no fault of the code: no example has a deadline.
