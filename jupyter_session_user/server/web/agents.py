@@ -38,7 +38,7 @@ class AgentsHandler(SessionUserHandler):
     async def get(self) -> None:
         """Respond with the caller's own agents; for an administrator, with all agents.
 
-        With the argument ``mine``, an administrator's answer has the own agents only, too.
+        With the argument ``mine``, an administrator also gets only their own agents.
         """
         mine, only_own = self.mine(), self._wants_only_own()
         if mine is None and only_own:

@@ -1,4 +1,4 @@
-/** Lists the own agents, makes tokens for them, and revokes them. An error is a text for people. */
+/** Lists the user's own agents, makes tokens for them, and revokes them. An error is a text for people. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Ask } from '../../shared/client.js';

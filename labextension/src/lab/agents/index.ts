@@ -1,4 +1,4 @@
-/** The dialog about the own agents: loaded when it is opened. */
+/** The dialog about the user's own agents: loaded when it is opened. */
 import { Dialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';

@@ -1,4 +1,4 @@
-/** The list of the own agents, the form for a new one, and its token, which is shown once. */
+/** The list of the user's own agents, the form for a new one, and its token, which is shown once. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { element } from '../../shared/dom.js';
