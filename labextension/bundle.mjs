@@ -9,7 +9,8 @@ const here = path => fileURLToPath(new URL(path, import.meta.url));
 for (const [style, script] of [
   ['base', 'lib/lab/css.js'],
   ['agents', 'lib/lab/agents/css.js'],
-  ['runs', 'lib/lab/runs/css.js']
+  ['runs', 'lib/lab/runs/css.js'],
+  ['sessions', 'lib/lab/sessions/css.js']
 ]) {
   const css = readFileSync(here(`style/${style}.css`), 'utf8')
     .replace(/\/\*.*?\*\//gs, '')

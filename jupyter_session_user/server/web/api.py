@@ -45,7 +45,7 @@ class MeHandler(SessionUserHandler):
 
         ``changes_in``: seconds until time alone may change the state of the login, or None.
         ``has_others``: whether the server knows sessions of other users. A page then shows names
-        that Jupyter has made up.
+        that Jupyter has made up. ``manages``: whether the caller may see and revoke all sessions.
         """
         mine = self.mine()
         if mine is None:
@@ -58,6 +58,7 @@ class MeHandler(SessionUserHandler):
                 "user": {**model["user"], "color": color_of(user.username, user.color)},
                 "changes_in": self._seconds_to_change(mine.key),
                 "has_others": _has_others(mine, self.context.store),
+                "manages": not self.is_agent() and self.manages(mine),
                 "server_time": write_time(datetime.now(timezone.utc)),
             }
         )

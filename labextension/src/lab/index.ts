@@ -8,6 +8,7 @@ import { modelPlugin } from './plugins/model.js';
 import { noticesPlugin } from './plugins/notices.js';
 import { runsPlugin } from './plugins/runs.js';
 import { savingPlugin } from './plugins/saving.js';
+import { sessionsPlugin } from './plugins/sessions.js';
 
 export { ISessionUserModel } from './tokens.js';
 export type { ISessionInfo, IUser, LoginState } from '../shared/types.js';
@@ -24,5 +25,6 @@ export default [
   runsPlugin,
   savingPlugin,
   agentsPlugin,
+  sessionsPlugin,
   chipPlugin
 ];

@@ -7,13 +7,15 @@ import {
   LOG_OUT,
   LOG_OUT_EVERYWHERE,
   SHOW_AGENTS,
-  SHOW_DETAILS
+  SHOW_DETAILS,
+  SHOW_SESSIONS
 } from './plugins/plugin.js';
 
 function fill(menu: Menu): void {
   // No separators: Lumino's break the menu's list for screen readers.
   menu.addItem({ command: SHOW_DETAILS, args: { isInMenu: true } });
   menu.addItem({ command: SHOW_AGENTS });
+  menu.addItem({ command: SHOW_SESSIONS });
   menu.addItem({ command: LOG_IN });
   menu.addItem({ command: LOG_OUT });
   menu.addItem({ command: LOG_OUT_EVERYWHERE });

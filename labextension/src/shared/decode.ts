@@ -113,7 +113,8 @@ export function decodeSession(value: unknown): ISessionInfo {
     expirySource: optional(text, fields, 'expiry_source') ?? '',
     state: optional(loginState, fields, 'state') ?? 'active',
     degraded: optional(flag, fields, 'degraded') ?? false,
-    hasOthers: optional(flag, fields, 'has_others') ?? false
+    hasOthers: optional(flag, fields, 'has_others') ?? false,
+    manages: optional(flag, fields, 'manages') ?? false
   });
 }
 

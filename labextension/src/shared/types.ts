@@ -51,6 +51,8 @@ export interface ISessionInfo {
   readonly degraded: boolean;
   /** Whether other users are known to this server. */
   readonly hasOthers: boolean;
+  /** Whether this person may see and revoke the sessions of all users. */
+  readonly manages: boolean;
 }
 
 /** What a page knows about its login. */

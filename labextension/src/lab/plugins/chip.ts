@@ -11,10 +11,8 @@ import { labelOf, tooltipOf } from '../details.js';
 import { joinMenu, openMenu } from '../menu.js';
 import type { ISessionUserModel } from '../tokens.js';
 import { overLabel } from '../words.js';
-import { type Commands, followSettings, LOG_IN, plugin } from './plugin.js';
+import { type Commands, followSettings, LOG_IN, NOTEBOOK, plugin } from './plugin.js';
 
-/** The name of Notebook 7's application. */
-const NOTEBOOK = 'Jupyter Notebook';
 /** After "Trusted". */
 const LAST = 12_000;
 

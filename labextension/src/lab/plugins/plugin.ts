@@ -12,7 +12,11 @@ export const LOG_IN = 'jupyter-session-user:log-in-again';
 export const SHOW_DETAILS = 'jupyter-session-user:show-details';
 export const LOG_OUT = 'jupyter-session-user:log-out';
 export const SHOW_AGENTS = 'jupyter-session-user:show-agents';
+export const SHOW_SESSIONS = 'jupyter-session-user:show-sessions';
 export const LOG_OUT_EVERYWHERE = 'jupyter-session-user:log-out-everywhere';
+
+/** The name of Notebook 7's application. */
+export const NOTEBOOK = 'Jupyter Notebook';
 
 export type Commands = JupyterFrontEnd['commands'];
 
