@@ -229,6 +229,20 @@ def test_a_server_that_gives_no_tokens_says_so(sit, expect, tmp_path):
             expect(desk.dialog.get_by_label("Agent name")).to_have_value("Bot")
 
 
+def test_a_slow_list_loses_no_click(sit, expect):
+    """A token that is asked for before the list has come is made once, and is in the list."""
+    alice, held = sit("alice"), []
+    alice.page.route("**/api/session-user/agents?mine=true*", lambda route: held.append(route))
+    alice.choose("Agents…")
+    alice.dialog.get_by_label("Agent name").fill("Early")
+    for _ in range(2):
+        alice.dialog.get_by_role("button", name="Create token").click()
+    (route,) = held
+    route.continue_()
+    expect(alice.dialog.get_by_label("Token of Early")).to_be_visible()
+    expect(alice.dialog.get_by_role("listitem")).to_have_count(1)
+
+
 def test_the_dialog_goes_with_the_login(sit, office, expect):
     """A logout in another tab takes the agents and the token out of the page, and ends it."""
     alice, bob = sit("alice"), sit("bob")

@@ -17,7 +17,7 @@ export class AgentsView {
     this._form = new AgentForm(_trans, () => void this._do(() => this._create()));
     this._list.setAttribute('aria-label', _trans.__('Your agents'));
     this.node.append(this._intro, this._list, this._form.node, this._alert, this._status, this._once);
-    void this._do(() => this._load());
+    this._loading = this._report(() => this._load());
   }
 
   /** Remove everything: a token must not stay in the page. */
@@ -61,12 +61,19 @@ export class AgentsView {
     this._status.textContent = this._trans.__('The token of %1 is revoked.', agent.name);
   }
 
-  /** One request at a time; an error is shown, and changes nothing. */
+  /** One request at a time: a second click makes no second token. */
   private async _do(action: () => Promise<void>): Promise<void> {
     if (this._isBusy || this._isClosed) {
       return;
     }
     this._isBusy = true;
+    await this._loading; // a slow list must not lose a click, nor replace what the click made
+    await this._report(action);
+    this._isBusy = false;
+  }
+
+  /** An error is shown, and changes nothing. */
+  private async _report(action: () => Promise<void>): Promise<void> {
     this._alert.textContent = this._status.textContent = '';
     try {
       await action();
@@ -74,7 +81,6 @@ export class AgentsView {
       this._alert.textContent = reason instanceof Error ? reason.message : String(reason);
       this._alert.scrollIntoView({ block: 'nearest' });
     }
-    this._isBusy = false;
   }
 
   private _renderList(): void {
@@ -142,6 +148,7 @@ export class AgentsView {
   private _agents: readonly IAgent[] = [];
   /** The id of the agent with the shown token. */
   private _shown = '';
+  private readonly _loading: Promise<void>;
   private _isBusy = false;
   private _isClosed = false;
 }
