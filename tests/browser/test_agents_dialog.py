@@ -232,7 +232,8 @@ def test_a_server_that_gives_no_tokens_says_so(sit, expect, tmp_path):
 def test_a_slow_list_loses_no_click(sit, expect):
     """A token that is asked for before the list has come is made once, and is in the list."""
     alice, held = sit("alice"), []
-    alice.page.route("**/api/session-user/agents?mine=true*", lambda route: held.append(route))
+    hold = lambda route: held.append(route)  # noqa: E731, PLW0108 - Playwright marks the function
+    alice.page.route("**/api/session-user/agents?mine=true*", hold)
     alice.choose("Agents…")
     alice.dialog.get_by_label("Agent name").fill("Early")
     for _ in range(2):
