@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { decodeRows } from '../../lib/lab/sessions/decode.js';
-import { cellsOf, headings, matches, personOf } from '../../lib/lab/sessions/words.js';
+import { personOf } from '../../lib/lab/runs/words.js';
+import { cellsOf, headings, matches } from '../../lib/lab/sessions/words.js';
 
 const trans = { __: (text, ...parts) => text.replace(/%(\d)/g, (_, at) => parts[at - 1]) };
 

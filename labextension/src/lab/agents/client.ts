@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Ask } from '../../shared/client.js';
-import { decodeMessage } from '../../shared/decode.js';
+import { type Send, sendThrough } from '../send.js';
 import { decodeAgents, decodeGrant, type IAgent, type IGrant, type Scope } from './decode.js';
 
 const AGENTS = 'api/session-user/agents';
@@ -16,35 +16,24 @@ export interface IWish {
 }
 
 export class AgentsClient {
-  constructor(
-    private readonly _ask: Ask,
-    private readonly _trans: TranslationBundle
-  ) {}
+  constructor(ask: Ask, trans: TranslationBundle) {
+    this._send = sendThrough(ask, trans);
+  }
 
   /** The own agents, also for an administrator. */
   async list(): Promise<IAgent[]> {
-    return decodeAgents(await (await this._send('?mine=true', {}, 200)).json());
+    return decodeAgents(await (await this._send(`${AGENTS}?mine=true`, {}, 200)).json());
   }
 
   async create(wish: IWish): Promise<IGrant> {
     const init = { method: 'POST', body: JSON.stringify(wish) };
-    return decodeGrant(await (await this._send('', init, 201)).json());
+    return decodeGrant(await (await this._send(AGENTS, init, 201)).json());
   }
 
   /** Also succeeds if the token has ended already. */
   async revoke(id: string): Promise<void> {
-    await this._send(`/${id}`, { method: 'DELETE' }, 204, 404);
+    await this._send(`${AGENTS}/${id}`, { method: 'DELETE' }, 204, 404);
   }
 
-  private async _send(path: string, init: RequestInit, ...wanted: number[]): Promise<Response> {
-    const response = await this._ask(`${AGENTS}${path}`, init);
-    if (response === null) {
-      throw new Error(this._trans.__('The server cannot be reached'));
-    }
-    if (!wanted.includes(response.status)) {
-      const status = this._trans.__('The server answered with status %1', response.status);
-      throw new Error(await response.json().then(decodeMessage).catch(() => status));
-    }
-    return response;
-  }
+  private readonly _send: Send;
 }

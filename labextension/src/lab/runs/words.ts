@@ -26,7 +26,10 @@ export function durationOf(milliseconds: number, trans: TranslationBundle): stri
 }
 
 /** The username is what one person cannot have in common with another. */
-export function personOf({ displayName, username }: IRunner, trans: TranslationBundle): string {
+export function personOf(
+  { displayName, username }: Pick<IRunner, 'displayName' | 'username'>,
+  trans: TranslationBundle
+): string {
   return displayName === username ? username : trans.__('%1 (%2)', displayName, username);
 }
 

@@ -2,10 +2,11 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Ask } from '../../shared/client.js';
-import { decodeMessage } from '../../shared/decode.js';
 import { element } from '../../shared/dom.js';
+import { personOf } from '../runs/words.js';
+import { type Send, sendThrough } from '../send.js';
 import { decodeRows, type ISessionRow } from './decode.js';
-import { cellsOf, headings, matches, personOf } from './words.js';
+import { cellsOf, headings, matches } from './words.js';
 
 const SESSIONS = 'api/session-user/sessions';
 
@@ -20,7 +21,8 @@ export interface ISessionsOptions {
 
 export class SessionsView {
   constructor(private readonly _options: ISessionsOptions) {
-    const { trans } = _options;
+    const { ask, trans } = _options;
+    this._send = sendThrough(ask, trans);
     const label = element('label', '', trans.__('Filter'));
     label.append(this._filter);
     this._filter.addEventListener('input', () => this._render());
@@ -36,10 +38,7 @@ export class SessionsView {
 
   /** Ask the server now; an error is shown, and the rows stay. */
   async refresh(): Promise<void> {
-    await this._do(async () => {
-      const response = await this._send(SESSIONS);
-      this._rows = decodeRows(await response.json());
-    });
+    await this._do(() => this._load());
   }
 
   /** Remove all names: the login of this page is over. */
@@ -48,13 +47,16 @@ export class SessionsView {
     this._render();
   }
 
+  private async _load(): Promise<void> {
+    this._rows = decodeRows(await (await this._send(SESSIONS, {}, 200)).json());
+  }
+
   private async _revoke(row: ISessionRow): Promise<void> {
     const person = personOf(row, this._options.trans);
     if (await this._options.confirm(person)) {
       await this._do(async () => {
-        await this._send(`${SESSIONS}/${encodeURIComponent(row.id)}`, { method: 'DELETE' });
-        const response = await this._send(SESSIONS);
-        this._rows = decodeRows(await response.json());
+        await this._send(`${SESSIONS}/${encodeURIComponent(row.id)}`, { method: 'DELETE' }, 204);
+        await this._load();
         this._status.textContent = this._options.trans.__('The login of %1 is revoked.', person);
       });
     }
@@ -68,19 +70,6 @@ export class SessionsView {
       this._alert.textContent = reason instanceof Error ? reason.message : String(reason);
     }
     this._render();
-  }
-
-  private async _send(path: string, init?: RequestInit): Promise<Response> {
-    const { ask, trans } = this._options;
-    const response = await ask(path, init);
-    if (response === null) {
-      throw new Error(trans.__('The server cannot be reached'));
-    }
-    if (!response.ok) {
-      const status = trans.__('The server answered with status %1', response.status);
-      throw new Error(await response.json().then(decodeMessage).catch(() => status));
-    }
-    return response;
   }
 
   private _render(): void {
@@ -134,4 +123,5 @@ export class SessionsView {
   private readonly _alert = element('p', 'jp-SessionUser-alert', '', { role: 'alert' });
   private _rows: readonly ISessionRow[] = [];
   private _shown = '';
+  private readonly _send: Send;
 }

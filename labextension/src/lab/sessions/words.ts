@@ -1,12 +1,8 @@
 /** A session in words. Pure. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import { personOf } from '../runs/words.js';
 import type { ISessionRow } from './decode.js';
-
-/** The username is what one person cannot have in common with another. */
-export function personOf({ displayName, username }: ISessionRow, trans: TranslationBundle): string {
-  return displayName === username ? username : trans.__('%1 (%2)', displayName, username);
-}
 
 /** The time of day; on another day, the date as well. */
 function timeOf(instant: string | null, now: number, trans: TranslationBundle): string {
