@@ -35,6 +35,16 @@ hypothesis.settings.register_profile("ours", deadline=None)
 hypothesis.settings.load_profile("ours")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
+    """End with the names: a log that is cut shows its end, and a failure's text may be long."""
+    result = yield
+    for kind in ("rerun", "error", "failed"):
+        for report in terminalreporter.stats.get(kind, []):
+            terminalreporter.write_line(f"{kind}: {report.nodeid}")
+    return result
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Run coroutine tests on asyncio alone, as Jupyter Server does."""

@@ -56,12 +56,17 @@ class Server:
         found = [json.loads(line) for line in lines]
         return [line for line in found if wanted.items() <= line.items()]
 
+    def printed(self) -> str:
+        """Return the beginning and the end of what the server printed."""
+        text = self.output.read_text()
+        return text if len(text) < 6000 else f"{text[:3000]}\n[…]\n{text[-3000:]}"
+
     async def wait(self, count: int = 1, **wanted: Any) -> list[dict[str, Any]]:
         """Wait for that many such lines."""
         end = time.monotonic() + PATIENCE_S
         while len(lines := self.said(**wanted)) < count:
             if time.monotonic() > end:
-                raise TimeoutError(f"{wanted}: {self.said()}\n{self.output.read_text()[-3000:]}")
+                raise TimeoutError(f"{wanted}: {self.printed()}\n{self.said()[-50:]}\n{wanted}")
             await asyncio.sleep(0.05)
         return lines
 

@@ -90,7 +90,7 @@ async def forever():
         say("process-wide")
 
 
-if "forever" in TAG and not vars(asyncio).get("_probe_task"):
+if "forever" in TAG:
     asyncio._probe_task = asyncio.get_event_loop().create_task(forever())
 
 button, everybody = Button(label="Click"), Button(label="Everybody")

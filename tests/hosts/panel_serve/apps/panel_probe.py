@@ -2,53 +2,18 @@
 
 import asyncio
 import contextlib
-import json
-import os
+import functools
 import threading
-from pathlib import Path
 
 import feed
 import panel as pn
 
-from jupyter_session_user import (
-    IdentityUnavailable,
-    bind_current_user,
-    get_cookies,
-    get_current_user,
-    get_session,
-)
+from jupyter_session_user import bind_current_user, get_current_user
 
 TAG = pn.state.session_args.get("tag", [b""])[0].decode()
 DOCUMENTS = vars(asyncio).setdefault("_probe_documents", {})  # of all visitors of this process
 DOCUMENTS[TAG] = pn.state.curdoc
-
-
-def who():
-    try:
-        session = get_session()
-    except IdentityUnavailable as error:
-        return {"error": error.reason, "text": str(error)}
-    return {
-        "user": "-" if session.user.is_anonymous else session.user.username,
-        "source": session.source,
-        "verified": session.verified,
-        "cookies": sorted(get_cookies()),
-        "headers": session.headers,
-        "name": session.user.name,
-        "groups": session.user.groups,
-        "expires_at": str(session.expires_at),
-        "pid": os.getpid(),
-        "pn_user": pn.state.user,
-        "pn_header": pn.state.headers.get("X-Forwarded-User") if pn.state.curdoc else None,
-    }
-
-
-def say(where, **more):
-    line = {"tag": TAG, "where": where, **who(), **more}
-    line["pool"] = threading.current_thread() is not threading.main_thread()
-    with Path(os.environ["PROBE_LOG"]).open("a") as log:
-        log.write(json.dumps(line) + "\n")
-    return line
+say = functools.partial(feed.say, TAG)
 
 
 def clicked(event):
@@ -98,16 +63,8 @@ async def stream(clicks):
     yield "two"
 
 
-async def forever():
-    """One task for the process, like a data feed."""
-    while True:
-        await asyncio.sleep(0.1)
-        say("process-wide")
-
-
-if "forever" in TAG and not vars(asyncio).get("_probe_task"):
-    asyncio._probe_task = asyncio.get_event_loop().create_task(forever())
-    feed.say = say
+if "forever" in TAG:
+    asyncio._probe_task = asyncio.get_event_loop().create_task(feed.forever())
     pn.state.schedule_task("probe", feed.scheduled, period="1s")
 
 first = say("page")
