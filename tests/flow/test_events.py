@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from pathlib import Path
@@ -27,6 +28,13 @@ c.EventLogger.handlers = [logging.FileHandler(os.environ["HOME"] + "/sessions.js
 RECORD = Record(
     Session(id="s1", user=User("alice"), source="test", verified=True), "k3y", "p3rson", b"st4mp"
 )
+
+OWN_SCHEMA = {
+    "$id": "https://example.org/its_own",
+    "version": "1",
+    "type": "object",
+    "properties": {"said": {"type": "string"}},
+}
 
 
 def events_of(server: LocalServer, name: str | None = None) -> list[dict[str, Any]]:
@@ -95,6 +103,37 @@ def test_an_event_is_as_its_schema_says(written):
     marked = {name for name, about in schema["properties"].items() if about.get("personal-data")}
     assert marked == {"session_id", "username", "actor"}
     assert not any(word in path.read_text() for word in ("k3y", "p3rson", "st4mp"))
+
+
+def test_only_who_asks_gets_them(written, tmp_path):
+    """An extension's own handler gets its own events, and no session of anybody.
+
+    The handler of the configuration gets both, and so does a listener for the schema.
+    """
+    logger, path = written
+    events = SessionEvents(logger, logging.getLogger(), lambda *_: True)
+    logger.register_event_schema(OWN_SCHEMA)
+    heard = []
+
+    async def listen(logger: EventLogger, schema_id: str, data: dict[str, Any]) -> None:
+        heard.append(data["username"])
+
+    async def emitted() -> None:
+        logger.add_listener(schema_id=SCHEMA_ID, listener=listen)
+        events("started", RECORD)
+        logger.emit(schema_id=OWN_SCHEMA["$id"], data={"said": "hello"})
+        await logger.gather_listeners()
+
+    handler = logging.FileHandler(tmp_path / "its_own.jsonl")
+    logger.register_handler(handler)
+    asyncio.run(emitted())
+    handler.close()
+    schemas = [
+        [json.loads(line)["__schema__"] for line in file.read_text().splitlines()]
+        for file in (path, tmp_path / "its_own.jsonl")
+    ]
+    assert schemas == [[SCHEMA_ID, OWN_SCHEMA["$id"]], [OWN_SCHEMA["$id"]]]
+    assert heard == ["alice"]
 
 
 def test_without_an_event_logger_nothing_happens():

@@ -1,12 +1,17 @@
-"""Restricts session events on ``/api/events/subscribe`` to administrators and the session's user.
+"""Restricts who gets events with personal data, and who emits them.
 
-Every JupyterLab tab subscribes to all schemas, and any user may emit an event of any schema. Both
-use two methods of the server's event logger, which are wrapped on the instance. Handlers that the
-administrator configured, and listeners in server code, still get every session event.
+Every JupyterLab tab subscribes to all schemas, any user may emit an event of any schema, and a
+handler that an extension registers for its own events gets those of all schemas. All three use
+methods of the server's event logger, which are wrapped on the instance:
+
+- A websocket gets the events of a session if its user is that of the session or an administrator.
+- A handler gets them if the administrator configured it (``c.EventLogger.handlers``).
+- Other code of the server adds a listener for the schema, and gets all of them.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -46,18 +51,20 @@ def emitting(record: Record | None) -> Iterator[None]:
 
 
 def keep_private(logger: EventLogger, schema_id: str, may_see: MaySee | None) -> None:
-    """Filter a schema's events for websockets, and refuse events from other code.
+    """Filter a schema's events for websockets and later handlers, and refuse other code's events.
 
-    Call it once for each schema.
+    Call it once for each schema. Handlers that the logger already has are those of the
+    configuration: they stay as they are.
 
     Args:
         logger: The server's event logger.
-        schema_id: The schema of session events.
+        schema_id: The schema.
         may_see: Tells whether a websocket's user may see an event of a session; None if no
             websocket gets any.
     """
     filtered: dict[Any, Any] = {}
     add, remove, emit = logger.add_listener, logger.remove_listener, logger.emit
+    register = logger.register_handler
 
     def add_listener(*, listener: Any, **options: Any) -> None:
         add(listener=listener, **options)
@@ -76,17 +83,31 @@ def keep_private(logger: EventLogger, schema_id: str, may_see: MaySee | None) ->
             remove(listener=ours, schema_id=schema_id)
 
     def emit_event(*, schema_id: str, **options: Any) -> Any:
-        if schema_id == session_schema and _emitted.get() is None:
+        if schema_id == private_schema and _emitted.get() is None:
             raise ValueError("these events are emitted by jupyter_session_user alone")
         return emit(schema_id=schema_id, **options)
 
-    session_schema = schema_id
+    def register_handler(handler: logging.Handler) -> None:
+        handler.addFilter(without_events)
+        register(handler)
+
+    private_schema, without_events = schema_id, _without(schema_id)
     for name, wrapper in (
         ("add_listener", add_listener),
         ("remove_listener", remove_listener),
         ("emit", emit_event),
+        ("register_handler", register_handler),
     ):
         setattr(logger, name, wrapper)
+
+
+def _without(schema_id: str) -> Callable[[logging.LogRecord], bool]:
+    """Return a filter for a logging handler that drops the events of a schema."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return not (isinstance(record.msg, dict) and record.msg.get("__schema__") == schema_id)
+
+    return is_other
 
 
 def _filtering(listener: Any, handler: Any, may_see: MaySee) -> Any:
