@@ -149,6 +149,10 @@ test-front: labextension/node_modules/.yarn-state.yml ## Run the unit tests of t
 test-oldest: ## Run the Python tests with the oldest supported versions
 	$(MAKE) test-python VENV=.venv-oldest PYTHON='$(OLDEST_PYTHON)' CONSTRAINTS=constraints/oldest.txt
 
+.PHONY: test-suites
+test-suites: $(VENV)/.extra-dev ## Run the test suites of jupyter_server and ipykernel without this package and with it
+	$(BIN)/python tests/support/host_suites/run.py --venv .venv-suites $(ARGS)
+
 # Its packages replace parts of every JupyterLab of the environment, hence one of their own.
 .PHONY: test-documents
 test-documents: ## Run the tests of jupyter-server-documents, in an environment of their own

@@ -557,6 +557,8 @@ class Machine(RuleBasedStateMachine):
         self._move(-back, seconds, look=False)
 
     def _move(self, wall: float, monotonic: float, *, look: bool) -> None:
+        if wall < monotonic:  # else the clock may go back before the server's next look, in 0.25 s
+            self.run(self.stage.clocks(look=True))
         self.clocks = self.run(self.stage.clocks(wall, monotonic, look=look))
         for login in self.logins:
             login.look(self.clocks)
