@@ -56,7 +56,7 @@ LINK_TYPE = KEY + "_link"
 #: degraded.
 OPERATIONS = frozenset(
     {
-        *("cookies", "database_login", "identity_token", "last_run"),
+        *("access_token", "cookies", "database_login", "identity_token", "last_run"),
         *("refresh", "signed", "visitor", "watch"),
     }
 )
@@ -79,8 +79,8 @@ class Request:
         id: Chosen by the kernel; the reply repeats it.
         operation: One of :data:`OPERATIONS`.
         session_id: Session that the request is about; may be empty for ``visitor`` and ``watch``.
-        name: Cookie name, for ``signed``; audience, for ``identity_token``;
-            database, for ``database_login``; cell, for ``last_run``.
+        name: Cookie name, for ``signed``; audience, for ``identity_token``; the setting's name of
+            it, for ``access_token``; database, for ``database_login``; cell, for ``last_run``.
         max_age_days: Maximum age of a signed value, in days, for ``signed``.
         lifetime: Lifetime of the token, in seconds, for ``identity_token``.
     """
@@ -143,7 +143,8 @@ class Reply:
 
     Attributes:
         id: Id of the request.
-        result: The result; empty if there is an error. Not in the repr, since it may hold cookies.
+        result: The result; of an error, what a program needs to react to it. Not in the repr, since
+            it may hold cookies.
         error: Empty, or the stable code of the error.
         message: A sentence that explains ``error`` to the user.
     """
@@ -157,7 +158,8 @@ class Reply:
         """Return the content of the control message, without the comm id."""
         wire: dict[str, Any] = {"version": VERSION, "id": self.id}
         if self.error:
-            return {**wire, "error": self.error, "message": self.message}
+            more = {"result": self.result} if self.result else {}
+            return {**wire, "error": self.error, "message": self.message, **more}
         return {**wire, "result": self.result}
 
     @classmethod

@@ -13,6 +13,7 @@ from jupyter_session_user.core.platform_cookie import PlatformCookie
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import (
+    AccessTokenUnavailable,
     ConfigurationError,
     DatabaseUnavailable,
     IdentityTokenUnavailable,
@@ -136,6 +137,19 @@ class HostSession(LiveSession):
     def own_cookies(self) -> Cookies:
         """Return the cookies of the visitor's own request."""
         return self.request.cookies
+
+    def own_access_token(self, name: str) -> dict[str, Any]:
+        """Refuse: no Jupyter Server has seen the visitor's request.
+
+        Raises:
+            AccessTokenUnavailable: Always.
+        """
+        del name
+        raise AccessTokenUnavailable(
+            f"this app ({self.source}) runs without a Jupyter kernel, so no Jupyter Server can get "
+            "an access token for its visitor; pass on the app's own token",
+            reason="no_server",
+        )
 
     def own_identity_token(self, audience: str, lifetime: float) -> dict[str, Any]:
         """Refuse: no Jupyter Server has seen the visitor's request.
