@@ -26,6 +26,7 @@ GRANTS = {"": "", "token-exchange": EXCHANGE, "refresh": REFRESH}
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 _SUBJECT_TOKENS = frozenset({"access_token", "id_token"})
+_MAX_TEXT = 2048
 _TEXTS = {
     **dict.fromkeys(("issuer", "client_id", "client_secret_file", "client_secret_env"), ""),
     **dict.fromkeys(("grant", "scope", "audience", "resource", "login_url"), ""),
@@ -47,7 +48,8 @@ class ExchangeTerms:
         client_secret_env: Name of an environment variable with it; empty if there is none.
         grant: A ``grant_type``; empty if the provider's metadata decides.
         scope: The ``scope`` to ask for; empty for the provider's default.
-        audience: The ``audience`` to ask for (RFC 8693, section 2.1); empty for none.
+        audience: The ``audience`` to ask for (RFC 8693, section 2.1); empty for the name, unless
+            there is a resource.
         resource: The ``resource`` to ask for (RFC 8707); empty for none.
         login_url: Where users agree, or log in again; empty for the server's own login.
         subject_token: Which token of the login is exchanged, ``access_token`` or ``id_token``.
@@ -74,10 +76,14 @@ class ExchangeTerms:
         """Whether the client has a secret."""
         return bool(self.client_secret_file or self.client_secret_env)
 
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The services that a token must be for, as far as it says so."""
-        return tuple(filter(None, (self.audience, self.resource)))
+    def targets(self, grant: str) -> frozenset[str]:
+        """Return the services that a token must be for, as far as it says so.
+
+        Args:
+            grant: The ``grant_type``. With a token exchange, the entry's name is the default.
+        """
+        named = frozenset(filter(None, (self.audience, self.resource)))
+        return named or frozenset({self.name} if grant == EXCHANGE else ())
 
 
 def terms_of(name: object, wanted: object) -> ExchangeTerms:
@@ -100,14 +106,15 @@ def terms_of(name: object, wanted: object) -> ExchangeTerms:
     _check_keys(name, wanted)
     texts = {key: wanted.get(key, default) for key, default in _TEXTS.items()}
     for key, value in texts.items():
-        if not isinstance(value, str) or not value.isprintable():
-            raise _wrong(f"{key} of {name!r} is no text", "write it in quotes")
+        if not isinstance(value, str) or not value.isprintable() or len(value) > _MAX_TEXT:
+            raise _wrong(
+                f"{key} of {name!r} is no text of at most {_MAX_TEXT} characters",
+                "write it in quotes",
+            )
     shared = wanted.get("shared_kernels", False)
     if not isinstance(shared, bool):
         raise _wrong(f"shared_kernels of {name!r} is neither True nor False", "write one of them")
     _check_values(name, texts)
-    if not (texts["audience"] or texts["resource"]) and texts["grant"] != "refresh":
-        texts["audience"] = name
     grant = GRANTS[texts.pop("grant")]
     return ExchangeTerms(name=name, grant=grant, shared_kernels=shared, **texts)
 

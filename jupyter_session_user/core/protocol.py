@@ -143,22 +143,23 @@ class Reply:
 
     Attributes:
         id: Id of the request.
-        result: The result; of an error, what a program needs to react to it. Not in the repr, since
-            it may hold cookies.
+        result: The result; empty if there is an error. Not in the repr, since it may hold cookies.
         error: Empty, or the stable code of the error.
         message: A sentence that explains ``error`` to the user.
+        login_url: Where the user can do something about ``error``; empty if nowhere.
     """
 
     id: str
     result: dict[str, Any] = field(default_factory=dict, repr=False)
     error: str = ""
     message: str = ""
+    login_url: str = ""
 
     def to_wire(self) -> dict[str, Any]:
         """Return the content of the control message, without the comm id."""
         wire: dict[str, Any] = {"version": VERSION, "id": self.id}
         if self.error:
-            more = {"result": self.result} if self.result else {}
+            more = {"login_url": self.login_url} if self.login_url else {}
             return {**wire, "error": self.error, "message": self.message, **more}
         return {**wire, "result": self.result}
 
@@ -178,6 +179,7 @@ class Reply:
             result=result,
             error=_text(data, "error", _MAX_NAME),
             message=_text(data, "message", _MAX_NAME),
+            login_url=_text(data, "login_url", _MAX_NAME),
         )
 
 

@@ -17,7 +17,15 @@ from jupyter_session_user.core.login_tokens import LoginTokens, claims_in
 from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.errors import AccessTokenUnavailable, ConsentRequired
 
-__all__ = ["Issued", "basic", "grant_of", "kept_for", "read_answer", "request_of", "unusable"]
+__all__ = [
+    "Issued",
+    "Reply",
+    "basic",
+    "grant_of",
+    "kept_for",
+    "read_answer",
+    "request_of",
+]
 
 #: How far the clocks of server and provider may differ, in seconds.
 LEEWAY_S = 60.0
@@ -37,6 +45,18 @@ _CONSENT = frozenset(
 _OK = 200
 _SERVER_ERROR = 500
 _TOO_MANY = 429
+
+
+class Reply(NamedTuple):
+    """An answer of the token endpoint.
+
+    Attributes:
+        status: The HTTP status.
+        body: The JSON of the body; None if it is none.
+    """
+
+    status: int
+    body: object
 
 
 class Issued(NamedTuple):
@@ -90,7 +110,7 @@ def request_of(terms: ExchangeTerms, grant: str, tokens: LoginTokens) -> dict[st
             "subject_token_type": _TYPE + terms.subject_token,
             "requested_token_type": _TYPE + "access_token",
         }
-        asked["audience"] = terms.audience
+        asked["audience"] = terms.audience or ("" if terms.resource else terms.name)
     if secret is None:
         return None
     form[named] = secret.reveal()
@@ -108,37 +128,42 @@ def basic(client_id: str, secret: str) -> tuple[str, str]:
 
 
 def read_answer(
-    terms: ExchangeTerms, sent: LoginTokens, status: int, answer: object, now: float
+    terms: ExchangeTerms, targets: frozenset[str], sent: LoginTokens, reply: Reply, now: float
 ) -> Issued:
     """Read the provider's answer.
 
     Args:
         terms: The entry of the setting.
+        targets: The services of which the token must be for one, if it names any; empty for any.
         sent: The login's tokens, of which one was sent.
-        status: The HTTP status.
-        answer: The JSON of the body; None if it is none.
+        reply: The provider's answer.
         now: The time, in seconds since the epoch.
 
     Raises:
         ConsentRequired: The user has to agree, or to log in again; without the address.
         AccessTokenUnavailable: It has no token that counts.
     """
-    said = answer if isinstance(answer, Mapping) else {}
-    if status != _OK:
-        raise _refusal(terms, status, said)
+    said = reply.body if isinstance(reply.body, Mapping) else {}
+    if reply.status != _OK:
+        raise _refusal(terms, reply.status, said)
     kind = said.get("token_type")
     tokens = LoginTokens.read(said, now)
     secret = None if tokens is None else tokens.access_token
     if tokens is None or secret is None or not isinstance(kind, str) or kind.lower() != "bearer":
-        raise unusable(terms, "it has no bearer token")
+        raise _unusable(terms, "it has no bearer token")
     if secret in (sent.access_token, sent.id_token):
-        raise unusable(terms, "it has the login's own token, which is for no single service")
+        raise _unusable(terms, "it has the login's own token, which is for no single service")
     _check_user(terms, sent, tokens)
-    seconds = _lifetime(terms, said, claims_in(secret.reveal()), now)
+    claims = claims_in(secret.reveal())
+    audience = claims.get("aud")
+    named = audience if isinstance(audience, list) else [audience]
+    if audience is not None and targets and not targets & set(map(str, named)):
+        raise _unusable(terms, "its token is for another service (aud)")
+    seconds = _lifetime(terms, said, claims, now)
     return Issued(secret, seconds, tokens)
 
 
-def unusable(terms: ExchangeTerms, why: str) -> AccessTokenUnavailable:
+def _unusable(terms: ExchangeTerms, why: str) -> AccessTokenUnavailable:
     """Return the error for an answer that is not used."""
     return AccessTokenUnavailable(
         f"the identity provider's answer for {terms.name!r} is not used: {why}; ask the "
@@ -181,7 +206,7 @@ def _check_user(terms: ExchangeTerms, sent: LoginTokens, tokens: LoginTokens) ->
         if found is None:
             continue
         if expected is None:
-            raise unusable(terms, "it names a user, and no token of the login does, to compare")
+            raise _unusable(terms, "it names a user, and no token of the login does, to compare")
         if found != expected:
             raise AccessTokenUnavailable(
                 f"the identity provider's token for {terms.name!r} is about another user than the "
@@ -197,18 +222,14 @@ def _lifetime(
     """Return how long a token counts, in seconds.
 
     Raises:
-        AccessTokenUnavailable: It is for another service, or not valid now.
+        AccessTokenUnavailable: It is not valid now.
     """
-    audience = claims.get("aud")
-    named = audience if isinstance(audience, list) else [audience]
-    if audience is not None and terms.targets and not set(terms.targets) & set(map(str, named)):
-        raise unusable(terms, "its token is for another service (aud)")
     lifetimes = [float(_MAX_LIFETIME_S)]
     for value, base in ((said.get("expires_in"), 0.0), (claims.get("exp"), now)):
         if value is None:
             continue
         if not isinstance(value, int | float) or isinstance(value, bool) or value != value:  # noqa: PLR0124
-            raise unusable(terms, "its times are no numbers")
+            raise _unusable(terms, "its times are no numbers")
         lifetimes.append(float(value) - base)
     starts = [claims.get(name) for name in ("iat", "nbf")]
     early = any(isinstance(start, int | float) and start > now + LEEWAY_S for start in starts)

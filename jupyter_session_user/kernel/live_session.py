@@ -310,10 +310,7 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
     if code == "access_token_unavailable":
         raise AccessTokenUnavailable(reply.message, reason=reason)
     if code == ConsentRequired.code:
-        login_url = reply.result.get("login_url")
-        raise ConsentRequired(
-            reply.message, login_url=login_url if isinstance(login_url, str) else ""
-        )
+        raise ConsentRequired(reply.message, login_url=reply.login_url)
     if code == "database_unavailable":
         raise DatabaseUnavailable(reply.message, reason=reason)
     if code == "identity_token_unavailable":

@@ -39,9 +39,13 @@ class SealedRows:
             self._connection = sqlite3.connect(
                 path or ":memory:", timeout=_BUSY_S, isolation_level=None, check_same_thread=False
             )
-            # A removed value is overwritten: https://www.sqlite.org/pragma.html#pragma_secure_delete
-            self._connection.execute("PRAGMA secure_delete = ON")
-            self._connection.execute(_TABLE)
+            try:
+                # Overwrites what is removed: https://www.sqlite.org/pragma.html#pragma_secure_delete
+                self._connection.execute("PRAGMA secure_delete = ON")
+                self._connection.execute(_TABLE)
+            except BaseException:
+                self._connection.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"login_token_key_file: {path} holds the encrypted tokens of logins, and cannot be "

@@ -21,6 +21,7 @@ from jupyter_session_user.core.login_tokens import LoginTokens, claims_in, is_to
 from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.core.token_exchange import (
     Issued,
+    Reply,
     basic,
     grant_of,
     kept_for,
@@ -70,7 +71,12 @@ def answer(name: str, **more: Any) -> dict[str, Any]:
 def issued(name: str, said: object, status: int = 200, **terms: Any) -> Issued:
     """Return the result for a user's login."""
     wanted = terms_of("trino", {**GOOD, **terms})
-    return read_answer(wanted, login_of(name), status, said, NOW)
+    return read(wanted, login_of(name), said, status)
+
+
+def read(terms: ExchangeTerms, sent: LoginTokens, said: object, status: int = 200) -> Issued:
+    """Return the result of an exchange."""
+    return read_answer(terms, terms.targets(EXCHANGE), sent, Reply(status, said), NOW)
 
 
 # ------------------------------------------------------------------------------- settings
@@ -79,10 +85,11 @@ def issued(name: str, said: object, status: int = 200, **terms: Any) -> Issued:
 def test_the_example_of_the_documentation():
     """Issuer, client and scope are enough; the name is then the audience."""
     terms = terms_of("trino", {**GOOD, "scope": "sql"})
-    assert (terms.audience, terms.scope, terms.grant) == ("trino", "sql", "")
-    assert terms.targets == ("trino",) and not terms.has_secret and not terms.shared_kernels
-    assert terms_of("mail", {**GOOD, "grant": "refresh", "scope": "mail"}).audience == ""
-    assert terms_of("r", {**GOOD, "resource": "https://r"}).targets == ("https://r",)
+    assert (terms.audience, terms.scope, terms.grant) == ("", "sql", "")
+    assert terms.targets(EXCHANGE) == {"trino"} and terms.targets(REFRESH) == frozenset()
+    assert not terms.has_secret and not terms.shared_kernels
+    assert terms_of("r", {**GOOD, "resource": "https://r"}).targets(EXCHANGE) == {"https://r"}
+    assert terms_of("r", {**GOOD, "audience": "a"}).targets(REFRESH) == {"a"}
     assert terms_of("r", {**GOOD, "client_secret_env": "X"}).has_secret
 
 
@@ -159,6 +166,8 @@ def test_the_requests():
             "refresh_token": f"refresh-of-{name}",
             "scope": "sql",
         }
+    at = request_of(terms_of("r", {**GOOD, "resource": "https://r"}), EXCHANGE, tokens)
+    assert at is not None and at["resource"] == "https://r" and "audience" not in at
     by_id = request_of(terms_of("t", {**GOOD, "subject_token": "id_token"}), EXCHANGE, tokens)
     assert by_id is not None and claims_in(by_id["subject_token"])["aud"] == "jupyter"
     assert by_id["subject_token_type"].endswith(":id_token")
@@ -203,19 +212,19 @@ def test_the_claim_that_names_a_user_is_the_administrators():
     login = LoginTokens(id_token=Secret(token(sub="pair-1", oid="alice")))
     terms = terms_of("trino", {**GOOD, "subject_claim": "oid"})
     said = answer("x", claims={"sub": "pair-2", "oid": "alice"})
-    assert read_answer(terms, login, 200, said, NOW).seconds == 300
+    assert read(terms, login, said).seconds == 300
     with pytest.raises(AccessTokenUnavailable, match="'oid'"):
-        read_answer(terms, login, 200, answer("x", claims={"sub": "pair-1", "oid": "bob"}), NOW)
+        read(terms, login, answer("x", claims={"sub": "pair-1", "oid": "bob"}))
 
 
 def test_a_user_that_cannot_be_compared():
     """The login's tokens name no user, and the answer does: nothing says that it is the same."""
     login, terms = LoginTokens(access_token=Secret("opaque")), terms_of("trino", GOOD)
     with pytest.raises(AccessTokenUnavailable, match="to compare") as caught:
-        read_answer(terms, login, 200, answer("bob"), NOW)
+        read(terms, login, answer("bob"))
     assert caught.value.reason == "answer"
     said = answer("bob", access_token="another")
-    assert read_answer(terms, login, 200, said, NOW).seconds == 300
+    assert read(terms, login, said).seconds == 300
 
 
 def test_the_logins_own_token_never_leaves():
@@ -225,7 +234,7 @@ def test_the_logins_own_token_never_leaves():
         assert secret is not None
         said = {"access_token": secret.reveal(), "token_type": "bearer"}
         with pytest.raises(AccessTokenUnavailable, match="own token") as caught:
-            read_answer(terms, tokens, 200, said, NOW)
+            read(terms, tokens, said)
         assert caught.value.reason == "answer"
 
 

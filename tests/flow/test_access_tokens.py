@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from agents import agent_of
 from audits import Audit
+from hub import code_block
 from local_server import LocalServer
 from oauth_provider import CLIENT, CLIENT_SECRET, RunningProvider, oauth_provider
 from people import KernelSocket, Person
@@ -23,6 +24,7 @@ from servers import (
     EXTENSION,
     PASSWORDS,
     eventually,
+    identity,
     json_lines,
     kernel_of,
     no_traceback,
@@ -41,6 +43,7 @@ from jupyter_session_user.core.protocol import (
     Request,
 )
 
+ROOT = Path(__file__).parents[2]
 OIDC = (
     "--ServerApp.identity_provider_class=oidc_identity.OidcIdentityProvider",
     "--OidcIdentityProvider.demo=True",
@@ -538,6 +541,35 @@ async def test_tokens_renew_and_rotate(provider):
                     await asyncio.sleep(2)
                 assert len(tokens) == 6
         assert len(provider.seen()["requests"]) > before + 12
+
+
+async def test_the_settings_of_the_documentation(provider, tmp_path):
+    """The page's block for OpenID Connect works, with this machine's provider and files."""
+    secret, key = tmp_path / "client-secret", _key_file(tmp_path / "login-token-key")
+    secret.write_text(CLIENT_SECRET)
+    secret.chmod(0o600)
+    block = code_block(ROOT / "docs" / "access_tokens.md", "login_token_key_file")
+    block = block.replace("https://login.example.org/realms/research", provider.url)
+    block = block.replace("/etc/jupyter/client-secret", str(secret))
+    block = block.replace("/etc/jupyter/login-token-key", str(key))
+    config = {"jupyter_server_config.py": block}
+    with own_server(*OIDC, env={"TEST_ISSUER": provider.url}, config=config) as running:
+        for person, name in zip(await people_on(running), ("alice", "bob"), strict=True):
+            assert claims_in(await _in_own_kernel(person))["sub"] == f"id-of-{name}"
+
+
+async def test_the_token_that_a_proxy_sends(provider):
+    """Behind a proxy each person's own header counts, as the latest request has it."""
+    header = "X-Forwarded-Access-Token"
+    config = configured({"trino": entry(provider)})
+    config["jupyter_server_config.py"] += "c.JupyterSessionUser.login_tokens = 'header'\n"
+    env = {"TEST_SECRET": CLIENT_SECRET}
+    with own_server(*identity("HeaderIdentityProvider"), env=env, config=config) as running:
+        for name in ("alice", "bob"):
+            person = Person(running.url, {"X-User": name})
+            assert await _in_own_kernel(person) == "access_token_unavailable.no_tokens"
+            person.headers[header] = provider.log_in(name)["access_token"]
+            assert claims_in(await _in_own_kernel(person))["sub"] == f"id-of-{name}"
 
 
 SETTINGS = [

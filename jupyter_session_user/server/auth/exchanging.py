@@ -18,7 +18,7 @@ from jupyter_session_user.server.auth.login_tokens.handed_over import HandedOver
 from jupyter_session_user.server.auth.login_tokens.header import HeaderTokens
 from jupyter_session_user.server.auth.login_tokens.hub import HubTokens
 from jupyter_session_user.server.auth.sealing import Sealer, keys_in, need_cryptography
-from jupyter_session_user.server.auth.token_provider import TokenProvider, client_secrets
+from jupyter_session_user.server.auth.token_provider import Issuer, TokenProvider, client_secrets
 from jupyter_session_user.store.sealed import SealedRows
 
 if TYPE_CHECKING:
@@ -106,7 +106,11 @@ def access_tokens(
 
 def _providers(entries: dict[str, ExchangeTerms]) -> dict[str, TokenProvider]:
     secrets = client_secrets(entries)
-    return {name: TokenProvider(terms, secrets[name]) for name, terms in entries.items()}
+    issuers = {terms.issuer: Issuer(terms.issuer) for terms in entries.values()}
+    return {
+        name: TokenProvider(terms, issuers[terms.issuer], secrets[name])
+        for name, terms in entries.items()
+    }
 
 
 def _source(settings: Settings, asking: Asking, log: logging.Logger) -> TokenSource:

@@ -23,11 +23,11 @@ from jupyter_session_user.core.login_tokens import LoginTokens
 from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.core.token_exchange import (
     Issued,
+    Reply,
     basic,
     grant_of,
     read_answer,
     request_of,
-    unusable,
 )
 from jupyter_session_user.errors import (
     AccessTokenUnavailable,
@@ -36,7 +36,7 @@ from jupyter_session_user.errors import (
 )
 from jupyter_session_user.server.auth.private_file import read_private
 
-__all__ = ["TokenProvider", "client_secrets"]
+__all__ = ["Issuer", "TokenProvider", "client_secrets"]
 
 #: The provider's metadata is asked for again after that time, in seconds.
 _METADATA_S = 3600.0
@@ -46,28 +46,79 @@ _TIMEOUT_S = 20.0
 _MAX_BODY = 256 * 1024  # bytes
 
 
+class Issuer:
+    """An identity provider: its metadata, and requests to it.
+
+    Args:
+        url: The ``issuer``.
+        monotonic: A clock, in seconds.
+    """
+
+    def __init__(self, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._url = url
+        self._monotonic = monotonic
+        self._known: tuple[float, Mapping[str, Any]] | None = None
+
+    async def metadata(self) -> Mapping[str, Any]:
+        """Return the provider's metadata (OpenID Connect Discovery 1.0, section 4).
+
+        Raises:
+            AccessTokenUnavailable: There is none that counts.
+        """
+        now = self._monotonic()
+        if self._known is not None and now - self._known[0] < _METADATA_S:
+            return self._known[1]
+        url = f"{self._url.rstrip('/')}/.well-known/openid-configuration"
+        response = await self.fetch(HTTPRequest(url, headers={"Accept": "application/json"}))
+        found = _json(response) if response.code == HTTPStatus.OK else None
+        endpoint = found.get("token_endpoint") if isinstance(found, dict) else None
+        if not isinstance(found, dict) or not isinstance(endpoint, str):
+            raise _unreachable("has no metadata at its issuer's address")
+        if found.get("issuer") != self._url:  # section 4.3
+            raise _wrong_metadata("name another issuer than the setting")
+        if not is_secure_url(endpoint):
+            raise _wrong_metadata("have a token endpoint that is not encrypted (https)")
+        self._known = now, found
+        return found
+
+    async def fetch(self, request: HTTPRequest) -> HTTPResponse:
+        """Return the answer to a request, whatever its status.
+
+        Raises:
+            AccessTokenUnavailable: There is no answer.
+        """
+        request.follow_redirects = False
+        request.connect_timeout = request.request_timeout = _TIMEOUT_S
+        client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=_MAX_BODY)
+        try:
+            return await client.fetch(request, raise_error=False)
+        except Exception as error:  # noqa: BLE001 - whatever prevents an answer
+            raise _unreachable(f"does not answer ({type(error).__name__})") from None
+        finally:
+            client.close()
+
+
 class TokenProvider:
     """Asks for the tokens of one entry of the setting ``token_exchange``.
 
     Args:
         terms: The entry.
+        issuer: Its identity provider.
         secret: Returns the client's secret; None if it has none.
         clock: Returns the time, in seconds since the epoch.
-        monotonic: A clock, in seconds.
     """
 
     def __init__(
         self,
         terms: ExchangeTerms,
+        issuer: Issuer,
         secret: Callable[[], Secret] | None,
         clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.terms = terms
+        self._issuer = issuer
         self._secret = secret
         self._clock = clock
-        self._monotonic = monotonic
-        self._metadata: tuple[float, Mapping[str, Any]] | None = None
 
     async def grant(self) -> str:
         """Return the ``grant_type`` that this provider has.
@@ -75,7 +126,7 @@ class TokenProvider:
         Raises:
             AccessTokenUnavailable: It cannot be asked, or has none.
         """
-        return grant_of(self.terms, (await self._described()).get("grant_types_supported"))
+        return grant_of(self.terms, (await self._issuer.metadata()).get("grant_types_supported"))
 
     async def issue(self, grant: str, tokens: LoginTokens) -> Issued | None:
         """Return a token for the service; None if the login has no token for the request.
@@ -91,8 +142,8 @@ class TokenProvider:
         form = request_of(self.terms, grant, tokens)
         if form is None:
             return None
-        status, answer = await self._post(form)
-        return read_answer(self.terms, tokens, status, answer, self._clock())
+        reply = await self._post(form)
+        return read_answer(self.terms, self.terms.targets(grant), tokens, reply, self._clock())
 
     async def renew(self, tokens: LoginTokens) -> LoginTokens:
         """Return the login's tokens with a new access token (RFC 6749, section 6).
@@ -107,37 +158,12 @@ class TokenProvider:
                 f"token for {self.terms.name!r} until you log in again"
             )
         form = {"grant_type": REFRESH, "refresh_token": tokens.refresh_token.reveal()}
-        status, answer = await self._post(form)
-        # The target of this token is the provider itself: no service is asked for.
-        anywhere = ExchangeTerms(
-            self.terms.name,
-            self.terms.issuer,
-            self.terms.client_id,
-            subject_claim=self.terms.subject_claim,
-        )
-        return tokens.updated(read_answer(anywhere, tokens, status, answer, self._clock()).tokens)
+        reply = await self._post(form)
+        issued = read_answer(self.terms, frozenset(), tokens, reply, self._clock())
+        return tokens.updated(issued.tokens)
 
-    async def _described(self) -> Mapping[str, Any]:
-        """Return the provider's metadata (OpenID Connect Discovery 1.0, section 4)."""
-        now = self._monotonic()
-        if self._metadata is not None and now - self._metadata[0] < _METADATA_S:
-            return self._metadata[1]
-        issuer = self.terms.issuer
-        url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
-        response = await self._fetch(HTTPRequest(url, headers={"Accept": "application/json"}))
-        found = _json(response) if response.code == HTTPStatus.OK else None
-        endpoint = found.get("token_endpoint") if isinstance(found, dict) else None
-        if not isinstance(found, dict) or not isinstance(endpoint, str):
-            raise _unreachable("has no metadata at its issuer's address")
-        if found.get("issuer") != issuer:  # section 4.3
-            raise unusable(self.terms, "its metadata names another issuer than the setting")
-        if not is_secure_url(endpoint):
-            raise unusable(self.terms, "its token endpoint is not encrypted (https)")
-        self._metadata = now, found
-        return found
-
-    async def _post(self, form: Mapping[str, str]) -> tuple[int, object]:
-        metadata = await self._described()
+    async def _post(self, form: Mapping[str, str]) -> Reply:
+        metadata = await self._issuer.metadata()
         fields, name, password = dict(form), None, None
         secret = None if self._secret is None else self._secret().reveal()
         methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
@@ -158,19 +184,8 @@ class TokenProvider:
             auth_username=name,
             auth_password=password,
         )
-        response = await self._fetch(request)
-        return response.code, _json(response)
-
-    async def _fetch(self, request: HTTPRequest) -> HTTPResponse:
-        request.follow_redirects = False
-        request.connect_timeout = request.request_timeout = _TIMEOUT_S
-        client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=_MAX_BODY)
-        try:
-            return await client.fetch(request, raise_error=False)
-        except Exception as error:  # noqa: BLE001 - whatever prevents an answer
-            raise _unreachable(f"does not answer ({type(error).__name__})") from None
-        finally:
-            client.close()
+        response = await self._issuer.fetch(request)
+        return Reply(response.code, _json(response))
 
 
 def client_secrets(
@@ -237,4 +252,12 @@ def _unreachable(why: str) -> AccessTokenUnavailable:
         f"the identity provider {why}; try again later, and ask the administrator to look at the "
         "server's log",
         reason="unreachable",
+    )
+
+
+def _wrong_metadata(why: str) -> AccessTokenUnavailable:
+    return AccessTokenUnavailable(
+        f"the identity provider's metadata {why}; ask the administrator to look at the issuer in "
+        "c.JupyterSessionUser.token_exchange",
+        reason="answer",
     )

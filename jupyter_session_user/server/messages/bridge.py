@@ -236,8 +236,8 @@ class Answers:
         try:
             result = await exchange(record, request.name, kernel_id)
         except ConsentRequired as needed:
-            url = {"login_url": needed.login_url}
-            return Reply(request.id, url, error=needed.code, message=str(needed))
+            url = needed.login_url
+            return Reply(request.id, error=needed.code, message=str(needed), login_url=url)
         except (AccessTokenUnavailable, SessionExpired) as refusal:
             return Reply(request.id, error=refusal.code, message=str(refusal))
         self.executions.note("access_token", record.session, kernel_id, request.name)

@@ -95,6 +95,8 @@ async def test_each_person_has_the_own_tokens(provider, tmp_path):
         hub.api("POST", "users/bob/server")
         at_home = bob.at("user/bob/")
         assert claims_in(await ask(at_home))["sub"] == "id-of-bob"
+        for person in (alice, bob):
+            person.browser.close()
         text = hub.log_text()
         given = provider.seen()["given"]
         assert not any(token in text for token in given) and CLIENT_SECRET not in text
@@ -107,3 +109,4 @@ async def test_without_the_scope(provider, tmp_path):
         for name in ("alice", "bob"):
             person = HubPerson(hub, name).enter()
             assert await ask(person) == "access_token_unavailable.no_tokens"
+            person.browser.close()
