@@ -4,9 +4,10 @@
 
 Two users ask in kernels of their own. ``cached``: the kernel has the token. ``cold``: each call
 asks the server. ``verify``: a service verifies an identity token. Access tokens come from a
-provider in a process of its own (Authlib): ``cold`` is then an exchange (RFC 8693), ``provider``
-the same request without Jupyter. 100 calls at once have to be one request to the provider. Times are in ms. Prints JSON; ends with status 1 if a token was about another user, or if a
-goal was missed.
+provider in a process of its own (Authlib): ``cold`` is then an exchange (RFC 8693), and
+``provider`` the same request without Jupyter. 100 calls at once have to be one request to the
+provider. Times are in ms. Prints JSON; ends with status 1 if a token was about another user, or if
+a goal was missed.
 """
 
 from __future__ import annotations

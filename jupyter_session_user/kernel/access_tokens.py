@@ -41,7 +41,7 @@ def get_access_token(name: str) -> str:
     login there. That login's own tokens stay in the server. Call this function again for each
     request to the service: it keeps a token until shortly before its end, so most calls take
     microseconds. It also works while a cell runs. The result's ``repr`` hides the token, and it
-    cannot be pickled.
+    cannot be pickled. In apps of Panel and Streamlit, it is the token of the app's own login.
 
     Args:
         name: The service, as the server's ``token_exchange`` names it.
@@ -68,6 +68,8 @@ def get_access_token(name: str) -> str:
         raise RemoteProtocolError("access_token: malformed reply")
     end = wall + seconds
     kept = _Kept(AccessToken(text), end, deadline_of(end, wall, monotonic))
+    if not seconds:
+        return kept.token
     with _lock:
         _kept[key] = kept
         _kept.move_to_end(key)

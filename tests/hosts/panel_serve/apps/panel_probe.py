@@ -12,7 +12,9 @@ import panel as pn
 
 from jupyter_session_user import (
     IdentityUnavailable,
+    SessionUserError,
     bind_current_user,
+    get_access_token,
     get_cookies,
     get_current_user,
     get_session,
@@ -21,6 +23,14 @@ from jupyter_session_user import (
 TAG = pn.state.session_args.get("tag", [b""])[0].decode()
 DOCUMENTS = vars(asyncio).setdefault("_probe_documents", {})  # of all visitors of this process
 DOCUMENTS[TAG] = pn.state.curdoc
+
+
+def own_token():
+    """Return the access token of the visitor's login, or the code of the error."""
+    try:
+        return str(get_access_token("trino"))
+    except SessionUserError as error:
+        return error.code
 
 
 def who():
@@ -38,6 +48,7 @@ def who():
         "groups": session.user.groups,
         "expires_at": str(session.expires_at),
         "pid": os.getpid(),
+        "token": own_token(),
         "pn_user": pn.state.user,
         "pn_header": pn.state.headers.get("X-Forwarded-User") if pn.state.curdoc else None,
     }
