@@ -15,7 +15,13 @@ import pytest
 from oauth_provider import CLIENT, CLIENT_SECRET, RunningProvider, oauth_provider
 from tornado.httputil import HTTPHeaders
 
-from jupyter_session_user import AccessTokenUnavailable, ConfigurationError, ConsentRequired, User
+from jupyter_session_user import (
+    AccessTokenUnavailable,
+    ConfigurationError,
+    ConsentRequired,
+    SessionExpired,
+    User,
+)
 from jupyter_session_user.core.exchange_terms import EXCHANGE, REFRESH, ExchangeTerms, terms_of
 from jupyter_session_user.core.login_tokens import LoginTokens, claims_in
 from jupyter_session_user.core.secret import Secret
@@ -333,6 +339,29 @@ async def test_a_changed_user_never_gets_the_token_of_the_one_before(provider):
     giver.on_change("revoked", record("bob", key="same", state="revoked"))
     await giver.give(record("bob", key="same"), "trino", "k")
     assert len(provider.seen()["requests"]) == count + 1
+    giver.close()
+
+
+async def test_a_login_that_ends_during_an_exchange_leaves_nothing(provider, tmp_path):
+    """Alice signs out while the provider answers with a new refresh token: it is kept nowhere."""
+    rows = SealedRows(tmp_path / "rows.sqlite3")
+    source = HandedOver(Sealer(), rows, logging.getLogger("t"))
+    people = {name: record(name) for name in ("alice", "bob")}
+    for name, each in people.items():
+        user = SimpleNamespace(login_tokens=provider.log_in(name))
+        source.logged_in(user, each.key, each.principal)
+    client = client_of(provider, grant="refresh", scope="sql")
+    log = logging.getLogger("t")
+    giver = AccessTokens({"trino": client}, source, lambda *_: True, lambda _: "", log)
+    provider.faults(rotate=True, slow_s=0.5)
+    asked = [asyncio.ensure_future(giver.give(each, "trino", "k")) for each in people.values()]
+    await asyncio.sleep(0.25)
+    giver.on_change("signed_out", record("alice", state="signed_out"))
+    hers, his = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(hers, SessionExpired)
+    assert claims_in(his["token"])["sub"] == "id-of-bob"
+    assert await source.tokens(people["alice"]) is None
+    assert (await source.tokens(people["bob"])).refresh_token is not None
     giver.close()
 
 

@@ -127,11 +127,13 @@ class AccessTokens:
         state = record.session.state
         if state not in OVER:
             return
-        for found in (self._kept, self._asking):
-            for key in [key for key in found if key.login == record.key]:
-                del found[key]
+        for key in [key for key in self._kept if key.login == record.key]:
+            del self._kept[key]
+        tasks = [self._asking.pop(key) for key in list(self._asking) if key.login == record.key]
         if state != "expired":  # it may come back
             self._source.forget(record)
+            for task in tasks:  # it may have a new refresh token
+                task.add_done_callback(lambda _: self._source.forget(record))
 
     def close(self) -> None:
         """Forget all tokens, and ask no more."""
@@ -189,8 +191,7 @@ class AccessTokens:
         return task.result()
 
     def _asked(self, key: _Key, task: asyncio.Task[_Kept]) -> None:
-        current = self._asking.get(key) is task
-        if current:
+        if self._asking.get(key) is task:
             del self._asking[key]
         error = None if task.cancelled() else task.exception()
         if error is not None:
@@ -198,11 +199,6 @@ class AccessTokens:
                 "JupyterSessionUser: no access token for %r: %s",
                 *(key.name, getattr(error, "code", type(error).__name__)),
             )
-        elif current and not task.cancelled():  # else the login has ended meanwhile
-            self._kept[key] = task.result()
-            self._kept.move_to_end(key)
-            while len(self._kept) > _MAX_KEPT:
-                self._kept.popitem(last=False)
 
     async def _ask(self, key: _Key, record: Record) -> _Kept:
         provider = self._providers[key.name]
@@ -212,7 +208,13 @@ class AccessTokens:
             url = provider.terms.login_url or self._login_page(record)
             where = f": open {url}" if url else ""
             raise ConsentRequired(f"{needed}{where}", login_url=url) from None
-        return _Kept(issued.token, self._monotonic() + kept_for(issued.seconds))
+        kept = _Kept(issued.token, self._monotonic() + kept_for(issued.seconds))
+        if self._asking.get(key) is asyncio.current_task():  # else the login has ended meanwhile
+            self._kept[key] = kept
+            self._kept.move_to_end(key)
+            while len(self._kept) > _MAX_KEPT:
+                self._kept.popitem(last=False)
+        return kept
 
     async def _issued(self, provider: TokenProvider, record: Record) -> Issued:
         grant = await provider.grant()

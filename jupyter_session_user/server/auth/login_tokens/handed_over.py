@@ -8,6 +8,7 @@ bound to the login and the user: what is kept for one login cannot be read for a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -93,7 +94,8 @@ class HandedOver:
 
     def forget(self, record: Record) -> None:
         """Forget the tokens of a login."""
-        self._later(self._rows.remove, _about(record.key, record.principal))
+        with contextlib.suppress(RuntimeError):  # the server ends
+            self._later(self._rows.remove, _about(record.key, record.principal))
 
     def close(self) -> None:
         """Write the rest, and close the file."""
