@@ -14,7 +14,9 @@ from jupyter_session_user.core.actor import Actor
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import (
     AccessDenied,
+    AccessTokenUnavailable,
     ConfigurationError,
+    ConsentRequired,
     CookieError,
     CookieUnavailable,
     DatabaseUnavailable,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from jupyter_session_user.core.last_run import LastRun
     from jupyter_session_user.hosts.asgi import SessionUserMiddleware
     from jupyter_session_user.hosts.wsgi import SessionUserWSGIMiddleware
+    from jupyter_session_user.kernel.access_tokens import get_access_token
     from jupyter_session_user.kernel.databases import connect_as_user
     from jupyter_session_user.kernel.identity_tokens import get_identity_token
     from jupyter_session_user.kernel.last_runs import last_run
@@ -58,8 +61,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDenied",
+    "AccessTokenUnavailable",
     "Actor",
     "ConfigurationError",
+    "ConsentRequired",
     "CookieError",
     "CookieUnavailable",
     "Cookies",
@@ -85,6 +90,7 @@ __all__ = [
     "WrongArgument",
     "bind_current_user",
     "connect_as_user",
+    "get_access_token",
     "get_cookies",
     "get_current_user",
     "get_identity_token",
@@ -105,6 +111,7 @@ _LATER = {
     "SessionUserMiddleware": "hosts.asgi",
     "SessionUserWSGIMiddleware": "hosts.wsgi",
     "connect_as_user": "kernel.databases",
+    "get_access_token": "kernel.access_tokens",
     "get_identity_token": "kernel.identity_tokens",
     "last_run": "kernel.last_runs",
     "on_session_change": "kernel.listeners",

@@ -5,6 +5,8 @@ SessionUserError
 ├── SessionExpired             the user is known, and the login has ended (``state``)
 │   └── SessionRevoked         ... because it was revoked, or the user signed out
 ├── AccessDenied               the user is known and is not allowed (``require_user``)
+├── AccessTokenUnavailable     no access token of the institution (``reason`` says why)
+├── ConsentRequired            ... until the user agrees, or logs in again (``login_url``)
 ├── CookieError                a cookie exists and cannot be returned (``reason`` says why)
 │   └── CookieUnavailable      the server's policy withholds it; also a ``KeyError``
 ├── DatabaseUnavailable        no database connection for this code (``reason`` says why)
@@ -30,7 +32,9 @@ from typing import ClassVar
 
 __all__ = [
     "AccessDenied",
+    "AccessTokenUnavailable",
     "ConfigurationError",
+    "ConsentRequired",
     "CookieError",
     "CookieUnavailable",
     "DatabaseUnavailable",
@@ -156,6 +160,73 @@ class AccessDenied(SessionUserError, PermissionError):
     def __init__(self, message: str, *, status_code: int = 403) -> None:
         super().__init__(message)
         self.status_code = status_code
+
+
+class AccessTokenUnavailable(SessionUserError):
+    """This code gets no access token of the institution's identity provider.
+
+    Attributes:
+        reason: One of the words in :data:`REASONS`, stable for programs.
+    """
+
+    #: The meaning of each reason and its fix.
+    REASONS: ClassVar[dict[str, str]] = {
+        "off": (
+            "the server gives no access tokens: its administrator sets "
+            "c.JupyterSessionUser.token_exchange"
+        ),
+        "audience": (
+            "the server gives no access tokens under this name: its administrator adds it to "
+            "c.JupyterSessionUser.token_exchange"
+        ),
+        "shared_kernel": (
+            "another user started this kernel, or has sent messages to it: use a kernel of your own"
+        ),
+        "agent": "an agent asks, and the token could not say so: call it in a kernel of your own",
+        "not_verified": (
+            "the server has not authenticated the user by name: log in with an account"
+        ),
+        "no_tokens": (
+            "the server has no tokens of this login to exchange: log out, and log in again; "
+            "otherwise its administrator looks at c.JupyterSessionUser.login_tokens"
+        ),
+        "refused": "the identity provider refuses: its administrator looks at the client's rights",
+        "unreachable": "the identity provider is down, or too slow: try again later",
+        "answer": (
+            "the identity provider's answer cannot be used: the administrator looks at its settings"
+        ),
+        "other_user": (
+            "the identity provider gave a token about another user: the administrator looks at "
+            "subject_claim, and at the provider"
+        ),
+        "clock": (
+            "the token is not valid at this time: the clocks of the server and of the identity "
+            "provider differ"
+        ),
+        "no_server": (
+            "an app without a Jupyter kernel whose host has no access token of its visitor: let "
+            "the app's own login keep one"
+        ),
+    }
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.code = f"access_token_unavailable.{reason}"
+
+
+class ConsentRequired(SessionUserError):
+    """The identity provider gives no access token until the user agrees, or logs in again.
+
+    Attributes:
+        login_url: Where the user does that; empty if the server does not know it.
+    """
+
+    code = "consent_required"
+
+    def __init__(self, message: str, *, login_url: str = "") -> None:
+        super().__init__(message)
+        self.login_url = login_url
 
 
 class CookieError(SessionUserError):

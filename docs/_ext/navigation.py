@@ -38,6 +38,7 @@ _SECTIONS: dict[str, list[str]] = {
         "identity_from_cookie",
         "audit",
         "identity_tokens",
+        "access_tokens",
         "database",
         "row_level_data",
         "cli",

@@ -35,6 +35,7 @@ API: dict[str, tuple[str, ...]] = {
     "Access": ("require_user",),
     "Other services": (
         "connect_as_user",
+        "get_access_token",
         "get_identity_token",
         "verify_identity_token",
         "IdentityClaims",
@@ -52,6 +53,8 @@ API: dict[str, tuple[str, ...]] = {
         "SessionExpired",
         "SessionRevoked",
         "AccessDenied",
+        "AccessTokenUnavailable",
+        "ConsentRequired",
         "CookieError",
         "CookieUnavailable",
         "DatabaseUnavailable",
@@ -71,6 +74,7 @@ INTERNAL = (
     "from_wire",
     "now",
     "of",
+    "own_access_token",
     "own_cookies",
     "own_database_login",
     "own_identity_token",
@@ -78,7 +82,12 @@ INTERNAL = (
     "to_wire",
 )
 _WITH_REASONS = frozenset(
-    {errors.DatabaseUnavailable, errors.IdentityUnavailable, errors.IdentityTokenUnavailable}
+    {
+        errors.AccessTokenUnavailable,
+        errors.DatabaseUnavailable,
+        errors.IdentityUnavailable,
+        errors.IdentityTokenUnavailable,
+    }
 )
 #: The reasons of a ``CookieError``, as its docstring lists them.
 COOKIE_REASONS = ("ambiguous", "too_large", "too_many", "undecodable", "withheld")

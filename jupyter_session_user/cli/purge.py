@@ -16,7 +16,7 @@ from jupyter_session_user.server.auth.identity_tokens import key_path
 
 __all__ = ["is_in_use", "leftovers", "remove"]
 
-_FOLDER, _LIST = "session-user", "ended.sqlite3"
+_FOLDER, _LIST, _TOKENS = "session-user", "ended.sqlite3", "login-tokens.sqlite3"
 
 _LAB_PLUGINS = ("jupyter-session-user", "jupyter-session-user-voila")
 
@@ -33,6 +33,7 @@ def leftovers() -> list[tuple[Path, str]]:
     found = [
         *((path, "the list of ended logins") for path in sorted(_folder().glob(f"{_LIST}*"))),
         (key_path(""), "the keys that sign identity tokens"),
+        *((path, "encrypted tokens of logins") for path in sorted(_folder().glob(f"{_TOKENS}*"))),
         (_folder(), "the folder of those files"),
         *(
             (path, "the address of a server that has ended")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn, final
 
-__all__ = ["MAX_LIFETIME_S", "IdentityToken", "Password"]
+__all__ = ["MAX_LIFETIME_S", "AccessToken", "IdentityToken", "Password"]
 
 #: How long a token counts at most, in seconds.
 MAX_LIFETIME_S = 300
@@ -40,6 +40,14 @@ class _Hidden(str):
             TypeError: Always.
         """
         raise TypeError(f"{type(self).__name__} cannot be pickled; call {self._again} again")
+
+
+@final
+class AccessToken(_Hidden):
+    """An access token of the institution's identity provider."""
+
+    __slots__ = ()
+    _again = "get_access_token()"
 
 
 @final

@@ -56,7 +56,7 @@ LINK_TYPE = KEY + "_link"
 #: degraded.
 OPERATIONS = frozenset(
     {
-        *("cookies", "database_login", "identity_token", "last_run"),
+        *("access_token", "cookies", "database_login", "identity_token", "last_run"),
         *("refresh", "signed", "visitor", "watch"),
     }
 )
@@ -79,8 +79,8 @@ class Request:
         id: Chosen by the kernel; the reply repeats it.
         operation: One of :data:`OPERATIONS`.
         session_id: Session that the request is about; may be empty for ``visitor`` and ``watch``.
-        name: Cookie name, for ``signed``; audience, for ``identity_token``;
-            database, for ``database_login``; cell, for ``last_run``.
+        name: Cookie name, for ``signed``; audience, for ``identity_token``; the setting's name of
+            it, for ``access_token``; database, for ``database_login``; cell, for ``last_run``.
         max_age_days: Maximum age of a signed value, in days, for ``signed``.
         lifetime: Lifetime of the token, in seconds, for ``identity_token``.
     """
@@ -146,18 +146,21 @@ class Reply:
         result: The result; empty if there is an error. Not in the repr, since it may hold cookies.
         error: Empty, or the stable code of the error.
         message: A sentence that explains ``error`` to the user.
+        login_url: Where the user can do something about ``error``; empty if nowhere.
     """
 
     id: str
     result: dict[str, Any] = field(default_factory=dict, repr=False)
     error: str = ""
     message: str = ""
+    login_url: str = ""
 
     def to_wire(self) -> dict[str, Any]:
         """Return the content of the control message, without the comm id."""
         wire: dict[str, Any] = {"version": VERSION, "id": self.id}
         if self.error:
-            return {**wire, "error": self.error, "message": self.message}
+            more = {"login_url": self.login_url} if self.login_url else {}
+            return {**wire, "error": self.error, "message": self.message, **more}
         return {**wire, "result": self.result}
 
     @classmethod
@@ -176,6 +179,7 @@ class Reply:
             result=result,
             error=_text(data, "error", _MAX_NAME),
             message=_text(data, "message", _MAX_NAME),
+            login_url=_text(data, "login_url", _MAX_NAME),
         )
 
 

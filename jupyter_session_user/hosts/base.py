@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
@@ -13,7 +14,9 @@ from jupyter_session_user.core.platform_cookie import PlatformCookie
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import (
+    AccessTokenUnavailable,
     ConfigurationError,
+    ConsentRequired,
     DatabaseUnavailable,
     IdentityTokenUnavailable,
     IdentityUnavailable,
@@ -58,6 +61,10 @@ class Host(Protocol):
         ...
 
 
+def _no_token(_request: object) -> None:
+    """Return None: the host keeps no access token."""
+
+
 class HostRequest:
     """The cookies and headers of the real request, as the browser sent them.
 
@@ -66,9 +73,14 @@ class HostRequest:
         headers: All headers, each name once.
         signed: Verifies a signed cookie (name, max_age_days), if the host has the secret.
         jar: The cookies, if the framework keeps no raw header.
+
+    Attributes:
+        own_token: Returns, for this request, the access token that the app's own login keeps for
+            the visitor, and when it ends, in seconds since the epoch (None if unknown). Its host
+            sets it.
     """
 
-    __slots__ = ("_cookie_headers", "_cookies", "_headers", "_jar", "_signed")
+    __slots__ = ("_cookie_headers", "_cookies", "_headers", "_jar", "_signed", "own_token")
     #: Never passed to app code: they are credentials, or have their own accessor.
     _HIDDEN: ClassVar[frozenset[str]] = frozenset({"cookie", "authorization"})
 
@@ -85,6 +97,7 @@ class HostRequest:
         self._signed = signed
         self._jar = jar
         self._cookies: Cookies | None = None
+        self.own_token: Callable[[HostRequest], tuple[str, float | None] | None] = _no_token
 
     @classmethod
     def of(cls, headers: Iterable[tuple[str, str]]) -> HostRequest:
@@ -136,6 +149,32 @@ class HostSession(LiveSession):
     def own_cookies(self) -> Cookies:
         """Return the cookies of the visitor's own request."""
         return self.request.cookies
+
+    def own_access_token(self, name: str) -> dict[str, Any]:
+        """Return the access token that the app's own login keeps for the visitor.
+
+        Raises:
+            AccessTokenUnavailable: The app's host has none.
+            ConsentRequired: It has ended.
+        """
+        from jupyter_session_user.core.login_tokens import LoginTokens  # noqa: PLC0415 - few need it
+
+        found = self.request.own_token(self.request) if self.verified else None
+        text, end = found or (None, None)
+        tokens = LoginTokens.read({"access_token": text, "expires_at": end}, time.time())
+        if tokens is None:
+            raise AccessTokenUnavailable(
+                f"this app ({self.source}) runs without a Jupyter kernel, and its own login keeps "
+                f"no access token of the visitor that could be used for {name!r}; see "
+                "docs/access_tokens.md",
+                reason="no_server",
+            )
+        if tokens.has_ended(time.time()):
+            raise ConsentRequired(
+                f"the access token of your login at this app ({self.source}) has ended; log in "
+                "again"
+            )
+        return {"token": text, "seconds": 0}
 
     def own_identity_token(self, audience: str, lifetime: float) -> dict[str, Any]:
         """Refuse: no Jupyter Server has seen the visitor's request.

@@ -78,6 +78,7 @@ def user_of(handler: Any, request: HostRequest) -> tuple[User | None, dict[str, 
     named = tornado.signed(request, "user")
     if named is None and user.username == _GUEST:
         return None, {}
+    request.own_token = _own_token
     claims = _claims(request)
     described = tornado.user_from_claims(claims, user.username) if claims else None
     return described or user, _expiry(request)
@@ -85,20 +86,49 @@ def user_of(handler: Any, request: HostRequest) -> tuple[User | None, dict[str, 
 
 def _claims(request: HostRequest) -> Mapping[str, Any]:
     """Return the provider's claims about the user: Panel keeps them in a cookie that it signs."""
-    token = tornado.signed(request, "id_token")
-    if token is None:
+    text = _decrypted(tornado.signed(request, "id_token"))
+    if text is None:
         return {}
     try:
-        encryption = sys.modules["panel.io.state"].state.encryption
         decode = sys.modules["panel.util"].decode_token
-        text = token if encryption is None else encryption.decrypt(token.encode()).decode()
     except AttributeError:
-        raise unsupported("panel", "state.encryption or util.decode_token") from None
+        raise unsupported("panel", "util.decode_token") from None
     try:
         claims = decode(text)
     except ValueError:
         return {}
     return claims if isinstance(claims, Mapping) else {}
+
+
+def _decrypted(token: str | None) -> str | None:
+    """Return a token of Panel's cookies in clear: ``--oauth-encryption-key`` encrypts it."""
+    if token is None:
+        return None
+    try:
+        encryption = sys.modules["panel.io.state"].state.encryption
+        return token if encryption is None else encryption.decrypt(token.encode()).decode()
+    except AttributeError:
+        raise unsupported("panel", "state.encryption") from None
+
+
+def _own_token(request: HostRequest) -> tuple[str, float | None] | None:
+    """Return the visitor's access token, and its end; Panel keeps a renewed one by username.
+
+    The cookies keep the former one, with its former end, until the visitor logs in again.
+    """
+    state = getattr(sys.modules.get("panel.io.state"), "state", None)
+    name = tornado.signed(request, "user")
+    renewed = getattr(state, "_oauth_user_overrides", {}).get(name) or {}
+    token, end = renewed.get("access_token"), renewed.get("expiry")
+    if token is None:
+        token = _decrypted(tornado.signed(request, "access_token"))
+        end = tornado.signed(request, "oauth_expiry")
+    if token is None:
+        return None
+    try:
+        return token, float(end or "")
+    except ValueError:
+        return token, None
 
 
 def _expiry(request: HostRequest) -> dict[str, Any]:

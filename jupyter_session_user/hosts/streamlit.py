@@ -5,6 +5,7 @@ All private names of Streamlit are in this file: ``_context`` and ``_check_run``
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from contextlib import suppress
@@ -94,16 +95,26 @@ def _meet(context: Any, before: Visitor | None) -> Visitor:
             mapped = _modules["streamlit"].get_option("server.trustedUserHeaders")
         # Only Streamlit's own signed cookie sets is_logged_in, unless a header may set it.
         verified = info.get("is_logged_in") is True and not mapped
+        request = HostRequest(headers.get_all("Cookie"), headers.to_dict())
+        request.own_token = functools.partial(_own_token, context)
         visitor = Visitor(
             "streamlit",
             _user(info, verified=verified),
             verified=verified,
             authenticates=bool(mapped) or VARIABLE not in os.environ or _authenticates(),
-            request=HostRequest(headers.get_all("Cookie"), headers.to_dict()),
+            request=request,
             key=context.session_id,
         )
     setattr(context, _SLOT, visitor)
     return visitor
+
+
+def _own_token(context: Any, request: HostRequest) -> tuple[str, float | None] | None:
+    """Return the access token of the run's login, if ``expose_tokens`` has it."""
+    del request
+    tokens = context.user_info.get("tokens")
+    token = tokens.get("access") if hasattr(tokens, "get") else None
+    return None if token is None else (token, None)
 
 
 def _authenticates() -> bool:

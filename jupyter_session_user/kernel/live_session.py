@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_session_user.core import session as core
 from jupyter_session_user.core.last_run import LastRun
 from jupyter_session_user.errors import (
+    AccessTokenUnavailable,
+    ConsentRequired,
     DatabaseUnavailable,
     IdentityTokenUnavailable,
     IdentityUnavailable,
@@ -164,6 +166,16 @@ class LiveSession(core.SessionFields):
         """
         return ask(self.id, "identity_token", name=audience, lifetime=lifetime)
 
+    def own_access_token(self, name: str) -> dict[str, Any]:
+        """Return an access token of the institution from the server, with its time in seconds.
+
+        Raises:
+            AccessTokenUnavailable: The server gives this kernel no such token.
+            ConsentRequired: The user has to agree, or to log in again.
+            RequestTimeout: The server did not answer.
+        """
+        return ask(self.id, "access_token", name=name)
+
     def own_database_login(self, database: str) -> dict[str, Any]:
         """Return a database login from the server.
 
@@ -233,6 +245,18 @@ class FakeSession(LiveSession):
 
         return cookies.Cookies(self.jar or cookies.CookieJar())
 
+    def own_access_token(self, name: str) -> dict[str, Any]:
+        """Refuse: no provider knows a fake user.
+
+        Raises:
+            AccessTokenUnavailable: Always.
+        """
+        raise AccessTokenUnavailable(
+            f"no identity provider gives a token for {name!r} about a fake user; in a test, pass a "
+            "token that the test has made",
+            reason="not_verified",
+        )
+
     def own_identity_token(self, audience: str, lifetime: float) -> dict[str, Any]:
         """Refuse: no server signs statements about a fake user.
 
@@ -263,6 +287,8 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
         RequestTimeout: The server did not answer.
         IdentityUnavailable: The server knows no such session on this kernel.
         SessionExpired: The session is over.
+        AccessTokenUnavailable: The server gives this kernel no access token.
+        ConsentRequired: The user has to agree to an access token.
         DatabaseUnavailable: The server gives this kernel no database login.
         IdentityTokenUnavailable: The server gives this kernel no identity token.
         SessionUserError: The server refused; ``code`` says why.
@@ -281,6 +307,10 @@ def ask(session_id: str, operation: str, **details: Any) -> dict[str, Any]:
     if reply.error.removeprefix("session_") in core.OVER:
         raise refusal(reply.error.removeprefix("session_"))
     code, _, reason = reply.error.partition(".")
+    if code == "access_token_unavailable":
+        raise AccessTokenUnavailable(reply.message, reason=reason)
+    if code == ConsentRequired.code:
+        raise ConsentRequired(reply.message, login_url=reply.login_url)
     if code == "database_unavailable":
         raise DatabaseUnavailable(reply.message, reason=reason)
     if code == "identity_token_unavailable":

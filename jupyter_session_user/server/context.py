@@ -24,6 +24,7 @@ from jupyter_session_user.server.auth.agent_door import AgentDoor
 from jupyter_session_user.server.auth.agents import Agents
 from jupyter_session_user.server.auth.capture import Capture, Sources
 from jupyter_session_user.server.auth.ended_logins import EndedLogins
+from jupyter_session_user.server.auth.exchanging import Asking
 from jupyter_session_user.server.auth.gate import Gate
 from jupyter_session_user.server.auth.known_login import KnownLogin
 from jupyter_session_user.server.auth.logins import Logins
@@ -196,10 +197,10 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     audit = Audit(settings, host.events, host.log)
     followed, bridge = _kernels(settings, kernels, host, capture, origin, store, succession)
     _record(audit.executions, followed, bridge, origin, logins)
-    grants = Grants(settings, kernels, followed, host.log).connect(bridge, logins)
+    asking = Asking(host.application, gate, capture, logins, authority)
+    grants = Grants(settings, kernels, followed, asking, host.log).connect(bridge, logins)
     stop = _stopping(_metrics(store, audit, followed), bridge, audit, grants)
-    events = SessionEvents(host.events, host.log, capture.may_see)
-    _tell_everybody(logins, bridge, succession, events)
+    _tell_everybody(logins, bridge, succession, host, capture)
     return ServerContext(
         store,
         capture,
@@ -324,14 +325,14 @@ def _record(
 
 
 def _tell_everybody(
-    logins: Logins, bridge: Bridge, succession: Succession, events: SessionEvents
+    logins: Logins, bridge: Bridge, succession: Succession, host: Host, capture: Capture
 ) -> None:
     def tell_kernels(event: str, record: Record) -> None:
         for kernel_id in succession.kernels_of(record, bridge.kernels()):
             bridge.send_update(kernel_id, event, record.session)
 
     logins.on_change(tell_kernels)
-    logins.on_change(events)
+    logins.on_change(SessionEvents(host.events, host.log, capture.may_see))
 
 
 def _in_background(

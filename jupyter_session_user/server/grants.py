@@ -1,4 +1,4 @@
-"""Wires what the server gives kernels about their users: identity tokens and database logins."""
+"""Wires what the server gives kernels about their users: tokens and database logins."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.gateway.managers import GatewayMappingKernelManager
 
 from jupyter_session_user.server.auth.databases import databases
+from jupyter_session_user.server.auth.exchanging import Asking, access_tokens
 from jupyter_session_user.server.auth.identity_tokens import IdentityTokens, identity_tokens
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ class Grants:
         settings: The administrator's settings.
         kernels: The server's kernel manager.
         followed: Owners and users of the kernels.
+        asking: Finds out about logins and their users.
         log: The server's log.
 
     Attributes:
+        access_tokens: Gets access tokens of the institution; None if that is not configured.
         tokens: Issues identity tokens; None if that is not configured.
         databases: Gives database logins; None if that is not configured.
 
@@ -46,12 +49,16 @@ class Grants:
         settings: Settings,
         kernels: MultiKernelManager,
         followed: Kernels,
+        asking: Asking,
         log: logging.Logger,
     ) -> None:
         self._kernels = kernels
         self._followed = followed
         elsewhere = isinstance(kernels, GatewayMappingKernelManager)
         self.tokens = identity_tokens(settings, log, kernels_elsewhere=elsewhere)
+        self.access_tokens = access_tokens(
+            settings, asking, self._may_use, log, kernels_elsewhere=elsewhere
+        )
         self.databases = databases(
             settings.databases, self._is_alone, log, kernels_elsewhere=elsewhere
         )
@@ -60,6 +67,9 @@ class Grants:
         """Answer kernels, and follow the users of kernels and the ends of logins."""
         if self.tokens is not None:
             bridge.answers.issue = self._issuing(self.tokens)
+        if self.access_tokens is not None:
+            bridge.answers.exchange = self.access_tokens.give
+            logins.on_change(self.access_tokens.on_change)
         if self.databases is not None:
             bridge.answers.lend = self.databases.lend
             logins.on_change(self.databases.on_change)
@@ -68,7 +78,9 @@ class Grants:
         return self
 
     def close(self) -> None:
-        """End what is lent."""
+        """End what is lent, and forget what is kept."""
+        if self.access_tokens is not None:
+            self.access_tokens.close()
         if self.databases is not None:
             self.databases.close()
 
@@ -81,14 +93,24 @@ class Grants:
             manager, record.speaker
         )
 
+    def _has_spoken(self, record: Record, kernel_id: str) -> bool:
+        """Tell whether this user has ever used the kernel."""
+        kernels = self._kernels
+        return kernel_id in kernels and self._followed.speakers.has_spoken(
+            kernels.get_kernel(kernel_id), record.speaker
+        )
+
+    def _may_use(self, record: Record, kernel_id: str, shared: bool) -> bool:  # noqa: FBT001
+        """Tell whether a secret of this user may go to the kernel."""
+        alone = self._is_alone(record, kernel_id)
+        return alone or (shared and self._has_spoken(record, kernel_id))
+
     def _issuing(
         self, tokens: IdentityTokens
     ) -> Callable[[Record, str, float, str], dict[str, Any]]:
         def issue(record: Record, audience: str, lifetime: float, kernel_id: str) -> dict[str, Any]:
-            alone, kernels = self._is_alone(record, kernel_id), self._kernels
-            spoke = kernel_id in kernels and self._followed.speakers.has_spoken(
-                kernels.get_kernel(kernel_id), record.speaker
-            )
+            alone = self._is_alone(record, kernel_id)
+            spoke = self._has_spoken(record, kernel_id)
             return tokens.issue(record, audience, lifetime, alone=alone, spoke=spoke)
 
         return issue

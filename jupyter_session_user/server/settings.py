@@ -22,6 +22,7 @@ from jupyter_session_user.server.identity_token_settings import IdentityTokenSet
 from jupyter_session_user.server.logout_settings import LogoutSettings
 from jupyter_session_user.server.revalidation_settings import RevalidationSettings
 from jupyter_session_user.server.run_settings import RunSettings
+from jupyter_session_user.server.token_exchange_settings import TokenExchangeSettings
 
 __all__ = ["Settings"]
 
@@ -34,6 +35,7 @@ class Settings(
     LogoutSettings,
     RevalidationSettings,
     RunSettings,
+    TokenExchangeSettings,
 ):
     """The settings of an administrator."""
 

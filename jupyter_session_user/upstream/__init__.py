@@ -179,6 +179,7 @@ PRIVATE = (
     Private("bokeh", "_auth_policy", "bokeh.server.asgi:BokehASGI.__init__", _BOKEH, (3, 10)),
     Private("panel", "_thread_pool", "panel.io.state:_state", "hosts/panel.py"),
     Private("panel", "_scheduled_cb", "panel.io.state:_state", "hosts/panel.py"),
+    Private("panel", "_oauth_user_overrides", "panel.io.state:_state", "hosts/panel.py"),
     Private("panel", "_authorize", "panel.io.server:DocHandler", "hosts/panel.py"),
     Private("panel", "_events", "panel.reactive:Syncable.__init__", "hosts/panel.py"),
     Private("panel", "_change_event", "panel.reactive:Syncable", "hosts/panel.py"),

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 __all__ = [
     "ask_past_cache",
+    "auth_state",
     "has_lost_access",
     "hub_auth_of",
     "hub_model",
@@ -100,6 +101,31 @@ async def token_expiry(handler: Any, user: Any) -> Any:
     headers = {"Authorization": f"token {token}"}
     answer = await hub_auth._api_request("GET", url, headers=headers, allow_403=True)  # noqa: SLF001
     return answer.get("expires_at") if isinstance(answer, dict) else None
+
+
+async def auth_state(handler: Any, user: Any) -> dict[str, Any] | None:
+    """Ask the Hub for the ``auth_state`` of the user whose token a request has.
+
+    ``GET /users/{name}`` with the token itself, which needs the scope ``admin:auth_state!user``.
+    The Hub renews what is older than its ``auth_refresh_age`` first.
+
+    Returns:
+        The state; None if there is none, or if the scope is missing.
+
+    Raises:
+        HTTPError: The Hub does not answer.
+    """
+    hub_auth, model, token = hub_auth_of(handler), hub_model(user), hub_token(handler)
+    name = model.get("name")
+    if hub_auth is None or not (token and name) or is_hub_service(user):
+        return None
+    url = f"{hub_auth.api_url}/users/{quote(name, safe='')}"
+    headers = {"Authorization": f"token {token}"}
+    answer = await hub_auth._api_request("GET", url, headers=headers, allow_403=True)  # noqa: SLF001
+    if not isinstance(answer, dict) or answer.get("name") != name:
+        return None
+    state = answer.get("auth_state")
+    return state if isinstance(state, dict) else None
 
 
 async def ask_past_cache(handler: Any) -> None:

@@ -87,6 +87,7 @@ OWN_FILE = {
     f"{NAME}.store.redis": {"redis"},
     f"{NAME}.server.auth.resolvers.jwks": {"joserfc"},
     f"{NAME}.server.auth.postgres": {"psycopg"},
+    f"{NAME}.server.auth.sealing": {"cryptography"},
     f"{NAME}.kernel.databases": {"psycopg"},
     # Bokeh loads the auth module, in a server that the Hub has started.
     f"{NAME}.hosts.jupyterhub_auth": {"jupyterhub"},

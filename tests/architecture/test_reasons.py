@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_session_user import (
+    AccessTokenUnavailable,
     DatabaseUnavailable,
     IdentityTokenUnavailable,
     IdentityUnavailable,
@@ -35,7 +36,9 @@ def test_what_is_raised_is_listed_and_what_is_listed_is_raised():
     listed = set(IdentityUnavailable.REASONS)
     of_databases = set(DatabaseUnavailable.REASONS)
     of_tokens = {*IdentityTokenUnavailable.REASONS, *InvalidIdentityToken.REASONS}
-    assert raised() <= listed | of_tokens | of_databases
+    of_access = set(AccessTokenUnavailable.REASONS)
+    assert raised() <= listed | of_tokens | of_databases | of_access
+    assert of_access <= raised()
     assert of_databases <= raised()
     assert of_tokens - raised() == {"malformed"}  # the default
     for reason in listed - raised():  # in a conditional expression: there is a text for it

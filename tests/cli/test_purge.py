@@ -61,9 +61,11 @@ def test_other_files_and_links_stay(used):
     link.symlink_to(target)
     keys = list_on(used).with_name("identity-keys.json")
     keys.write_text("{}")
+    tokens = list_on(used).with_name("login-tokens.sqlite3")
+    tokens.write_text("encrypted")
     answer = used.run("purge", "--yes")
     assert answer.returncode == 0, answer.stderr
-    assert not keys.exists()
+    assert not keys.exists() and not tokens.exists()
     assert notes.read_text() == "mine" and target.exists()
     assert not list_on(used).exists() and not link.is_symlink()
 

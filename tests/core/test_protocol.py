@@ -48,7 +48,11 @@ RESULTS = st.builds(
     Reply, id=IDS, result=st.dictionaries(ANY_TEXT, st.integers() | ANY_TEXT, max_size=3)
 )
 FAILURES = st.builds(
-    Reply, id=IDS, error=st.text(min_size=1, max_size=40), message=st.text(max_size=40)
+    Reply,
+    id=IDS,
+    error=st.text(min_size=1, max_size=40),
+    message=st.text(max_size=40),
+    login_url=st.text(max_size=40),
 )
 UPDATES = st.builds(
     Update,

@@ -45,6 +45,11 @@ class How:
 _SCOPE = (
     "def user_of_scope(scope):\n    return dict(scope['headers']).get(b'x-user', b'').decode()\n"
 )
+#: What a server would give a kernel.
+_ACCESS = (
+    "import jupyter_session_user as _jsu\n"
+    "_jsu.get_access_token = lambda service: f'token of {name} for {service}'\n"
+)
 _CLIENT = "from fastapi.testclient import TestClient\n"
 
 #: The keys of a server, and a function that signs as the server does.
@@ -164,6 +169,40 @@ HOW: dict[tuple[str, str], How] = {
             "    except ValueError:\n        pass\n    else:\n        raise AssertionError"
         ),
     ),
+    ("docs/access_tokens.md", "get_access_token('trino')"): How(
+        before=_ACCESS,
+        after="assert headers == {'Authorization': f'Bearer token of {name} for trino'}",
+        why="a kernel and a server are needed; tests/flow/test_access_tokens.py has them",
+    ),
+    ("docs/access_tokens.md", "token_or_link"): How(
+        before=_ACCESS,
+        after=(
+            "assert token_or_link() == f'token of {name} for trino'\n"
+            "def get_access_token(service):\n"
+            "    raise ConsentRequired('no', login_url='https://login.example.org')\n"
+            "assert token_or_link() == 'Please agree first: https://login.example.org'"
+        ),
+    ),
+    ("docs/access_tokens.md", "login_token_key_file"): How("config"),
+    ("docs/access_tokens.md", "finish_login"): How(
+        user=False,
+        before="given = []\n",
+        after=(
+            "CampusIdentityProvider.set_login_cookie = lambda *each: given.append(each[-1])\n"
+            "for who in ('alice', 'bob'):\n"
+            "    user = CampusIdentityProvider().finish_login(None, who, {'access_token': who})\n"
+            "    assert (user.username, user.login_tokens) == (who, {'access_token': who})\n"
+            "    assert given.pop() is user"
+        ),
+        why="tests/support/oidc_identity.py is such a provider",
+    ),
+    ("docs/access_tokens.md", "admin:auth_state"): How(
+        "hub", before="c.JupyterHub.load_roles = []\n", why="the page adds to the reader's roles"
+    ),
+    ("docs/access_tokens.md", "keycloak.example.org"): How("config"),
+    ("docs/access_tokens.md", "microsoftonline"): How("config"),
+    ("docs/access_tokens.md", "okta.com"): How("config"),
+    ("docs/access_tokens.md", "accounts.google.com"): How("config"),
     ("docs/database.md", "c.JupyterSessionUser"): How("config"),
     ("docs/database.md", "SELECT item"): How(
         "test", why="tests/databases/test_connect_as_user.py::test_two_people_two_kernels"

@@ -151,6 +151,7 @@ def test_configuration_of_the_server(block, way):
     from jupyter_server.serverapp import ServerApp
     from voila.configuration import VoilaConfiguration
 
+    from jupyter_session_user.core.exchange_terms import terms_of
     from jupyter_session_user.server.auth.proxy_identity import ProxyIdentityProvider
     from jupyter_session_user.server.settings import Settings
 
@@ -168,6 +169,8 @@ def test_configuration_of_the_server(block, way):
             setattr(owners[section], name, value)
     for handler in config.EventLogger.get("handlers", ()):
         handler.close()
+    for name, entry in settings.token_exchange.items():
+        assert terms_of(name, entry).name == name
     settings.networks(), settings.platform_cookie(), settings.policy(), settings.limits()
 
 

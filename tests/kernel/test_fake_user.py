@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from jupyter_session_user import (
     AccessDenied,
+    AccessTokenUnavailable,
     ConfigurationError,
     IdentityTokenUnavailable,
     IdentityUnavailable,
@@ -22,6 +23,7 @@ from jupyter_session_user import (
     User,
     WrongArgument,
     bind_current_user,
+    get_access_token,
     get_cookies,
     get_current_user,
     get_identity_token,
@@ -48,6 +50,8 @@ def test_all_functions_answer_the_fake_user():
         assert require_user(groups="finance").user().username == "ada"
         with pytest.raises(IdentityTokenUnavailable):
             get_identity_token("https://data.example.org")
+        with pytest.raises(AccessTokenUnavailable, match="fake user"):
+            get_access_token("trino")
     with fake_user("bob"):
         assert (get_current_user().groups, dict(get_cookies())) == ((), {})
         assert get_session().expires_at is None

@@ -18,7 +18,12 @@ from jupyter_session_user.server.messages.repeats import Repeats
 from jupyter_session_user.store.base import Record
 from jupyter_session_user.store.memory import MemoryStore
 
-GIVING = {"cookies": None, "identity_token": "token", "database_login": "login"}
+GIVING = {
+    "access_token": "login",
+    "cookies": None,
+    "identity_token": "token",
+    "database_login": "login",
+}
 
 
 class Desk:
@@ -32,7 +37,7 @@ class Desk:
             self.store, CookiePolicy(), lambda *_: not self.shared, lambda _: None, lambda: "secret"
         )
         self.answers.issue = lambda record, *_: self.new("token", record)
-        self.answers.lend = self.lend
+        self.answers.lend = self.answers.exchange = self.lend
         self.recorded: list[dict] = []
         self.answers.executions = Executions(self.recorded.append)
         for name in ("alice", "bob"):

@@ -98,6 +98,8 @@ class Gate:
         #: Keys of the latest logins: their browsers may not have used them yet.
         self._given: deque[str | None] = deque(maxlen=MOST_LOGINS_IN_A_SECOND)
         self._askers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        #: Called with the provider's user, the key and the principal of each new login cookie.
+        self.logged_in: Callable[[Any, str, str], None] = lambda *_: None
         #: Authenticates requests with an agent's token; it needs this gate, and sets itself here.
         self.agents: _Agents | None = None
 
@@ -243,9 +245,22 @@ class Gate:
             else:  # the provider renews the cookie of the request
                 own = self._capture.key_shown(handler, user)
             self._sign_late_enough(handler, user, own)
+            self._tell_login(handler, user, own)
             return result
 
         return set_own_cookie
+
+    def _tell_login(self, handler: Any, user: Any, own: str | None) -> None:
+        key, former = (
+            self._capture.key_being_given(handler, user),
+            self._logins.canonical(own or ""),
+        )
+        if key is None:
+            return
+        if own is None or self._logins.get(former) is None:
+            former = self._logins.canonical(key)  # else this response renews a login
+        principal, _ = self._capture.cookie_being_given(handler, user)
+        self.logged_in(user, former, principal)
 
     def _sign_late_enough(self, handler: Any, user: Any, own: str | None) -> None:
         capture, ended = self._capture, self._logins.ended

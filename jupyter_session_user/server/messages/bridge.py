@@ -18,6 +18,8 @@ from jupyter_session_user.core.cookies import CookieJar, Cookies, cookies_to_wir
 from jupyter_session_user.core.protocol import Reply, Request, Update
 from jupyter_session_user.core.session import OVER
 from jupyter_session_user.errors import (
+    AccessTokenUnavailable,
+    ConsentRequired,
     DatabaseUnavailable,
     IdentityTokenUnavailable,
     SessionExpired,
@@ -41,7 +43,7 @@ __all__ = ["Answers", "Bridge", "Issue", "Lend"]
 
 #: ``(record, audience, lifetime, kernel_id) -> result``: issues an identity token.
 Issue = Callable[["Record", str, float, str], dict[str, Any]]
-#: ``(record, database, kernel_id) -> result``: gives a database login.
+#: ``(record, name, kernel_id) -> result``: gives a database login, or an access token.
 Lend = Callable[["Record", str, str], Awaitable[dict[str, Any]]]
 
 
@@ -64,8 +66,14 @@ _NO_DATABASES = DatabaseUnavailable(
     reason="off",
 )
 
+_NO_ACCESS_TOKENS = AccessTokenUnavailable(
+    "this server gives no access tokens; its administrator can set "
+    "c.JupyterSessionUser.token_exchange",
+    reason="off",
+)
+
 #: Operations that need a valid login.
-_OF_A_LOGIN = frozenset({"cookies", "database_login", "identity_token", "signed"})
+_OF_A_LOGIN = frozenset({"access_token", "cookies", "database_login", "identity_token", "signed"})
 
 
 class Answers:
@@ -85,6 +93,7 @@ class Answers:
         executions: Records which cookies, identity tokens and database logins a kernel got.
         issue: Issues identity tokens.
         lend: Gives database logins; None if the administrator names no database.
+        exchange: Gives access tokens of the institution; None if none are configured.
     """
 
     def __init__(
@@ -108,6 +117,7 @@ class Answers:
         self.executions = Executions()
         self.issue: Issue = no_tokens
         self.lend: Lend | None = None
+        self.exchange: Lend | None = None
 
     def answer(self, kernel_id: str, request: Request) -> Reply | asyncio.Future[Reply]:
         """Return the reply to a request that came from this kernel, or its future."""
@@ -140,6 +150,7 @@ class Answers:
 
     def _decide(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
         operations: dict[str, Callable[[Record, Request], Reply | asyncio.Future[Reply]]] = {
+            "access_token": self._access_token,
             "cookies": self._cookies,
             "database_login": self._database_login,
             "identity_token": self._identity_token,
@@ -212,6 +223,24 @@ class Answers:
         except (DatabaseUnavailable, SessionExpired) as refusal:
             return Reply(request.id, error=refusal.code, message=str(refusal))
         self.executions.note("database_login", record.session, kernel_id, request.name)
+        return Reply(request.id, result)
+
+    def _access_token(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
+        if self.exchange is None:
+            return Reply(request.id, error=_NO_ACCESS_TOKENS.code, message=str(_NO_ACCESS_TOKENS))
+        return asyncio.ensure_future(self._exchanged(record, request, self.exchange))
+
+    async def _exchanged(self, record: Record, request: Request, exchange: Lend) -> Reply:
+        kernel_id = record.session.kernel_id or ""
+        record = self._open(record)
+        try:
+            result = await exchange(record, request.name, kernel_id)
+        except ConsentRequired as needed:
+            url = needed.login_url
+            return Reply(request.id, error=needed.code, message=str(needed), login_url=url)
+        except (AccessTokenUnavailable, SessionExpired) as refusal:
+            return Reply(request.id, error=refusal.code, message=str(refusal))
+        self.executions.note("access_token", record.session, kernel_id, request.name)
         return Reply(request.id, result)
 
     def _open(self, record: Record) -> Record:

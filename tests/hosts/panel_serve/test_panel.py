@@ -1,6 +1,7 @@
 """Features of ``panel serve`` beyond Bokeh's server: its logins, its cache, its threads."""
 
 import asyncio
+import base64
 import contextlib
 import importlib.util
 import json
@@ -234,6 +235,9 @@ async def test_oauth(provider, tmp_path):
                 assert (line["user"], line["name"]) == (f"{name}@example.org", name.title())
                 assert line["groups"] == {"alice": ["finance"], "bob": ["sales"]}[name]
                 assert line["verified"] and line["expires_at"] != "None"
+                payload = line["token"].split(".")[1]
+                said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+                assert said["email"] == f"{name}@example.org"
         await serving.leave()
 
 
@@ -246,6 +250,7 @@ async def test_oauth_guest(provider, tmp_path):
         for where in ("page", "click"):
             line = (await server.wait(tag="guest", where=where))[0]
             assert (line["user"], line["verified"]) == ("-", False)
+            assert line["token"] == "access_token_unavailable.no_server"
             assert await server.user(tag="alice", where=where) == "alice@example.org"
         await serving.leave()
 

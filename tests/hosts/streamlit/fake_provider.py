@@ -54,7 +54,10 @@ async def token(request: Request):
     now = int(time.time())
     claims = {**codes.pop(form["code"]), "iss": str(request.base_url), "iat": now, "exp": now + 600}
     signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, KEY)
-    return {"access_token": "a", "token_type": "Bearer", "expires_in": 600, "id_token": signed}
+    name = claims["sub"].removeprefix("id-of-")
+    access = {"aud": "api", "exp": now + 600, "sub": claims["sub"], "name": f"token-of-{name}"}
+    token = jwt.encode({"alg": "RS256", "kid": "one"}, access, KEY)
+    return {"access_token": token, "token_type": "Bearer", "expires_in": 600, "id_token": signed}
 
 
 @app.get("/jwks")

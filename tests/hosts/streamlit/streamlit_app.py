@@ -11,7 +11,9 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx
 from who import who
 
 from jupyter_session_user import (
+    SessionUserError,
     bind_current_user,
+    get_access_token,
     get_cookies,
     get_current_user,
     get_session,
@@ -44,6 +46,14 @@ async def coroutine():
 def what_streamlit_says():
     """Return the values that an app would take for an anonymous visitor."""
     return [st.user.to_dict(), st.context.cookies.to_dict()]
+
+
+def own_token():
+    """Return the access token of the visitor's login, or the code of the error."""
+    try:
+        return str(get_access_token("trino"))
+    except SessionUserError as error:
+        return error.code
 
 
 def clicked():
@@ -85,6 +95,7 @@ say(
     bare_thread=in_thread(who),
     streamlit_in_bare_thread=in_thread(what_streamlit_says),
     theme=get_cookies().get("theme"),
+    token=own_token(),
 )
 st.button("press", on_click=clicked)
 

@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from app_servers import JANE, WHO, AppServer, app_server, platform_cookie
 from tabs import Tab, tabs_of
 
+from jupyter_session_user.core.login_tokens import claims_in
+
 HERE = Path(__file__).parent
 FILES = {
     "app.py": (HERE / "streamlit_app.py").read_text(encoding="utf-8"),
@@ -38,6 +40,7 @@ cookie_secret = "of these tests, and long enough for that"
 client_id = "streamlit"
 client_secret = "made up"
 server_metadata_url = "PROVIDER/.well-known/openid-configuration"
+expose_tokens = ["access"]
 """
 HEADERS = """
 [server.trustedUserHeaders]
@@ -214,6 +217,9 @@ async def test_login_two_visitors(login_server, logins):
         alice, bob, stranger = tabs
         assert shown(alice) == expected("alice@example.com verified by streamlit")
         assert alice.said["name"] == "Alice Adams"
+        assert claims_in(alice.said["token"])["name"] == "token-of-alice"
+        assert claims_in(bob.said["token"])["name"] == "token-of-bob"
+        assert stranger.said["token"] == "access_token_unavailable.no_server"
         assert shown(bob) == expected("bob@example.com verified by streamlit")
         assert shown(stranger) == expected("anonymous")
         await asyncio.gather(alice.run(button="press"), bob.run(button="inside"))

@@ -11,7 +11,21 @@ from pathlib import Path
 
 import panel as pn
 
-from jupyter_session_user import IdentityUnavailable, get_cookies, get_session
+from jupyter_session_user import (
+    IdentityUnavailable,
+    SessionUserError,
+    get_access_token,
+    get_cookies,
+    get_session,
+)
+
+
+def own_token():
+    """Return the access token of the visitor's login, or the code of the error."""
+    try:
+        return str(get_access_token("trino"))
+    except SessionUserError as error:
+        return error.code
 
 
 def who():
@@ -29,6 +43,7 @@ def who():
         "groups": session.user.groups,
         "expires_at": str(session.expires_at),
         "pid": os.getpid(),
+        "token": own_token(),
         "pn_user": pn.state.user,
         "pn_header": pn.state.headers.get("X-Forwarded-User") if pn.state.curdoc else None,
     }

@@ -1,0 +1,112 @@
+"""Access tokens behind a real JupyterHub: from the ``auth_state`` of the person who asks."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub import HubPerson, code_block, hub_running, proxy_program
+from oauth_provider import CLIENT, CLIENT_SECRET, oauth_provider
+
+from jupyter_session_user.core.login_tokens import claims_in
+
+ROOT = Path(__file__).parents[3]
+ASK = """
+import json, jupyter_session_user as j
+try:
+    print(json.dumps(str(j.get_access_token("trino"))))
+except j.SessionUserError as error:
+    print(json.dumps(error.code))
+"""
+#: An authenticator that keeps the tokens of each login, as OAuthenticator does.
+AUTH_STATE = """
+import json, os, urllib.request
+from jupyterhub.auth import DummyAuthenticator
+os.environ["JUPYTERHUB_CRYPT_KEY"] = "{key}"
+
+class WithTokens(DummyAuthenticator):
+    async def authenticate(self, handler, data):
+        name = await super().authenticate(handler, data)
+        if not name:
+            return name
+        body = json.dumps({{"name": name}}).encode()
+        kind = {{"Content-Type": "application/json"}}
+        request = urllib.request.Request("{issuer}/test/login", body, kind)
+        with urllib.request.urlopen(request) as answer:
+            return {{"name": name, "auth_state": json.load(answer)}}
+
+c.JupyterHub.authenticator_class = WithTokens
+c.WithTokens.password = c.DummyAuthenticator.password
+c.Spawner.environment["JUPYTER_CONFIG_PATH"] = "{folder}"
+"""
+
+
+@pytest.fixture(scope="module")
+def provider(need):
+    """Run an identity provider."""
+    need(importlib.util.find_spec("jupyterhub"), "jupyterhub is missing")
+    need(proxy_program(), "configurable-http-proxy is missing: make .venv/.proxy")
+    with oauth_provider() as running:
+        yield running
+
+
+def hub_for(provider: Any, home: Path, scopes: str) -> Any:
+    """Run a Hub whose servers exchange at this provider."""
+    folder = home / "config"
+    folder.mkdir()
+    secret = folder / "secret"
+    secret.write_text(CLIENT_SECRET)
+    secret.chmod(0o600)
+    entry = {"issuer": provider.url, "client_id": CLIENT, "client_secret_file": str(secret)}
+    setting = f"c.JupyterSessionUser.token_exchange = {{'trino': {entry!r}}}\n"
+    (folder / "jupyter_server_config.py").write_text(setting)
+    extra = AUTH_STATE.format(key="5" * 64, issuer=provider.url, folder=folder)
+    place = home / "hub"
+    place.mkdir()
+    return hub_running(place, extra=extra + scopes)
+
+
+async def ask(person: HubPerson) -> str:
+    """Return what a cell gets in a kernel that this person starts."""
+    kernel_id = await person.start_kernel()
+    socket = await person.connect(kernel_id)
+    result = await socket.execute(ASK, timeout=60)
+    await socket.close()
+    await person.fetch(f"api/kernels/{kernel_id}", method="DELETE")
+    assert not result.errors, result.errors
+    return str(json.loads(result.text))
+
+
+async def test_each_person_has_the_own_tokens(provider, tmp_path):
+    """Alice gets hers on her server; bob, a guest there, gets none, and never alice's.
+
+    The obvious implementation asks the Hub with the server's token: bob's code would get the token
+    of alice, the owner. On his own server he gets his.
+    """
+    documented = code_block(ROOT / "docs" / "access_tokens.md", "admin:auth_state")
+    with hub_for(provider, tmp_path, documented) as hub:
+        alice = HubPerson(hub, "alice").enter()
+        bob = HubPerson(hub, "bob").enter()
+        assert claims_in(await ask(alice))["sub"] == "id-of-alice"
+        assert await ask(bob) == "access_token_unavailable.no_tokens"
+        hub.api("POST", "users/bob/server")
+        at_home = bob.at("user/bob/")
+        assert claims_in(await ask(at_home))["sub"] == "id-of-bob"
+        for person in (alice, bob):
+            person.browser.close()
+        text = hub.log_text()
+        given = provider.seen()["given"]
+        assert not any(token in text for token in given) and CLIENT_SECRET not in text
+
+
+async def test_without_the_scope(provider, tmp_path):
+    """Neither gets a token, and the reason is true."""
+    off = "\nc.Authenticator.enable_auth_state = True\n"
+    with hub_for(provider, tmp_path, off) as hub:
+        for name in ("alice", "bob"):
+            person = HubPerson(hub, name).enter()
+            assert await ask(person) == "access_token_unavailable.no_tokens"
+            person.browser.close()
