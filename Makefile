@@ -159,14 +159,16 @@ test-documents: ## Run the tests of jupyter-server-documents, in an environment 
 	$(MAKE) venv VENV=.venv-documents
 	.venv-documents/bin/python -m pip install --disable-pip-version-check --quiet \
 		'jupyter-server-documents>=0.3.3'
-	.venv-documents/bin/python -m pytest -q $(PYTEST_ARGS) tests/hosts/test_server_documents.py
+	.venv-documents/bin/python -m pytest -q $(PYTEST_ARGS) tests/hosts/test_server_documents.py \
+		tests/browser/test_runs_in_shared_documents.py
 
 .PHONY: test-collaboration
 test-collaboration: ## Run the tests with jupyter-collaboration, in an environment of their own
 	$(MAKE) venv VENV=.venv-collaboration
 	.venv-collaboration/bin/python -m pip install --disable-pip-version-check --quiet \
 		'jupyter-collaboration>=5'
-	.venv-collaboration/bin/python -m pytest -q $(PYTEST_ARGS) tests/browser/test_collaboration.py
+	.venv-collaboration/bin/python -m pytest -q $(PYTEST_ARGS) tests/browser/test_collaboration.py \
+		tests/browser/test_runs_in_shared_documents.py
 
 .PHONY: test-mcp
 test-mcp: ## Run the tests of MCP servers, in an environment of their own

@@ -1,6 +1,6 @@
 """Two people and their two agents on one kernel: is each call the right person's, with its actor?
 
-    python benchmarks/agents.py [--calls 10000] [--minutes 3] [--json FILE]
+    python benchmarks/agents.py [--calls 10000] [--minutes 15] [--json FILE]
 
 Each agent sends cells over its websocket, cells that leave a task behind, and REST requests, with
 its token and no cookies. Meanwhile both people run cells of their own from their browsers.
@@ -172,7 +172,7 @@ def main() -> int:
     """Measure, print and judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=10_000, help="calls of the agents")
-    parser.add_argument("--minutes", type=float, default=3.0, help="end after that time")
+    parser.add_argument("--minutes", type=float, default=15.0, help="end after that time")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
     result = asyncio.run(measure(options.calls, options.minutes))

@@ -101,7 +101,7 @@ class Mixed(StampedConnection, Nothing):
             close=lambda: None,
         )
         self._record = mine
-        self._format, self._client = V1, Client("k", "s", v1=True)
+        self._format, self._named_client = V1, Client("k", "s", v1=True)
 
 
 def _both_clocks() -> Moment:

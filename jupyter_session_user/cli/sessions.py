@@ -249,7 +249,16 @@ def table(sessions: Sequence[dict[str, Any]]) -> str:
         return "nobody is logged in"
     latest = sorted(sessions, key=lambda one: one["last_seen_at"] or "", reverse=True)
     rows = [_row(one) for one in latest]
-    head = ("USERNAME", "NAME", "STATE", "LAST SEEN", "EXPIRES", "NOTEBOOK", "SESSION")
+    head = (
+        "USERNAME",
+        "NAME",
+        "STATE",
+        "LAST SEEN",
+        "EXPIRES",
+        "LAST CELL",
+        "NOTEBOOK",
+        "SESSION",
+    )
     return aligned(head, rows)
 
 
@@ -271,9 +280,18 @@ def _row(session: dict[str, Any]) -> tuple[str, ...]:
         session["state"] + (" (degraded)" if session["degraded"] else ""),
         local_time(session["last_seen_at"]),
         guess + local_time(session["expires_at"]),
+        _last_cell(session),
         printable(session.get("path") or "") or (session["kernel_id"] or "-")[:8],
         short(session["id"]),
     )
+
+
+def _last_cell(session: dict[str, Any]) -> str:
+    """Return when a session last ran code, and the start of the cell's id if there is one."""
+    last = session.get("last_cell")
+    if last is None:
+        return "-"
+    return f"{local_time(last['start'])} {printable((last['cell_id'] or '')[:8])}".rstrip()
 
 
 def local_time(time: str | None) -> str:

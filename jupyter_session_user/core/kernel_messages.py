@@ -33,6 +33,7 @@ __all__ = [
     "kernel_info_of_text",
     "kernel_question",
     "question_of_text",
+    "with_topic",
 ]
 
 #: Ends the topic or the identities, which precede a message's parts on ZMQ.
@@ -76,6 +77,22 @@ def is_private(message: Sequence[bytes] | str | bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(kind, str) and kind in _OUR_PARENTS  # a list has no hash
+
+
+def with_topic(parts: Sequence[bytes]) -> list[bytes]:
+    """Return the frames of a message from iopub whose topic and signature were read before.
+
+    Args:
+        parts: Header, parent header, metadata, content and buffers.
+    """
+    topic, header = b"", bytes(parts[0]) if parts else b""
+    if _OUR_BYTES in header:
+        try:
+            kind = _mapping(json.loads(header)).get("msg_type")
+        except (ValueError, RecursionError):
+            kind = None
+        topic = TOPIC_PREFIX if kind == REQUEST_TYPE else b""
+    return [topic, _DELIMITER, b"", *parts]
 
 
 def _is_private_text(message: str | bytes) -> bool:

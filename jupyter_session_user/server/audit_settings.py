@@ -46,7 +46,9 @@ class AuditSettings(HasTraits):
         100_000,
         min=1,
         config=True,
-        help="""How many lines may wait to be written to the audit file.""",
+        help="""How many lines may wait to be written to the audit file. It counts lines, not bytes:
+        with `audit_code`, a line has the whole code of a cell, and a client may send as much as
+        Tornado's `websocket_max_message_size`.""",
     )
 
     audit_when_full = Enum(

@@ -18,6 +18,7 @@ from jupyter_session_user.server.messages.websocket import SETTING, stamped_clas
 from jupyter_session_user.server.settings import Settings
 from jupyter_session_user.server.web.api import ROUTES
 from jupyter_session_user.server.web.banner import banner_routes
+from jupyter_session_user.server.web.lab_commands import watch_lab_commands
 from jupyter_session_user.server.web.operator import Operator
 from jupyter_session_user.server.web.pages import PAGES
 from jupyter_session_user.server.web.preview_banner import preview_banner
@@ -77,6 +78,8 @@ class JupyterSessionUser(Settings, ExtensionApp):
         watch_nbmodel(self._context.origin, self.log)
         watch_documents(self._context.origin, self.log)
         check("jupyter_server_nbmodel", "jupyter_server_documents")
+        context = self._context
+        watch_lab_commands(self._server.event_logger, context.executions, context.origin)
         self._context.kernels.senders.prefer(self._server.extension_manager.extensions)
         if self._context.operator is not None:
             self._context.operator.start(self._server)

@@ -12,7 +12,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ __all__ = ["SigningKeys", "make_file", "need_joserfc", "rotate"]
 
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 _LOOK_AGAIN_S = 1.0
+#: How long a change of the file waits for another one, in seconds; a change takes milliseconds.
+_LOCK_S = 10.0
 _ROTATE = "jupyter session-user keys rotate"
 
 
@@ -107,15 +109,18 @@ def make_file(path: Path, now: float) -> bool:
     """
     if path.exists():
         return False
-    draft = _draft(path, [_new(now)])
-    try:
-        os.link(draft, path)  # fails if another server was faster
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise _cannot_write(path, error) from None
-    finally:
-        draft.unlink()
+    with _alone(path):
+        if path.exists():
+            return False
+        draft = _draft(path, [_new(now)])
+        try:
+            os.link(draft, path)  # fails if something else was faster
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise _cannot_write(path, error) from None
+        finally:
+            draft.unlink()
     return True
 
 
@@ -132,31 +137,61 @@ def rotate(path: Path, now: float, *, at_once: bool = False) -> str:
         ConfigurationError: The file cannot be read or written.
     """
     new = _new(now)
-    kept = []
-    if path.exists() and not at_once:
-        keys = _read(path)
-        shown = published(keys, now)
-        kept = [_stored(made, key) for made, key in keys.items() if made.kid in shown]
-    draft = _draft(path, [*kept, new])
-    try:
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink()
-        raise _cannot_write(path, error) from None
+    with _alone(path):
+        kept = []
+        if path.exists() and not at_once:
+            keys = _read(path)
+            shown = published(keys, now)
+            kept = [_stored(made, key) for made, key in keys.items() if made.kid in shown]
+        draft = _draft(path, [*kept, new])
+        try:
+            draft.replace(path)
+        except OSError as error:
+            draft.unlink()
+            raise _cannot_write(path, error) from None
     return str(new["kid"])
 
 
-def need_joserfc(what: str) -> None:
-    """Raise an error with the fix if the library that signs is missing.
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Change the file in no other program at the same time: of two changes, one would be lost.
+
+    The lock is a file beside it, since each change replaces the file itself.
 
     Raises:
-        ConfigurationError: It is not installed.
+        ConfigurationError: The folder cannot be written, or another program keeps the lock.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - optional
+
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_S, mode=_FILE_MODE)
+    try:
+        path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise ConfigurationError(
+            f"token_key_file: another program changes {str(path)!r} at this moment; run "
+            f"'{_ROTATE}' again"
+        ) from None
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def need_joserfc(what: str) -> None:
+    """Raise an error with the fix if the libraries that sign, and that lock the keys, are missing.
+
+    Raises:
+        ConfigurationError: One is not installed.
     """
     try:
+        import filelock  # noqa: F401, PLC0415 - optional
         import joserfc  # noqa: F401, PLC0415 - optional
-    except ImportError:
+    except ImportError as error:
         raise ConfigurationError(
-            f"{what} needs joserfc; run: pip install 'jupyter-session-user[jwt]'"
+            f"{what} needs {error.name}; run: pip install 'jupyter-session-user[jwt]'"
         ) from None
 
 

@@ -142,7 +142,7 @@ PRIVATE = (
     Private(
         "jupyter_server_documents",
         "_kernel_manager",
-        f"{_ROOM}:YNotebookRoom._run_item",
+        f"{_ROOM}:YNotebookRoom.__init__",
         _DOCUMENTS,
     ),
     Private(

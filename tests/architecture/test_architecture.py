@@ -65,7 +65,7 @@ TABLE = {
         "prometheus_client tornado traitlets zmq",
         at_top=True,
     ),
-    "tokens": Plane("core errors", "joserfc"),
+    "tokens": Plane("core errors", "filelock joserfc"),
     "cli": Plane("*", "*", at_top=True),
     "testing": Plane(
         "kernel core errors", "jinja2 jupyter_server pytest tornado traitlets", at_top=True

@@ -51,7 +51,8 @@ FLAGS = (
 #: Pages of other packages that would run cells or save documents in a way of their own.
 NBMODEL_PAGE = "@datalayer/jupyter-server-nbmodel"
 COLLABORATION_PAGES = ("@jupyter/collaboration-extension", "@jupyter/docprovider-extension")
-OTHERS = (NBMODEL_PAGE, "@datalayer/jupyter-collaboration", *COLLABORATION_PAGES)
+DOCUMENTS_PAGE = "@jupyter-ai-contrib/server-documents"
+OTHERS = (NBMODEL_PAGE, "@datalayer/jupyter-collaboration", *COLLABORATION_PAGES, DOCUMENTS_PAGE)
 
 #: Contrast of an element's text against what is painted behind it.
 CONTRAST_OF = """(node) => {
@@ -123,6 +124,7 @@ def jupyter_lab(
     *arguments: str,
     nbmodel: bool = False,
     collaboration: bool = False,
+    documents: bool = False,
     chip: bool = True,
     people: bool = True,
     **options: Any,
@@ -134,17 +136,21 @@ def jupyter_lab(
         arguments: Command line.
         nbmodel: Whether cells go over HTTP, by jupyter-server-nbmodel.
         collaboration: Whether documents are shared, by jupyter-collaboration.
+        documents: Whether documents are shared, and the server runs their cells, by
+            jupyter-server-documents.
         chip: Whether our server extension is on.
         people: Whether alice and bob can log in; else Jupyter's own login is in place.
         options: Further ones of ``local_server``.
     """
     pages = (
         *((NBMODEL_PAGE,) if nbmodel else ()),
-        *(COLLABORATION_PAGES if collaboration else ()),
+        *(COLLABORATION_PAGES if collaboration or documents else ()),
+        *((DOCUMENTS_PAGE,) if documents else ()),
     )
     more = (
         *(("jupyter_server_nbmodel",) if nbmodel else ()),
         *(("jupyter_server_ydoc", "jupyter_server_fileid") if collaboration else ()),
+        *(("jupyter_server_fileid", "jupyter_server_documents") if documents else ()),
     )
     disabled = {name: name not in pages for name in OTHERS}
     # Dash brings an extension that JupyterLab would ask to build, in a dialog over everything.

@@ -1,4 +1,4 @@
-"""An administrator sees all sessions of the server in JupyterLab, and revokes logins."""
+"""An administrator sees all sessions in JupyterLab and Notebook 7, and revokes logins."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from test_login_over import violations
 pytestmark = pytest.mark.browser
 
 TAB = ".jp-SessionUser-sessions"
+#: Pages of Notebook 7, where the list is a dialog.
+NOTEBOOK_7 = ("tree?reset", "notebooks/work.ipynb?reset")
 
 
 @pytest.fixture
@@ -45,6 +47,8 @@ def test_all_sessions(chromium, office, expect):
     alice.run(0)
     hers = rows(tab, "Alice Adams (alice)").filter(has_text="work.ipynb")
     expect(hers).to_have_count(1)  # without a reload
+    expect(hers).to_contain_text(", cell cell-0")
+    expect(rows(tab, "Bob Brown (bob)")).not_to_contain_text(", cell")
     alice.choose("Agents…")
     alice.dialog.get_by_label("Agent name").fill("Report bot")
     alice.dialog.get_by_role("button", name="Create token").click()
@@ -83,19 +87,72 @@ def test_who_is_no_administrator(chromium, office, expect):
     expect(tab).not_to_contain_text("Alice")
 
 
+@pytest.mark.parametrize("path", NOTEBOOK_7)
+def test_in_notebook_7(chromium, office, expect, path):
+    """By keyboard alone, bob opens the list, revokes alice's login, and closes it."""
+    alice = Desk.of(chromium.new_context(), office, "alice", "notebooks/work.ipynb?reset")
+    alice.kernel()
+    alice.run(0)
+    bob = Desk.of(chromium.new_context(), office, "bob", path)
+    press = bob.page.keyboard.press
+    tab = open_tab(bob)
+    hers = rows(tab, "Alice Adams (alice)").filter(has_text=", cell cell-0")
+    expect(hers).to_have_count(1)
+    box = tab.get_by_role("searchbox", name="Filter")
+    expect(box).to_be_focused()
+    box.fill("work.ipynb alice")
+    press("Enter")  # it must not close the dialog
+    expect(rows(tab, "Alice Adams (alice)")).to_have_count(1)
+    press("Tab")
+    press("Tab")  # past the table, which scrolls
+    expect(hers.get_by_role("button")).to_be_focused()
+    press("Enter")
+    expect(bob.dialog).to_contain_text("Revoke the login of Alice Adams (alice)?")
+    press("Escape")
+    expect(box).to_have_value("work.ipynb alice")
+    expect(hers).to_have_count(1)
+    hers.get_by_role("button").press("Enter")
+    bob.dialog.get_by_role("button", name="Revoke", exact=True).press("Enter")
+    expect(tab.get_by_role("status")).to_have_text("The login of Alice Adams (alice) is revoked.")
+    expect(rows(tab, "Alice Adams (alice)")).to_have_count(0)
+    expect(alice.chip).to_contain_text("Login revoked")
+    press("Escape")
+    expect(bob.dialog).to_have_count(0)
+
+
+def test_the_dialog_closes_with_the_login(chromium, office, expect):
+    """In Notebook 7 no name stays on the page when bob's login ends; alice has no such entry."""
+    alice, bob = (
+        Desk.of(chromium.new_context(), office, name, "tree?reset") for name in ("alice", "bob")
+    )
+    alice.chip.click()
+    expect(alice.menu.get_by_role("menuitem", name="Agents…")).to_be_visible()
+    expect(alice.menu.get_by_role("menuitem", name="All Sessions…")).to_have_count(0)
+    tab = open_tab(bob)
+    expect(rows(tab, "Alice Adams (alice)")).to_have_count(1)
+    bob.page.context.request.get(office.url + "logout")
+    expect(bob.chip).to_contain_text("Logged out")
+    expect(tab).to_have_count(0)
+    expect(bob.page.locator("body")).not_to_contain_text("Alice")
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1000, 400])
-def test_it_is_readable(chromium, office, expect, scheme, width):
+def test_it_is_readable(chromium, office, expect, scheme, width, app):
     """By axe's rules, in both themes and where there is little room; the table alone scrolls."""
     alice = Desk.of(chromium.new_context(), office, "alice")
     alice.open("work.ipynb")
+    alice.run(0)
     context = chromium.new_context(viewport={"width": width, "height": 700})
-    bob = Desk.of(context, office, "bob")
+    bob = Desk.of(context, office, "bob", f"{'lab' if app == 'lab' else 'tree'}?reset")
     bob.choose_theme(scheme)
     tab = open_tab(bob)
-    if width == 400:
+    if width == 400 and app == "lab":
         bob.page.evaluate("jupyterapp.shell.collapseLeft()")
     expect(rows(tab, "Alice Adams (alice)")).not_to_have_count(0)
-    assert violations(bob, TAB) == []
+    assert violations(bob, TAB if app == "lab" else ".jp-Dialog") == []
+    expect(tab.get_by_role("searchbox")).to_be_in_viewport(ratio=1)
+    expect(rows(tab, "Alice Adams (alice)").first.get_by_role("button")).to_be_in_viewport(ratio=1)
     if folder := os.environ.get("SCREENSHOTS"):
-        bob.page.screenshot(path=Path(folder) / f"sessions-{scheme}-{width}.png")
+        bob.page.screenshot(path=Path(folder) / f"sessions-{app}-{scheme}-{width}.png")

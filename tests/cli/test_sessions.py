@@ -105,8 +105,8 @@ async def test_the_table_shows_everybody(own, runtime):
     assert (result.returncode, result.stderr) == (0, "")
     address, head, *rows = result.stdout.splitlines()
     assert address == own.url
-    titles = ["USERNAME", "NAME", "STATE", "LAST SEEN", "EXPIRES", "NOTEBOOK", "SESSION"]
-    assert re.split("  +", head) == titles
+    titles = "USERNAME,NAME,STATE,LAST SEEN,EXPIRES,LAST CELL,NOTEBOOK,SESSION"
+    assert re.split("  +", head) == titles.split(",")
     *rows, zone = rows
     assert zone == f"Times are in {time.strftime('%Z')}."
     cells = [re.split("  +", row) for row in rows]
@@ -144,6 +144,24 @@ async def test_who_is_logged_in_now_and_where(own, runtime):
     assert hers in shown and his not in shown
     everything = {model["id"]: model["state"] for model in listed(runtime, "--all")}
     assert (everything[his], everything[hers]) == ("revoked", "active")
+
+
+async def test_the_last_cell_of_each_session(own, runtime):
+    """On a shared kernel, each row has the cell that its own user ran last, or none."""
+    alice, bob = await two_on(own)
+    async with (
+        kernel_of(alice) as kernel,
+        opened(alice, kernel) as hers,
+        opened(bob, kernel) as his,
+    ):
+        await hers.execute("1", {"cellId": "alices-0123456789"})
+        await his.execute("1", {"cellId": "bobs\x1b[2J-0123456789"})
+        lines = run(runtime, "sessions").stdout.splitlines()[2:-1]
+        rows = [re.split("  +", row) for row in lines]
+        shown = {row[0]: row[5] for row in rows if row[-2] == kernel[:8]}
+        assert shown["alice"].endswith(" alices-0")
+        assert shown["bob"].endswith(r" bobs\x1b[2J")
+        assert all(row[5] == "-" for row in rows if row[-2] == "-")
 
 
 async def test_watch_shows_a_login_that_ends(own, runtime):

@@ -16,6 +16,7 @@ from jupyter_session_user.core.kernel_messages import (
     kernel_headers,
     kernel_info_of_text,
     question_of_text,
+    with_topic,
 )
 from jupyter_session_user.core.protocol import (
     LINK_TYPE,
@@ -145,3 +146,33 @@ def test_a_parent_that_cannot_be_read_is_not_ours(parent):
     ours = f'"{UPDATE_TYPE}"'
     assert not is_private([b"t", b"<IDS|MSG>", b"", b"{}", parent.encode() + b" " + ours.encode()])
     assert not is_private([b"t", b"<IDS|MSG>", b"", b"{}", parent.encode()])
+
+
+@pytest.mark.parametrize(
+    ("header", "parent", "private"),
+    [
+        ({"msg_type": REQUEST_TYPE}, {}, True),
+        ({"msg_type": "stream"}, {"msg_type": REPLY_TYPE}, True),
+        ({"msg_type": "stream"}, {"msg_type": "execute_request"}, False),
+        ({"msg_type": [REQUEST_TYPE]}, {}, False),
+        ({"msg_type": "stream", "msg_id": REQUEST_TYPE}, {}, False),
+    ],
+)
+def test_a_message_without_its_topic_is_private_all_the_same(header, parent, private):
+    """Where the topic was read before, the message's type says whose it is."""
+    parts = [json.dumps(part).encode() for part in (header, parent, {}, {})]
+    frames = with_topic(parts)
+    assert is_private(frames) is private
+    assert kernel_headers(frames) == KernelHeaders(header, parent)
+
+
+def test_a_message_that_cannot_be_read_has_no_topic():
+    """It is no message of ours."""
+    for header in (
+        b"",
+        b"{",
+        f'["{REQUEST_TYPE}"]'.encode(),
+        b"[" * 100_000 + REQUEST_TYPE.encode(),
+    ):
+        assert not is_private(with_topic([header, b"{}", b"{}", b"{}"]))
+    assert not is_private(with_topic([]))

@@ -97,8 +97,53 @@ def test_memory_is_bounded(alice):
 def test_nothing_without_a_cell_or_a_kernel(alice):
     """Code from elsewhere than a cell is nobody's cell."""
     runs = LastRuns()
-    assert runs.begin("k", None, alice, 1.0) is runs.begin("", "one", alice, 1.0) is None
-    assert runs.of("k") == (0, [])
+    assert runs.begin("k", None, None, 1.0) is runs.begin("", "one", alice, 1.0) is None
+    runs.begin("k", None, alice, 1.0)
+    assert runs.of("k")[1] == []
+
+
+def last(runs, session, kernel="k"):
+    """Return the cell of a session's latest run, and its time."""
+    run = runs.of_session(kernel, session.id)
+    return run and (run.cell_id, run.start)
+
+
+def test_each_session_has_a_last_run_of_its_own(alice, bob):
+    """Bob runs later than Alice, also her own cell: her last run stays hers, and his is his."""
+    runs = LastRuns()
+    runs.end("k", runs.begin("k", "one", alice, 1.0), "ok", 2.0)
+    runs.begin("k", "one", bob, 3.0)
+    runs.begin("k", "two", bob, 4.0)
+    runs.begin("k", "three", None, 5.0)  # an unknown user's is nobody's
+    assert (last(runs, alice), last(runs, bob)) == (("one", 1.0), ("two", 4.0))
+    runs.begin("k", None, alice, 6.0)  # a script says no cell
+    assert (last(runs, alice), last(runs, bob)) == ((None, 6.0), ("two", 4.0))
+    assert last(runs, alice, "other") is None
+    runs.forget("k")
+    assert last(runs, alice) is last(runs, bob) is None
+
+
+def test_what_the_kernel_did_not_run_is_no_last_run(alice, bob):
+    """Of a session's aborted runs, the one before them counts; without one, there is none."""
+    runs = LastRuns()
+    runs.end("k", runs.begin("k", "one", alice, 1.0), "ok", 2.0)
+    queued = [runs.begin("k", "two", who, 3.0) for who in (bob, alice, bob, alice)]
+    for run in queued:
+        runs.end("k", run, "aborted", 4.0)
+    assert (last(runs, alice), last(runs, bob)) == (("one", 1.0), None)
+    late = runs.begin("k", "two", alice, 5.0)
+    runs.begin("k", "three", alice, 6.0)
+    runs.end("k", late, "aborted", 7.0)
+    assert last(runs, alice) == ("three", 6.0)
+
+
+def test_sessions_are_bounded(alice):
+    """Any number of sessions of a kernel leaves the latest ones."""
+    runs = LastRuns(cells=2)
+    for number in range(5):
+        runs.begin("k", None, session_of(str(number)), 1.0)
+    kept = [str(number) for number in range(5) if last(runs, session_of(str(number)))]
+    assert kept == ["3", "4"]
 
 
 def test_gone_with_the_kernel(alice):

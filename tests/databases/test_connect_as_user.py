@@ -126,6 +126,20 @@ async def test_two_people_two_kernels(server, postgres):
     await eventually(lambda: not seen & set(postgres.logins()))  # the kernels are gone
 
 
+async def test_the_audit_has_each_refused_login(postgres, tmp_path):
+    """In a kernel that both have used, each gets none, and each refusal is one line."""
+    audit = Audit(tmp_path / "audit.jsonl")
+    error = "database_unavailable.shared_kernel"
+    with audit.server(config=with_databases(warehouse=postgres.dsn())) as running:
+        alice, bob = await people_on(running)
+        async with working(alice) as (kernel, hers), opened(bob, kernel) as his:
+            await username(his)
+            assert await ask(hers) == await ask(his) == error
+    found = [(r["username"], r["detail"]) for r in audit.records("database_login_refused")]
+    assert found == [("alice", f"warehouse: {error}"), ("bob", f"warehouse: {error}")]
+    assert audit.records("database_login") == []
+
+
 async def test_the_audit_has_each_login(postgres, tmp_path):
     """Each database login that a kernel got is one line, with its user and without the password."""
     audit = Audit(tmp_path / "audit.jsonl")
@@ -135,6 +149,7 @@ async def test_the_audit_has_each_login(postgres, tmp_path):
                 assert await json_lines(socket, PAGE)
     found = [(r["username"], r["detail"]) for r in audit.records("database_login")]
     assert found == [("alice", "warehouse"), ("bob", "warehouse")]
+    assert audit.records("database_login_refused") == []
     assert "password" not in audit.path.read_text()
 
 

@@ -66,6 +66,8 @@ from jupyter_session_user.kernel.ipykernel import helper
 reply = helper().comm.ask("identity_token", {session!r}, name={audience!r}, lifetime=300)
 print(json.dumps(reply.error or reply.result["token"]))
 """
+#: The audit's kind of a refusal.
+REFUSED = "identity_token_refused"
 ID = "import json, jupyter_session_user as j; print(json.dumps(j.get_session().id))"
 
 
@@ -161,6 +163,58 @@ async def test_the_audit_has_each_token(tmp_path):
     assert [(r["username"], r["detail"]) for r in found] == [("alice", DATA), ("bob", DATA)]
     text = audit.path.read_text()
     assert not any(part in text for token in tokens for part in token.split(".")[1:])
+
+
+async def test_the_audit_has_each_refused_request(tmp_path):
+    """A refusal is one line with the user of the session; a stolen session id names no user."""
+    audit = Audit(tmp_path / "audit.jsonl")
+    other = "https://else.example.org"
+    with audit.server(*ON) as running:
+        alice, bob = await people_on(running)
+        async with (
+            kernel_of(alice) as hers_alone,
+            kernel_of(bob) as kernel_id,
+            opened(alice, hers_alone) as hers,
+            opened(bob, kernel_id) as his,
+        ):
+            assert await ask(hers, other) == "identity_token_unavailable.audience"
+            (stolen,) = await json_lines(hers, ID)
+            assert await hostile(his, stolen) == "no_session"
+            async with opened(alice, kernel_id) as joined:
+                await username(joined)
+                shared = "identity_token_unavailable.shared_kernel"
+                assert await ask(his) == shared
+                assert await ask(joined, REPORTS) == shared
+    found = [(r["username"], r["kernel_id"], r["detail"]) for r in audit.records(REFUSED)]
+    assert found == [
+        ("alice", hers_alone, f"{other}: identity_token_unavailable.audience"),
+        (None, kernel_id, f"{DATA}: no_session"),
+        ("bob", kernel_id, f"{DATA}: {shared}"),
+        ("alice", kernel_id, f"{REPORTS}: {shared}"),
+    ]
+    assert audit.records("identity_token") == [] and audit.problems() == []
+
+
+async def test_an_agents_code_in_a_shared_kernel_can_ask_as_its_user(sharing_server):
+    """What ``token_shared_kernels`` means: the token says that the kernel is shared, and no more.
+
+    The server cannot tell which message made the kernel ask: code in the kernel writes the parent
+    of its own messages.
+    """
+    alice, bob = await people_on(sharing_server)
+    agent = await agent_of(alice, "Helper")
+    async with (
+        kernel_of(alice) as kernel_id,
+        opened(alice, kernel_id) as hers,
+        opened(agent, kernel_id) as its,
+    ):
+        (session,) = await json_lines(hers, ID)
+        said = await claims(alice, await hostile(its, session), allow_shared=True)
+        assert (said.username, said.actor, said.kernel_shared) == ("alice", None, True)
+        honest = await claims(alice, await ask(its), allow_shared=True)
+        assert honest.username == "alice" and honest.actor is not None
+    async with kernel_of(bob) as kernel_id, opened(bob, kernel_id) as his:
+        assert await hostile(his, session) == "no_session"  # elsewhere, it is worth nothing
 
 
 async def test_each_login_has_its_own_sid(server):

@@ -10,8 +10,9 @@ import json
 from typing import Any
 
 import pytest
+from audits import Audit
 from people import Person
-from servers import DEMO, EXTENSION, eventually, opened, own_server, people_on
+from servers import DEMO, EXTENSION, eventually, opened, own_server, people_on, username
 
 room_module = pytest.importorskip("jupyter_server_documents.rooms.ynotebook_room")
 
@@ -102,3 +103,67 @@ async def test_a_login_that_is_over_runs_no_more_cells(documents):
     names = await eventually(bobs_ran)
     assert names.count("alice") <= 1  # the one that was already running
     assert names[-1] == "bob"
+
+
+async def test_a_websocket_of_the_package_names_its_own_user(documents):
+    """Consoles, widgets and agents use the package's websockets: each cell has its own user."""
+    alice, bob = await people_on(documents)
+    document = await Document.made_by(alice, "sockets.ipynb")
+    async with (
+        opened(alice, document.kernel_id) as hers,
+        opened(bob, document.kernel_id) as his,
+    ):
+        for _ in range(3):
+            assert (await username(hers), await username(his)) == ("alice", "bob")
+        cookies = await hers.execute("import jupyter_session_user as j; len(j.get_cookies())")
+        assert not cookies.errors
+        kinds = {m["header"]["msg_type"] for s in (hers, his) for m in s.everything}
+        assert not {kind for kind in kinds if kind.startswith("jupyter_session_user")}
+
+
+async def test_a_revoked_websocket_of_the_package_hears_no_more(documents):
+    """After bob's revocation his open socket runs nothing, and gets nothing of alice's cells."""
+    alice, bob = await people_on(documents)
+    document = await Document.made_by(alice, "hears.ipynb")
+    async with (
+        opened(alice, document.kernel_id) as hers,
+        opened(bob, document.kernel_id) as his,
+    ):
+        await his.execute("seen = 'by bob'")
+        everywhere = "api/session-user/logout-everywhere"
+        assert (await bob.fetch(everywhere, method="POST", body={})).code == 200
+        his.everything.clear()
+        refused = await his.execute("seen = 'by bob, too late'")
+        assert refused.errors
+        assert (await hers.execute("print(seen, 'secret of alice')")).text == (
+            "by bob secret of alice\n"
+        )
+        assert "secret of alice" not in json.dumps(his.everything, default=str)
+
+
+async def test_the_record_has_each_cell_once(tmp_path):
+    """Queued cells have their id and user; a cell of a websocket is one record, with its end."""
+    audit = Audit(tmp_path / "audit.jsonl")
+    extensions = (EXTENSION, "jupyter_server_fileid", "jupyter_server_documents")
+    with audit.server(extensions=extensions) as running:
+        alice, bob = await people_on(running)
+        document = await Document.made_by(alice, "audit.ipynb")
+        for person, name in ((alice, "setup"), (bob, "note"), (alice, "slow")):
+            assert await document.run(person, name) == 200
+        await document.ran(alice, 2)
+        async with opened(bob, document.kernel_id) as his:
+            await his.execute("1 / 0", {"cellId": "of bob"})
+        runs = await bob.json(f"api/session-user/kernels/{document.kernel_id}/runs")
+        shown = {run["cell_id"]: (run["who"]["username"], run["status"]) for run in runs["runs"]}
+    expected = {
+        "setup": ("alice", "ok"),
+        "note": ("bob", "ok"),
+        "slow": ("alice", "ok"),
+        "of bob": ("bob", "error"),
+    }
+    assert shown == expected
+    found = [r for r in audit.records() if r["cell_id"] is not None]
+    assert {r["cell_id"]: (r["username"], r["status"]) for r in found} == expected
+    assert len(found) == len(expected)
+    ways = {r["cell_id"]: r["via"] for r in found}
+    assert ways == {**dict.fromkeys(("setup", "note", "slow"), "documents"), "of bob": "websocket"}

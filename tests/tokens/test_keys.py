@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 
 import jwt
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from signing import AUDIENCE, ISSUER
@@ -23,6 +26,7 @@ from jupyter_session_user.core.signing_keys import (
     signing,
 )
 from jupyter_session_user.errors import ConfigurationError
+from jupyter_session_user.tokens import keys as keys_module
 from jupyter_session_user.tokens.keys import SigningKeys, make_file, rotate
 
 NOW = 1_800_000_000.0
@@ -73,7 +77,10 @@ def test_only_the_owner_has_access(path):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    lock = f".{path.name}.lock"  # some releases of filelock leave it there; it is empty
+    left = {entry.name: entry for entry in path.parent.iterdir()}
+    assert lock not in left or stat.S_IMODE(left.pop(lock).stat().st_mode) == 0o600
+    assert list(left) == [path.name]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o666, 0o620, 0o700, 0o755])
@@ -109,6 +116,40 @@ def test_servers_that_start_at_once_have_the_same_keys(tmp_path):
     for thread in threads:
         thread.join()
     assert len(found) == 8 and len({tuple(one) for one in found}) == 1
+
+
+#: Rotates a file of keys, as often as it is told, and prints the names of the new keys.
+ROTATE = """
+import pathlib, sys
+from jupyter_session_user.tokens.keys import rotate
+for _ in range(int(sys.argv[2])):
+    print(rotate(pathlib.Path(sys.argv[1]), float(sys.argv[3])))
+"""
+
+
+def test_rotations_at_once_lose_no_key(path):
+    """Two processes rotate at the same time: each new key is in the file, beside the first one."""
+    (first,) = kids(SigningKeys(path, clock=lambda: NOW))
+    command = [sys.executable, "-c", ROTATE, str(path), "20", str(NOW)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    made = [kid for process in both for kid in process.communicate()[0].split()]
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(set(made)) == 40
+    stored = {key["kid"] for key in json.loads(path.read_text())["keys"]}
+    assert stored == {first, *made}
+
+
+def test_a_rotation_waits_for_another_and_then_gives_up(path, monkeypatch):
+    """While another program changes the file, the error says so, and nothing changes."""
+    monkeypatch.setattr(keys_module, "_LOCK_S", 0.05)
+    before = path.read_text()
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        with pytest.raises(ConfigurationError, match="another program changes"):
+            rotate(path, NOW)
+        assert not make_file(path, NOW)
+    assert path.read_text() == before
+    rotate(path, NOW)
+    assert len(json.loads(path.read_text())["keys"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ __all__ = [
     "Origin",
     "in_no_request",
     "live_request",
+    "running_cell",
     "running_for",
     "running_in",
     "sent_for",
@@ -44,6 +45,8 @@ __all__ = [
 _UNSET = object()
 #: The runner that runs a queued cell, as the audit names it.
 _via: ContextVar[str] = ContextVar("jupyter_session_user.via", default="")
+#: The cell that a queue runs, if the runner's messages do not say it; empty for none.
+_cell: ContextVar[str] = ContextVar("jupyter_session_user.cell", default="")
 _sent_for: ContextVar[Record | object | None] = ContextVar(
     "jupyter_session_user.sent_for", default=_UNSET
 )
@@ -71,23 +74,26 @@ def _call_in_no_request(function: Callable[..., Any], /, *args: Any, **kwargs: A
     # Not None: a Jupyter handler at the end of such a connection is a request of its own.
     _sent_for.set(_UNSET)
     _via.set("")
+    _cell.set("")
     return function(*args, **kwargs)
 
 
 @contextmanager
-def sent_for(record: Record | None, via: str = "") -> Iterator[None]:
+def sent_for(record: Record | None, via: str = "", cell: str = "") -> Iterator[None]:
     """Stamp the messages of this block with ``record``; None means an unknown user.
 
     Args:
         record: The session.
         via: The runner, as the audit names it.
+        cell: Id of the cell, if the messages do not say it.
     """
-    token, runner = _sent_for.set(record), _via.set(via)
+    token, runner, running = _sent_for.set(record), _via.set(via), _cell.set(cell)
     try:
         yield
     finally:
         _sent_for.reset(token)
         _via.reset(runner)
+        _cell.reset(running)
 
 
 def running_for() -> Record | None:
@@ -99,6 +105,11 @@ def running_for() -> Record | None:
 def running_in() -> str:
     """Return the runner that runs this code for a queue; empty if none does."""
     return _via.get()
+
+
+def running_cell() -> str:
+    """Return the id of the cell that this code runs for a queue; empty if it is not known."""
+    return _cell.get()
 
 
 class Origin:

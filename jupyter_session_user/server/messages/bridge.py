@@ -15,6 +15,7 @@ from jupyter_server.gateway.managers import GatewayKernelManager
 from tornado.web import decode_signed_value
 
 from jupyter_session_user.core.cookies import CookieJar, Cookies, cookies_to_wire
+from jupyter_session_user.core.executions import storable
 from jupyter_session_user.core.protocol import Reply, Request, Update
 from jupyter_session_user.core.session import OVER
 from jupyter_session_user.errors import (
@@ -72,6 +73,14 @@ _NO_ACCESS_TOKENS = AccessTokenUnavailable(
     reason="off",
 )
 
+#: What the audit calls a refusal of what others would take as the user.
+_REFUSED = {
+    "access_token": "access_token_refused",
+    "database_login": "database_login_refused",
+    "identity_token": "identity_token_refused",
+}
+#: Characters of a name in the audit: it is what code in the kernel wrote.
+_MAX_NAME = 200
 #: Operations that need a valid login.
 _OF_A_LOGIN = frozenset({"access_token", "cookies", "database_login", "identity_token", "signed"})
 
@@ -90,7 +99,8 @@ class Answers:
         gave: Called with the id of a kernel when it gets cookies that a shared kernel never gets.
 
     Attributes:
-        executions: Records which cookies, identity tokens and database logins a kernel got.
+        executions: Records which cookies, tokens and database logins a kernel got, and which of
+            the latter two it was refused.
         issue: Issues identity tokens.
         lend: Gives database logins; None if the administrator names no database.
         exchange: Gives access tokens of the institution; None if none are configured.
@@ -129,24 +139,48 @@ class Answers:
         else:
             record = self._store.get(request.session_id)
         if record is None or record.session.kernel_id != kernel_id:
-            return Reply(
-                request.id,
-                error="no_session",
-                message="the server knows no such session on this kernel (any more)",
-            )
+            why = "the server knows no such session on this kernel (any more)"
+            return self._refuse(kernel_id, None, request, "no_session", why)
         state = record.session.state
         if (
             state in OVER
             and request.operation in _OF_A_LOGIN
             and not (self._succession and self._succession.carries_on(record))
         ):
-            return Reply(request.id, error=f"session_{state}", message="the login is over")
+            why = "the login is over"
+            return self._refuse(kernel_id, record, request, f"session_{state}", why)
         if request.operation not in _OF_A_LOGIN:
             return self._decide(record, request)
         # After a change of the login, or if another user joins the kernel, it is decided anew.
         own = self._owns(record.principal, kernel_id)
         asked = kernel_id, request, record.session.revision, own
         return self._repeats.reply(asked, lambda: self._decide(record, request))
+
+    def _refuse(
+        self, kernel_id: str, record: Record | None, request: Request, error: str, message: str
+    ) -> Reply | asyncio.Future[Reply]:
+        """Refuse a request before it is decided; of a repeated one, the audit has one record."""
+
+        def decide() -> Reply:
+            self._record_refused(kernel_id, record, request, error)
+            return Reply(request.id, error=error, message=message)
+
+        if request.operation not in _REFUSED:
+            return decide()
+        return self._repeats.reply((kernel_id, request, error), decide)
+
+    def _record_refused(
+        self, kernel_id: str, record: Record | None, request: Request, error: str
+    ) -> None:
+        """Record what a kernel asked for and did not get.
+
+        A session of another kernel names no user here: its user has not asked.
+        """
+        kind = _REFUSED.get(request.operation)
+        if kind is not None:
+            session = None if record is None else record.session
+            detail = f"{storable(request.name[:_MAX_NAME])}: {error}"
+            self.executions.note(kind, session, kernel_id, detail)
 
     def _decide(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
         operations: dict[str, Callable[[Record, Request], Reply | asyncio.Future[Reply]]] = {
@@ -206,12 +240,15 @@ class Answers:
         try:
             result = self.issue(record, request.name, request.lifetime, kernel_id)
         except (IdentityTokenUnavailable, SessionExpired) as refusal:
+            self._record_refused(kernel_id, record, request, refusal.code)
             return Reply(request.id, error=refusal.code, message=str(refusal))
         self.executions.note("identity_token", record.session, kernel_id, request.name)
         return Reply(request.id, result)
 
     def _database_login(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
         if self.lend is None:
+            kernel_id = record.session.kernel_id or ""
+            self._record_refused(kernel_id, record, request, _NO_DATABASES.code)
             return Reply(request.id, error=_NO_DATABASES.code, message=str(_NO_DATABASES))
         return asyncio.ensure_future(self._lent(record, request, self.lend))
 
@@ -221,12 +258,15 @@ class Answers:
         try:
             result = await lend(record, request.name, kernel_id)
         except (DatabaseUnavailable, SessionExpired) as refusal:
+            self._record_refused(kernel_id, record, request, refusal.code)
             return Reply(request.id, error=refusal.code, message=str(refusal))
         self.executions.note("database_login", record.session, kernel_id, request.name)
         return Reply(request.id, result)
 
     def _access_token(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
         if self.exchange is None:
+            kernel_id = record.session.kernel_id or ""
+            self._record_refused(kernel_id, record, request, _NO_ACCESS_TOKENS.code)
             return Reply(request.id, error=_NO_ACCESS_TOKENS.code, message=str(_NO_ACCESS_TOKENS))
         return asyncio.ensure_future(self._exchanged(record, request, self.exchange))
 
@@ -236,9 +276,11 @@ class Answers:
         try:
             result = await exchange(record, request.name, kernel_id)
         except ConsentRequired as needed:
+            self._record_refused(kernel_id, record, request, needed.code)
             url = needed.login_url
             return Reply(request.id, error=needed.code, message=str(needed), login_url=url)
         except (AccessTokenUnavailable, SessionExpired) as refusal:
+            self._record_refused(kernel_id, record, request, refusal.code)
             return Reply(request.id, error=refusal.code, message=str(refusal))
         self.executions.note("access_token", record.session, kernel_id, request.name)
         return Reply(request.id, result)

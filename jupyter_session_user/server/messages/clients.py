@@ -7,6 +7,9 @@ every message with it. So one session per kernel manager covers all clients.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, cast
 
 from jupyter_client.session import Session
@@ -16,10 +19,41 @@ from jupyter_session_user.core.executions import Asked, asked, status_of
 from jupyter_session_user.core.stamp import KEY, load_json, splice, stamp_mapping
 from jupyter_session_user.errors import RemoteProtocolError
 
-__all__ = ["StampingSession", "Watcher", "stamping"]
+__all__ = ["StampingSession", "Watcher", "client_named", "forwarding", "stamping"]
 
+#: Whether a websocket hands on a frame that has its stamp, and is recorded.
+_forwarding: ContextVar[bool] = ContextVar("jupyter_session_user.forwarding", default=False)
+#: The identity of the client that a websocket makes; empty for other clients.
+_named: ContextVar[str] = ContextVar("jupyter_session_user.client", default="")
 
 _EXECUTE, _REPLY = "execute_request", "execute_reply"
+
+
+@contextmanager
+def forwarding() -> Iterator[None]:
+    """Let the serialised messages of this block pass as they are: a websocket has stamped them."""
+    token = _forwarding.set(True)
+    try:
+        yield
+    finally:
+        _forwarding.reset(token)
+
+
+@contextmanager
+def client_named(identity: str) -> Iterator[None]:
+    """Give a client that is made in this block an identity of its own.
+
+    All clients of a kernel manager have the manager's identity otherwise, and the kernel's replies
+    to one of them may reach another one.
+
+    Args:
+        identity: The identity of its ZMQ sockets.
+    """
+    token = _named.set(identity)
+    try:
+        yield
+    finally:
+        _named.reset(token)
 
 
 class Watcher(Protocol):
@@ -63,6 +97,7 @@ class StampingSession(Session):
         """Clone as the base class does; the clone's stamps are those of its own client."""
         new = cast("StampingSession", super().clone())
         new.stamp_source = self.stamp_source_of_clone()
+        new.session = _named.get() or new.session
         if new.watcher is not None:
             new.client_name = new.watcher.new_client()
         return new
@@ -88,6 +123,9 @@ class StampingSession(Session):
 
     def send_raw(self, stream: Any, msg_list: list[bytes], *args: Any, **kwargs: Any) -> None:
         """Send serialised parts (header, parent, metadata, content, buffers), stamped."""
+        if _forwarding.get():
+            super().send_raw(stream, msg_list, *args, **kwargs)
+            return
         metadata = splice(bytes(msg_list[2]), self.stamp_source(""))
         parts = [*msg_list[:2], metadata, *msg_list[3:]]
         if self.watcher is not None and self.watcher.active:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core.stamp import read_stamp, unknown_reason
 from jupyter_session_user.errors import RemoteProtocolError
-from jupyter_session_user.server.auth.origin import running_in
+from jupyter_session_user.server.auth.origin import running_cell, running_in
 
 if TYPE_CHECKING:
     from jupyter_session_user.core.executions import Asked
@@ -52,6 +52,8 @@ class ClientWatcher:
             session = read_stamp(stamp)
         except RemoteProtocolError:  # the stamp names no user, and says why
             session = None
+        if what.cell_id is None:
+            what = what._replace(cell_id=running_cell() or None)
         self._executions.begin(
             self._kernel_id(), client, what, session, self._way(), unknown_reason(stamp)
         )

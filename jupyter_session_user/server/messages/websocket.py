@@ -10,6 +10,7 @@ never released in place: only a new handshake identifies the browser's current u
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import time
@@ -41,9 +42,11 @@ from jupyter_session_user.core.socket_state import (
 )
 from jupyter_session_user.core.stamp import unknown_stamp
 from jupyter_session_user.errors import IgnoredMessage, RemoteProtocolError
+from jupyter_session_user.server.messages.clients import forwarding
 from jupyter_session_user.server.messages.executions import NO_LOGIN, Client
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
 from jupyter_session_user.server.messages.kernels import STILL_CONNECTED
+from jupyter_session_user.server.messages.own_clients import OwnClient, writes_itself
 from jupyter_session_user.server.messages.quarantine import Quarantine
 from jupyter_session_user.upstream.jupyter_server import kernel_info_of, reads_slices
 
@@ -90,8 +93,9 @@ class StampedConnection(_Base):
     _record: Record | None = None
     _state = SocketState()
     _format: Format | None = None  # until the socket is connected
-    _client: Client  # set with it: reading the names takes four slow attributes
+    _named_client: Client  # set with it: reading the names takes four slow attributes
     _context: ServerContext  # set once: reading settings takes two slow attributes
+    _writes_itself = False  # whether the class below has a client of its own
     _reads_slices = False  # whether the class below needs no more of a large frame
     _client_session = ""  # as the client chose it, and writes it into its headers
     _quarantine: Quarantine  # once the client is answered in place of the kernel
@@ -99,6 +103,7 @@ class StampedConnection(_Base):
     _heard: Sequence[bytes] = ()  # the kernel's last message, up to its headers
     _kernel_info: tuple[dict[str, Any], str] | None = None  # if only the text is available
     _link: GatewayLink | None = None  # behind a gateway
+    _own: OwnClient | None = None  # if the class below has a client of its own
 
     async def prepare(self) -> None:
         """Record the handshake's user, before anything else happens on the connection."""
@@ -134,8 +139,10 @@ class StampedConnection(_Base):
         if handler.ws_connection is None:
             return None  # Jupyter tries a lost gateway again, also after the client has left
         self._format = format_of(handler.selected_subprotocol)
-        self._client = Client(self.kernel_id, self.session.session, self._format is V1)
+        self._named_client = Client(self.kernel_id, self.session.session, self._format is V1)
         self._reads_slices = reads_slices(super().handle_incoming_message)
+        if self._writes_itself:
+            self._own = OwnClient(handler, self._passes)
         if context.websocket_nodelay:
             handler.set_nodelay(True)
         link = context.bridge.attach(self.kernel_manager)
@@ -155,6 +162,9 @@ class StampedConnection(_Base):
         return connected
 
     def _connect_below(self) -> Any:
+        if self._own is not None:
+            connect = super().connect
+            return asyncio.ensure_future(self._own.connect(connect, self.session.session))
         connecting = super().connect()
         return connecting if self._link is None else self._connect_to_gateway(connecting)
 
@@ -199,7 +209,7 @@ class StampedConnection(_Base):
             stamped = frames.stamp(incoming_msg, stamp)
             if stamped is None or (frames.is_stdin(stamped) and not self._may_answer()):
                 return
-            self._context.executions.sent(self._client, incoming_msg, session, time.time())
+            self._context.executions.sent(self._named_client, incoming_msg, session, time.time())
         except IgnoredMessage as error:
             self.log.warning("Dropping a message to kernel %s: %s", self.kernel_id, error)
             return
@@ -221,7 +231,11 @@ class StampedConnection(_Base):
         try:
             if isinstance(stamped, Spliced) and not self._reads_slices:
                 stamped = bytes(stamped)
-            super().handle_incoming_message(stamped)
+            if self._own is None:
+                super().handle_incoming_message(stamped)
+            else:
+                with forwarding():
+                    super().handle_incoming_message(stamped)
         except Exception as error:  # noqa: BLE001 - the client sent what the class below cannot
             # read; only this client loses its socket.
             self._refuse(f"not a kernel message ({type(error).__name__})")
@@ -232,21 +246,25 @@ class StampedConnection(_Base):
         ZMQ connections get a stream and frames, gateway connections one JSON text.
         """
         message = rest[0] if rest else stream
+        channel = getattr(stream, "channel", stream) if rest else channel_of_text(message)
+        if self._passes(channel, message):
+            super().handle_outgoing_message(stream, *rest)
+
+    def _passes(self, channel: str, message: Any) -> bool:
+        """Read a kernel's message, and tell whether it may go to the client."""
         if is_private(message):
             if self._link is not None:
                 self._link.hear(message, self)
-            return
-        if rest:  # to know the kernel's session id
+            return False
+        if not isinstance(message, str | bytes):  # to know the kernel's session id
             self._heard = message[:HEADERS_END]
         elif self._kernel_info is None and "kernel_info_reply" in message:
             self._kernel_info = kernel_info_of_text(message)
-        channel = getattr(stream, "channel", stream) if rest else channel_of_text(message)
         if channel in {"shell", "control"}:
             self._follow_execution(message)
         if channel in {"stdin", "shell"}:
             self._follow_question(channel, message)
-        if self._state.gate == OPEN or self._may_see(message):
-            super().handle_outgoing_message(stream, *rest)
+        return self._state.gate == OPEN or self._may_see(message)
 
     def send_to_gateway(self, text: str) -> bool:
         """Send a message of the server itself over this connection to the gateway.
@@ -303,7 +321,7 @@ class StampedConnection(_Base):
                 heard = kernel_headers(self._heard).header.get("session", "")
                 self._quarantine = Quarantine(
                     self.session,
-                    self.websocket_handler,
+                    self._own or self.websocket_handler,
                     self._format or LEGACY,
                     kernel_info=info,
                     kernel_session=session or str(heard),
@@ -325,7 +343,7 @@ class StampedConnection(_Base):
         """Record the execution that a kernel's reply ends."""
         ended = how_it_ended(reply) if self._context.executions.active else None
         if ended is not None:
-            client = self._client
+            client = self._named_client
             self._context.executions.end(client.kernel_id, client.identity, *ended)
 
     def _follow_question(self, channel: str, message: Any) -> None:
@@ -374,4 +392,5 @@ def stamped_class(base: type[Any]) -> type[Any]:
     """Return ``base`` with the mixin applied; ``base`` itself if it has the mixin already."""
     if issubclass(base, StampedConnection):
         return base
-    return type(f"Stamped{base.__name__}", (StampedConnection, base), {})
+    names = {"_writes_itself": writes_itself(base)}
+    return type(f"Stamped{base.__name__}", (StampedConnection, base), names)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
@@ -24,6 +24,7 @@ from jupyter_session_user.server.web.runs import RUN_ROUTES
 from jupyter_session_user.server.web.token_keys import TOKEN_ROUTES
 
 if TYPE_CHECKING:
+    from jupyter_session_user.core.session import Session
     from jupyter_session_user.server.auth.known_login import KnownLogin
     from jupyter_session_user.store.base import Record
 
@@ -82,11 +83,29 @@ class SessionsHandler(SessionUserHandler):
         paths = await self._paths()
         self.answer(
             [
-                {**self.model(record), "path": paths.get(record.session.kernel_id)}
+                {
+                    **self.model(record),
+                    "path": paths.get(record.session.kernel_id),
+                    "last_cell": self._last_cell(record.session),
+                }
                 for record in self.context.store
                 if self.may_touch(record, mine)
             ]
         )
+
+    def _last_cell(self, session: Session) -> dict[str, Any] | None:
+        """Return when the session last ran code on its kernel, and the cell if the client said it.
+
+        Never another session's: the users of a shared kernel run the same cells.
+        """
+        runs = self.context.executions.runs
+        if runs is None or session.kernel_id is None:
+            return None
+        run = runs.of_session(session.kernel_id, session.id)
+        if run is None:
+            return None
+        start = datetime.fromtimestamp(run.start, timezone.utc)
+        return {"cell_id": run.cell_id, "start": write_time(start)}
 
     async def _paths(self) -> dict[str | None, str]:
         """Return the path of the notebook of each kernel that has one, as ``api/sessions`` has."""

@@ -16,7 +16,8 @@ const ALICE = {
   authenticated_at: '2026-11-28T12:00:00Z',
   last_seen_at: '2026-11-28T12:30:00Z',
   expires_at: null,
-  state: 'active'
+  state: 'active',
+  last_cell: { cell_id: '89abcdef-0123', start: '2026-11-28T12:20:00Z' }
 };
 const BOB = { ...ALICE, id: 's-bob', user: { username: 'bob', display_name: null } };
 const NOW = Date.parse('2026-11-28T12:31:00Z');
@@ -48,14 +49,27 @@ test('a kernel without a notebook has its id, and a login of a page has none', (
   ]);
   assert.equal(cellsOf(kernel, NOW, trans)[2], '01234567');
   assert.equal(cellsOf(page, NOW, trans)[2], 'No kernel');
-  assert.equal(cellsOf(page, NOW, trans)[5], 'Unknown');
+  assert.equal(cellsOf(page, NOW, trans)[6], 'Unknown');
   assert.equal(personOf(page, trans), 'bob');
+});
+
+test('the last cell has a time and the start of its id; a script has no id, a page no cell', () => {
+  const [cell, script, page, old] = decodeRows([
+    ALICE,
+    { ...ALICE, last_cell: { cell_id: null, start: '2026-11-28T12:20:00Z' } },
+    { ...ALICE, last_cell: null },
+    { ...ALICE, last_cell: undefined }
+  ]).map(row => cellsOf(row, NOW, trans)[3]);
+  assert.match(cell, /, cell 89abcdef$/);
+  assert.equal(script, cell.split(', cell')[0]);
+  assert.equal(page, '');
+  assert.equal(old, '');
 });
 
 test('another day has its date', () => {
   const [row] = decodeRows([{ ...ALICE, expires_at: '2026-12-24T12:00:00Z' }]);
-  assert.match(cellsOf(row, NOW, trans)[5], /2026/);
-  assert.doesNotMatch(cellsOf(row, NOW, trans)[3], /2026/);
+  assert.match(cellsOf(row, NOW, trans)[6], /2026/);
+  assert.doesNotMatch(cellsOf(row, NOW, trans)[4], /2026/);
 });
 
 test('a filter has words, each of which is somewhere in the row', () => {
@@ -81,7 +95,10 @@ test('nothing of an answer is believed unseen', () => {
     { authenticated_at: null },
     { last_seen_at: 'today' },
     { expires_at: 12 },
-    { state: null }
+    { state: null },
+    { last_cell: 'one' },
+    { last_cell: { cell_id: 5, start: ALICE.last_seen_at } },
+    { last_cell: { cell_id: 'one', start: 12 } }
   ];
   for (const fields of wrong) {
     assert.throws(() => decodeRows([{ ...ALICE, ...fields }]), { name: 'DecodeError' });

@@ -13,6 +13,7 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from jupyter_session_user.core.executions import storable
 from jupyter_session_user.core.refusal import error_content
 from jupyter_session_user.server.auth.origin import sent_for
 from jupyter_session_user.upstream import MARK, wrap_if_there
@@ -105,7 +106,7 @@ def _sending(origin: Origin) -> Any:
                 item.ycell["outputs"].append({"output_type": "error", **error_content(state)})
                 item.ycell["execution_state"] = "idle"
                 return None
-            with sent_for(record, "documents"):
+            with sent_for(record, "documents", storable(str(getattr(item, "cell_id", "")))):
                 return await run_item(self, item)
 
         return sent

@@ -4,22 +4,13 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import type { Ask } from '../../shared/client.js';
+import { BodyDialog } from '../bodyDialog.js';
 import type { ISessionUserModel } from '../tokens.js';
 import { AgentsClient } from './client.js';
 import css from './css.js';
 import { AgentsView } from './view.js';
 
 document.head.append(Object.assign(document.createElement('style'), { textContent: css }));
-
-class AgentsDialog extends Dialog<unknown> {
-  override handleEvent(event: Event): void {
-    const isInBody = event.target instanceof Element && event.target.closest('.jp-SessionUser-agents');
-    if (event instanceof KeyboardEvent && event.key === 'Enter' && isInBody) {
-      return; // JupyterLab would close the dialog; the form and its buttons want the key
-    }
-    super.handleEvent(event);
-  }
-}
 
 /** Show it; resolves when it is closed. */
 export async function showAgents(
@@ -32,7 +23,7 @@ export async function showAgents(
     return;
   }
   const view = new AgentsView(new AgentsClient(ask, trans), trans);
-  const dialog = new AgentsDialog({
+  const dialog = new BodyDialog({
     title: trans.__('Agents'),
     body: new Widget({ node: view.node }),
     // An accept button would be disabled while a field is invalid.

@@ -8,9 +8,6 @@ export const sessionsPlugin = plugin(
   'jupyter-session-user:sessions',
   'Shows all sessions to an administrator, and revokes logins.',
   ({ app, model, palette, trans }) => {
-    if (app.name === NOTEBOOK) {
-      return; // its pages have no tabs
-    }
     const { commands, serviceManager, shell } = app;
     let tab: MainAreaWidget | null = null;
     commands.addCommand(SHOW_SESSIONS, {
@@ -19,9 +16,14 @@ export const sessionsPlugin = plugin(
       execute: async () => {
         // Few users may see it.
         const later = import(/* webpackChunkName: "later-sessions" */ '../sessions/index.js');
-        const { makeSessionsTab } = await later;
+        const { makeSessionsTab, showSessionsDialog } = await later;
+        const ask = askThrough(serviceManager.serverSettings);
+        if (app.name === NOTEBOOK) {
+          showSessionsDialog(model, ask, trans); // its pages have no tabs
+          return;
+        }
         if (tab === null || tab.isDisposed) {
-          tab = makeSessionsTab(model, askThrough(serviceManager.serverSettings), trans);
+          tab = makeSessionsTab(model, ask, trans);
           shell.add(tab, 'main');
         }
         shell.activateById(tab.id);

@@ -1,6 +1,14 @@
 /** Reads the list of sessions that an administrator gets. Pure. */
 import { instant, list, object, optional, text } from '../../shared/decode.js';
 
+/** What a session ran last. */
+export interface ILastCell {
+  /** As the page that ran it says; null for code outside of a notebook. */
+  readonly id: string | null;
+  /** An ISO 8601 instant. */
+  readonly start: string;
+}
+
 /** A login at a kernel, or at the pages of the server. */
 export interface ISessionRow {
   readonly id: string;
@@ -17,6 +25,8 @@ export interface ISessionRow {
   readonly lastSeen: string;
   readonly expiresAt: string | null;
   readonly state: string;
+  /** Null if it has run nothing, or if the server does not say. */
+  readonly lastCell: ILastCell | null;
 }
 
 function decodeRow(value: unknown): ISessionRow {
@@ -24,6 +34,7 @@ function decodeRow(value: unknown): ISessionRow {
   const user = object(fields, 'user');
   const username = text(user, 'username');
   const actor = optional(object, fields, 'actor');
+  const last = optional(object, fields, 'last_cell');
   return {
     id: text(fields, 'id'),
     username,
@@ -34,7 +45,9 @@ function decodeRow(value: unknown): ISessionRow {
     since: instant(fields, 'authenticated_at'),
     lastSeen: instant(fields, 'last_seen_at'),
     expiresAt: optional(instant, fields, 'expires_at'),
-    state: text(fields, 'state')
+    state: text(fields, 'state'),
+    lastCell:
+      last === null ? null : { id: optional(text, last, 'cell_id'), start: instant(last, 'start') }
   };
 }
 

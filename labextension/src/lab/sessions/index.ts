@@ -1,9 +1,13 @@
-/** The tab with all sessions: loaded when it is opened. It asks the server only while it shows. */
+/**
+ * All sessions, in a tab of JupyterLab or a dialog of Notebook 7: loaded when they are opened. They
+ * ask the server only while they show.
+ */
 import { Dialog, MainAreaWidget, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import type { Ask } from '../../shared/client.js';
+import { BodyDialog } from '../bodyDialog.js';
 import type { ISessionUserModel } from '../tokens.js';
 import css from './css.js';
 import { SessionsView } from './view.js';
@@ -59,29 +63,71 @@ class SessionsPanel extends Widget {
   private _timer = 0;
 }
 
+async function mayRevoke(person: string, trans: TranslationBundle): Promise<boolean> {
+  const { button } = await showDialog({
+    title: trans.__('Revoke the login of %1?', person),
+    body: trans.__('All sessions of this login end, on every kernel. Kernels go on.'),
+    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Revoke') })],
+    defaultButton: 0
+  });
+  return button.accept;
+}
+
 export function makeSessionsTab(
   model: ISessionUserModel,
   ask: Ask,
   trans: TranslationBundle
 ): MainAreaWidget {
-  const revoke = trans.__('Revoke');
   const view = new SessionsView({
     ask,
     trans,
     me: () => model.session?.id ?? null,
-    confirm: async person => {
-      const { button } = await showDialog({
-        title: trans.__('Revoke the login of %1?', person),
-        body: trans.__('All sessions of this login end, on every kernel. Kernels go on.'),
-        buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: revoke })],
-        defaultButton: 0
-      });
-      return button.accept;
-    }
+    confirm: person => mayRevoke(person, trans)
   });
   const tab = new MainAreaWidget({ content: new SessionsPanel(view, model) });
   tab.id = 'jupyter-session-user-sessions';
   tab.title.label = trans.__('Sessions');
   tab.title.closable = true;
   return tab;
+}
+
+/** Show the sessions where pages have no tabs, as in Notebook 7. */
+export function showSessionsDialog(
+  model: ISessionUserModel,
+  ask: Ask,
+  trans: TranslationBundle
+): void {
+  let dialog: BodyDialog | null = null;
+  const view = new SessionsView({
+    ask,
+    trans,
+    me: () => model.session?.id ?? null,
+    confirm: async person => {
+      dialog?.reject(); // a second dialog would wait for the end of this one
+      const isConfirmed = await mayRevoke(person, trans);
+      return show() && isConfirmed;
+    }
+  });
+  const show = (): boolean => {
+    if (model.session?.manages !== true) {
+      return false; // the login has ended meanwhile
+    }
+    const shown = new BodyDialog({
+      title: trans.__('Sessions'),
+      body: new SessionsPanel(view, model),
+      buttons: [Dialog.cancelButton({ label: trans.__('Close') })],
+      focusNodeSelector: 'input'
+    });
+    shown.addClass('jp-SessionUser-sessionsDialog');
+    const close = (): void => {
+      if (model.session?.manages !== true) {
+        shown.reject();
+      }
+    };
+    model.changed.connect(close);
+    void shown.launch().finally(() => model.changed.disconnect(close));
+    dialog = shown;
+    return true;
+  };
+  show();
 }

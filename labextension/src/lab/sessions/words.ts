@@ -19,11 +19,21 @@ function placeOf({ kernelId, path }: ISessionRow, trans: TranslationBundle): str
   return path ?? (kernelId === null ? trans.__('No kernel') : kernelId.slice(0, 8));
 }
 
+/** The time, and enough of the cell's id to find it in the notebook's file. */
+function lastCellOf({ lastCell }: ISessionRow, now: number, trans: TranslationBundle): string {
+  if (lastCell === null) {
+    return '';
+  }
+  const time = timeOf(lastCell.start, now, trans);
+  return lastCell.id === null ? time : trans.__('%1, cell %2', time, lastCell.id.slice(0, 8));
+}
+
 export function headings(trans: TranslationBundle): string[] {
   return [
     trans.__('User'),
     trans.__('Agent'),
     trans.__('Notebook or kernel'),
+    trans.__('Last cell'),
     trans.__('Logged in since'),
     trans.__('Last request'),
     trans.__('Login ends')
@@ -36,6 +46,7 @@ export function cellsOf(row: ISessionRow, now: number, trans: TranslationBundle)
     personOf(row, trans),
     row.agent ?? '',
     placeOf(row, trans),
+    lastCellOf(row, now, trans),
     timeOf(row.since, now, trans),
     timeOf(row.lastSeen, now, trans),
     timeOf(row.expiresAt, now, trans)
