@@ -153,13 +153,21 @@ class AccessDenied(SessionUserError, PermissionError):
         message: The missing permission.
         status_code: The HTTP status of the refused request, RFC 9110 section 15.5: 401 if a login
             may help, else 403.
+        for_visitor: The message without advice for the author of the code; empty if it has none.
     """
 
     code = "access_denied"
 
-    def __init__(self, message: str, *, status_code: int = 403) -> None:
+    def __init__(self, message: str, *, status_code: int = 403, for_visitor: str = "") -> None:
         super().__init__(message)
         self.status_code = status_code
+        self._for_visitor = for_visitor
+
+    @property
+    def sentence(self) -> str:
+        """The text for the visitor of a page, plain: it may contain ``<`` and Markdown."""
+        text = self._for_visitor or str(self)
+        return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 class AccessTokenUnavailable(SessionUserError):

@@ -179,6 +179,7 @@ def _watch_pool() -> None:
     if "panel.io.state" in _modules:
         check("panel")
         import_module(f"{__name__}.panel").watch_pool()
+        import_module(f"{__name__}.bokeh_denied").install()  # for pages of previews
 
 
 register_host_finder(find, serving, session_of)

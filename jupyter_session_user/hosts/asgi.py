@@ -6,12 +6,11 @@ The middleware names the user of each request and each websocket; it patches not
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextvars import ContextVar
-from http import HTTPStatus
 from typing import Any
 
+from jupyter_session_user.core.denied import answer
 from jupyter_session_user.core.proxy_headers import alike
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import AccessDenied, ConfigurationError
@@ -101,14 +100,14 @@ class SessionUserMiddleware:
         prepare()  # a mounted app may have been imported after us
         with serving(current_request, None):
             served = Served("asgi", await self._named(scope), lambda: request_of(scope))
-        answer = _Answer(send)
+        sender = _Sender(send)
         with serving(current_request, served):
             try:
-                await self.app(scope, receive, answer.send)
+                await self.app(scope, receive, sender.send)
             except AccessDenied as error:
-                if answer.begun:
+                if sender.begun:
                     raise
-                await _Refusal(error)(scope, receive, answer.send)
+                await _Refusal(error)(scope, receive, sender.send)
             finally:
                 served.live = False
 
@@ -118,18 +117,18 @@ class SessionUserMiddleware:
         if self._header is not None:
             client = scope.get("client")
             values = _header(scope, self._header.name)
-            answer: Any = self._header.user(client[0] if client else None, values)
+            said: Any = self._header.user(client[0] if client else None, values)
         else:
-            answer = self._user(scope) if self._user is not None else None
-            answer = await answer if inspect.isawaitable(answer) else answer
-        user, verified = as_user(answer), self._verified
+            said = self._user(scope) if self._user is not None else None
+            said = await said if inspect.isawaitable(said) else said
+        user, verified = as_user(said), self._verified
         wire = None if user is None else user.to_wire()
         meta = {**(scope.get("meta") or {}), META: {"user": wire, "verified": verified}}
         scope["meta"] = meta
         return lambda: (user, verified)
 
 
-class _Answer:
+class _Sender:
     """The messages to the server for one request or one websocket.
 
     The server's own code has no user: it may begin the next request of this connection there
@@ -154,24 +153,23 @@ class _Answer:
 class _Refusal:
     """An ASGI app that refuses access.
 
-    The answer is JSON, as in FastAPI. A websocket is closed; before it is accepted, the answer is
-    HTTP status 403.
+    The answer is a page for browsers, else JSON, as in FastAPI. A websocket is closed; before it
+    is accepted, the answer is HTTP status 403.
     """
 
     def __init__(self, error: AccessDenied) -> None:
-        self._status = error.status_code
-        self._body = json.dumps({"detail": str(error)}).encode()
+        self._error = error
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
-        length = b"%d" % len(self._body)
-        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
-        if self._status == HTTPStatus.UNAUTHORIZED:  # RFC 9110 section 11.6.1
-            headers.append((b"www-authenticate", b"Cookie"))
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body})
+        accepted = [value.decode("latin-1") for key, value in scope["headers"] if key == b"accept"]
+        status, fields, body = answer(self._error, ",".join(accepted))
+        headers = [(key.lower().encode(), value.encode()) for key, value in fields.items()]
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 async def _refuse(_connection: object, error: AccessDenied) -> _Refusal:

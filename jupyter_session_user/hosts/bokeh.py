@@ -22,7 +22,8 @@ from threading import get_ident
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from jupyter_session_user.errors import IdentityUnavailable
+from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
+from jupyter_session_user.hosts import bokeh_denied
 from jupyter_session_user.hosts.base import HostSession, Visitor
 from jupyter_session_user.hosts.bokeh_asker import asker_of_page
 from jupyter_session_user.hosts.bokeh_extension import bring_banner, bring_files, unnamed_page
@@ -215,6 +216,7 @@ class _Bokeh:
         except IdentityUnavailable as error:  # the app must run; the error is raised on request
             self.broken = error
         else:
+            bokeh_denied.install()
             bring_files()
             _find_first_page()
 
@@ -249,6 +251,9 @@ def entered(here: Entry, function: Callable[[], Any]) -> Any:
         if HOST.on_entry is not None:
             HOST.on_entry()
         result = function()
+    except AccessDenied as error:
+        bokeh_denied.show_over_page(here.document, error)
+        raise
     finally:
         entry.reset(token)
         for variable, old in tokens:
@@ -263,6 +268,9 @@ async def _awaited(here: Entry, awaitable: Any) -> Any:
     token = entry.set(here)
     try:
         return await awaitable
+    except AccessDenied as error:
+        bokeh_denied.show_over_page(here.document, error)
+        raise
     finally:
         here.live = False
         with suppress(ValueError):  # closed at the server's end, in another context
@@ -375,7 +383,7 @@ def _as_visitor(document: Any, function: Callable[[], Any]) -> Any:
     """Run a callback on a document as the document's visitor."""
     if document not in owners:
         if not _is_served(document):
-            return function()
+            return bokeh_denied.shown_over(document, function)
         owners[document] = None  # created by a server that our wrappers have not seen
     here = entry.get()
     if here is not None and here.document is document and here.going_on():

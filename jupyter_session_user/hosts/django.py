@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextvars import ContextVar
-from http import HTTPStatus
 from typing import Any
 
+from jupyter_session_user.core.denied import answer
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
 from jupyter_session_user.hosts.base import Host, HostRequest, HostSession
@@ -113,16 +113,14 @@ class SessionUserMiddleware:
                 found = [name async for name in groups.values_list("name", flat=True)]
                 setattr(account, _GROUPS, tuple(found))
 
-    def process_exception(self, _request: Any, error: Exception) -> Any:
+    def process_exception(self, request: Any, error: Exception) -> Any:
         """Answer an ``AccessDenied`` with its status, as FastAPI and Flask do."""
         if not isinstance(error, AccessDenied):
             return None
-        from django.http import JsonResponse  # noqa: PLC0415 - loaded by now
+        from django.http import HttpResponse  # noqa: PLC0415 - loaded by now
 
-        response = JsonResponse({"detail": str(error)}, status=error.status_code)
-        if error.status_code == HTTPStatus.UNAUTHORIZED:  # RFC 9110 section 11.6.1
-            response["WWW-Authenticate"] = "Cookie"
-        return response
+        status, headers, body = answer(error, request.headers.get("Accept", ""))
+        return HttpResponse(body, status=status, headers=headers)
 
 
 class _Request(Served):

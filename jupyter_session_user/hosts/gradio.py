@@ -7,6 +7,7 @@ All private names of Gradio are in this file: ``Blocks.process_api``, which hand
 from __future__ import annotations
 
 import functools
+import html
 import inspect
 import sys
 import time
@@ -15,7 +16,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from jupyter_session_user.core.user import User
-from jupyter_session_user.errors import IdentityUnavailable
+from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
 from jupyter_session_user.hosts.base import Host, HostRequest, HostSession
 from jupyter_session_user.hosts.middleware import (
     Served,
@@ -113,10 +114,19 @@ def _naming(original: Callable[..., Any]) -> Callable[..., Any]:
         with alone, serving(_current, served):
             try:
                 return await original(*args, **kwargs)
+            except AccessDenied as error:
+                raise _shown(error) from error
             finally:
                 served.live = False
 
     return process_api
+
+
+def _shown(error: AccessDenied) -> Exception:
+    """Return Gradio's own error, which it shows to the visitor of any app, as HTML."""
+    shown: Any = _modules["gradio"].Error(html.escape(error.sentence, quote=False))
+    shown.print_exception = False  # a refusal is no fault of the app
+    return shown  # type: ignore[no-any-return]
 
 
 def _served(request: Any, inputs: Any) -> Served:

@@ -1,11 +1,12 @@
 """marimo: the HTTP request behind the running cell, callback or task.
 
-All private names of marimo are in this file: ``_first_read``, ``_name_calls``.
+All private names of marimo are in this file: ``_first_read``, ``_name_calls``, ``_show_refusals``.
 """
 
 from __future__ import annotations
 
 import functools
+import html
 import secrets
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 from weakref import ref
 
 from jupyter_session_user.core.user import User
-from jupyter_session_user.errors import IdentityUnavailable
+from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
 from jupyter_session_user.hosts.base import Host, HostRequest, HostSession, Visitor
 from jupyter_session_user.hosts.middleware import (
     named_in_meta,
@@ -25,7 +26,7 @@ from jupyter_session_user.hosts.middleware import (
 )
 from jupyter_session_user.kernel import message_context
 from jupyter_session_user.kernel.diagnose import unavailable
-from jupyter_session_user.upstream import unsupported, wrap
+from jupyter_session_user.upstream import loaded, unsupported, wrap, wrap_if_there
 
 __all__ = ["HOST"]
 
@@ -107,6 +108,7 @@ class _Marimo:
             self._installed = True
             message_context.after_fork(self._note_fork)
         _name_calls()
+        _show_refusals()
 
     def _note_fork(self) -> None:
         with suppress(IdentityUnavailable):  # raised if marimo's own names have changed
@@ -177,6 +179,50 @@ def _calling(variable: ContextVar[Any], original: Any) -> Any:
             variable.reset(token)
 
     return function_call_request
+
+
+def _show_refusals() -> None:
+    """Show a sentence where ``require_user`` refuses; without these names, marimo's own error.
+
+    On a page, marimo hides errors ("An internal error occurred"), and those of callbacks entirely.
+    """
+    runner = getattr(_modules.get("marimo._runtime.runner.cell_runner"), "Runner", None)
+    element = getattr(_modules.get("marimo._plugins.ui._core.ui_element"), "UIElement", None)
+    if isinstance(runner, type):
+        wrap_if_there(runner, "run", _stopping)
+    if isinstance(element, type):
+        wrap_if_there(element, "_update", _toasting)
+
+
+def _stopping(original: Any) -> Any:
+    """Wrap the run of a cell: a refusal ends it as ``mo.stop`` does, with the sentence."""
+
+    async def run(self: Any, cell_id: Any) -> Any:
+        result = await original(self, cell_id)
+        if isinstance(result.exception, AccessDenied):
+            mo = _modules["marimo"]
+            text = html.escape(result.exception.sentence)
+            shown = mo.callout(mo.Html(f'<span role="alert">{text}</span>'), kind="danger")
+            stop = loaded("marimo", "marimo._runtime.control_flow", "MarimoStopError")
+            result.output, result.exception = shown, stop(shown)
+            self.exceptions[cell_id] = result.exception  # the cells that depend on this one
+        return result
+
+    return run
+
+
+def _toasting(original: Any) -> Any:
+    """Wrap a change of an element, which calls ``on_change``."""
+
+    def _update(self: Any, value: Any) -> Any:
+        try:
+            return original(self, value)
+        except AccessDenied as error:
+            text = html.escape(error.sentence)
+            _modules["marimo"].status.toast("Not permitted", text, kind="danger")
+            raise
+
+    return _update
 
 
 def _named_outside(request: Any) -> tuple[User | None, bool]:

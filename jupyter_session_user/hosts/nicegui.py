@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
-from jupyter_session_user.errors import IdentityUnavailable
+from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
 from jupyter_session_user.hosts import asgi
 from jupyter_session_user.hosts.base import Host, HostSession, Visitor
 from jupyter_session_user.hosts.middleware import visitor_of
@@ -121,6 +121,7 @@ class _NiceGUI:
             wrap(client, "handle_handshake", _checking_handshake, "nicegui")
             wrap(_modules["nicegui.nicegui"], "_on_event", _checking_event, "nicegui")
             _get("core", "sio").on("event", _get("nicegui", "_on_event"))
+            _get("core", "app").on_exception(_notify)
         except IdentityUnavailable as error:
             self._broken = error
         if _loop() is not None:
@@ -129,6 +130,14 @@ class _NiceGUI:
 
     def serving(self) -> bool:
         return self._has_served
+
+
+def _notify(error: Exception) -> None:
+    """Show a refusal of a callback on its page."""
+    if isinstance(error, AccessDenied):
+        with suppress(RuntimeError):  # no page here: a page in the making shows its own
+            notify = _modules["nicegui"].ui.notify
+            notify(error.sentence, type="negative", timeout=10_000, multi_line=True)
 
 
 def _get(module: str, name: str) -> Any:

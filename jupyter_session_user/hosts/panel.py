@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import IdentityUnavailable
-from jupyter_session_user.hosts import bokeh, tornado
+from jupyter_session_user.hosts import bokeh, bokeh_denied, tornado
 from jupyter_session_user.hosts.base import HostRequest
 from jupyter_session_user.kernel.ipykernel import installed
 from jupyter_session_user.kernel.message_context import carried
@@ -63,6 +63,7 @@ class _Panel(bokeh.Part):
                 "io.application.Application, io.state.state, io.server.DocHandler, "
                 "io.asgi.PanelASGI or io.reload.IGNORED_MODULES",
             )
+        bokeh_denied.install()
         bokeh.HOST.on_entry = watch_pool
         tornado.servers["panel"] = user_of
 

@@ -4,7 +4,8 @@ Shiny has one queue of effects in a process. A click of one visitor also runs th
 invalidates in other visitors' sessions, in the task of that click's websocket. So the request
 around the code does not identify the visitor. The session does, which Shiny enters for each effect.
 
-All private names of Shiny are in this file: ``AppSession._run``, ``_current_session``,
+All private names of Shiny are in this file: ``AppSession._run`` and ``_unhandled_error``,
+``_current_session``,
 ``session_context``, ``_reactive_environment.on_flushed``, ``ExtendedTask._invocation_queue``.
 """
 
@@ -18,7 +19,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from jupyter_session_user.errors import IdentityUnavailable
+from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
 from jupyter_session_user.hosts import asgi
 from jupyter_session_user.hosts.base import Host, HostSession
 from jupyter_session_user.hosts.middleware import Served, serving
@@ -68,6 +69,7 @@ class _Shiny:
             environment = loaded("shiny", "shiny.reactive._core", "_reactive_environment")
             entering = loaded("shiny", "shiny.session._utils", "session_context")
             wrap(session, "_run", _keeping_request, "shiny")
+            wrap(session, "_unhandled_error", _notifying, "shiny")
             wrap(task, "invoke", _queueing, "shiny")
             wrap(environment, "on_flushed", functools.partial(_registering, entering), "shiny")
             wrapped = _entering(entering)
@@ -95,6 +97,19 @@ def _keeping_request(original: Any) -> Any:
             await original(self)
 
     return _run
+
+
+def _notifying(original: Any) -> Any:
+    """Wrap the end of a session by an error in an effect: a refusal only shows a notification."""
+
+    async def _unhandled_error(self: Any, error: Exception) -> None:
+        if not isinstance(error, AccessDenied):
+            return await original(self, error)  # type: ignore[no-any-return]
+        show = loaded("shiny", "shiny.ui", "notification_show")
+        show(error.sentence, type="error", duration=None, session=self)
+        return None
+
+    return _unhandled_error
 
 
 def _entering(original: Any) -> Any:

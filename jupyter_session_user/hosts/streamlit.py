@@ -1,23 +1,26 @@
 """Streamlit: the user of st.user and st.context, and an error where both are empty.
 
-All private names of Streamlit are in this file: ``_context`` and ``_check_run``.
+All private names of Streamlit are in this file: ``_context``, ``_check_run`` and
+``error_util.show_uncaught_app_exception``.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from jupyter_session_user.core.user import User
-from jupyter_session_user.errors import IdentityUnavailable
+from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
 from jupyter_session_user.hosts.base import Host, HostRequest, HostSession, Visitor
 from jupyter_session_user.kernel import message_context
 from jupyter_session_user.kernel.diagnose import unavailable
 from jupyter_session_user.kernel.made_up import VARIABLE
-from jupyter_session_user.upstream import unsupported
+from jupyter_session_user.upstream import unsupported, wrap_if_there
 
 __all__ = ["HOST"]
 
@@ -26,6 +29,9 @@ __all__ = ["HOST"]
 _SLOT = "_jupyter_session_user"
 #: Claims that name an account; the first present one counts. A "name" is not unique.
 _USERNAMES = ("email", "preferred_username", "username", "user", "login", "upn", "sub")
+
+#: CommonMark section 2.4: a backslash makes it plain text.
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 _modules = sys.modules
 
@@ -48,8 +54,10 @@ class _Streamlit:
         return session
 
     def install(self) -> None:
-        """Record forks; nothing of Streamlit is patched."""
+        """Record forks, and show refusals without a traceback."""
         message_context.after_fork(self._note_fork)
+        shows = import_module("streamlit.error_util")
+        wrap_if_there(shows, "show_uncaught_app_exception", _showing)
 
     def _note_fork(self) -> None:
         with suppress(IdentityUnavailable):  # raised if Streamlit's own names have changed
@@ -115,6 +123,18 @@ def _own_token(context: Any, request: HostRequest) -> tuple[str, float | None] |
     tokens = context.user_info.get("tokens")
     token = tokens.get("access") if hasattr(tokens, "get") else None
     return None if token is None else (token, None)
+
+
+def _showing(original: Any) -> Any:
+    """Wrap the function that shows an error of the app: a refusal is a sentence for the visitor."""
+
+    def show_uncaught_app_exception(error: BaseException) -> Any:
+        if not isinstance(error, AccessDenied):
+            return original(error)
+        # The function shows Markdown; a user's name may contain some.
+        return _modules["streamlit"].error(_PUNCTUATION.sub(r"\\\g<0>", error.sentence))
+
+    return show_uncaught_app_exception
 
 
 def _authenticates() -> bool:

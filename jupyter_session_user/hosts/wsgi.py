@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
+from jupyter_session_user.core.denied import answer
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import AccessDenied, ConfigurationError, IdentityUnavailable
 from jupyter_session_user.hosts import prepare
@@ -71,7 +73,7 @@ class SessionUserWSGIMiddleware:
         register = getattr(flask, "register_error_handler", None)
         handlers = getattr(flask, "error_handler_spec", {}).get(None, {}).get(None, {})
         if register is not None and AccessDenied not in handlers:
-            register(AccessDenied, _refuse)
+            register(AccessDenied, _refuse_in_flask)
         self.app = app
         self._user = user
         self._verified = verified
@@ -81,7 +83,7 @@ class SessionUserWSGIMiddleware:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve one request."""
         prepare()  # an app inside may have been imported after us
-        returned = False
+        returned, start = False, _Start(start_response)
 
         def named() -> tuple[User | None, bool]:
             try:
@@ -107,7 +109,10 @@ class SessionUserWSGIMiddleware:
         )
         try:
             with serving(current_request, served):
-                body = self.app(environ, start_response)
+                body = self.app(environ, start)
+        except AccessDenied as error:
+            served.live = False
+            return _refuse(error, environ, start)
         except BaseException:  # every exception that ends the request also ends its user
             served.live = False
             raise
@@ -143,10 +148,37 @@ class SessionUserWSGIMiddleware:
         return header.user(peer, value.split(","))  # such servers join two values with a comma
 
 
-def _refuse(error: AccessDenied) -> tuple[dict[str, str], int, dict[str, str]]:
-    # RFC 9110 section 11.6.1: 401 must say how to authenticate.
-    headers = {"WWW-Authenticate": "Cookie"} if error.status_code == HTTPStatus.UNAUTHORIZED else {}
-    return {"detail": str(error)}, error.status_code, headers
+class _Start:
+    """The server's ``start_response``.
+
+    Attributes:
+        begun: Whether the app has begun its answer. A second call may replace it (PEP 3333), but
+            gunicorn then sends the headers of both.
+    """
+
+    def __init__(self, start_response: Callable[..., Any]) -> None:
+        self._start_response = start_response
+        self.begun = False
+
+    def __call__(self, *args: Any) -> Any:
+        self.begun = True
+        return self._start_response(*args)
+
+
+def _refuse(error: AccessDenied, environ: Environ, start: _Start) -> list[bytes]:
+    """Answer a refused request, in an app without a framework that does it."""
+    if start.begun:
+        raise error
+    status, headers, body = answer(error, environ.get("HTTP_ACCEPT", ""))
+    headers["Content-Length"] = str(len(body))
+    start(f"{status} {responses.get(status, 'Forbidden')}", list(headers.items()))
+    return [body]
+
+
+def _refuse_in_flask(error: AccessDenied) -> tuple[bytes, int, dict[str, str]]:
+    request = sys.modules["flask"].request
+    status, headers, body = answer(error, request.headers.get("Accept", ""))
+    return body, status, headers
 
 
 def _drops_aliases(software: str) -> bool:

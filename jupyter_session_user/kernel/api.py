@@ -292,16 +292,18 @@ class Requirement:
                 "this needs a user with a name, and the server only knows an anonymous user: "
                 "log in with an account, or pass allow_anonymous=True",
                 status_code=401,
+                for_visitor="this needs a user with a name: log in with an account",
             )
         # A fake user is the test's own, and exists only where no real user can be.
         trusted = session.verified or isinstance(session, FakeSession)
         if not (trusted or user.is_anonymous or self.allow_unverified):
             raise AccessDenied(f"no server has verified that this is {user.username!r}")
         if session.actor is not None and not self.agents:
-            raise AccessDenied(
+            missing = (
                 f"this needs {user.username!r} in person, and {session.actor} sent the request: "
-                "run it from your own browser, or pass agents=True"
+                "run it from your own browser"
             )
+            raise AccessDenied(f"{missing}, or pass agents=True", for_visitor=missing)
         listed = user.username in self.usernames or not self.groups.isdisjoint(user.groups)
         if (self.groups or self.usernames) and not listed:
             raise AccessDenied(f"{user.username!r} is not permitted to do this{self._wanted()}")

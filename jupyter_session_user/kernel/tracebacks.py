@@ -6,10 +6,12 @@ package, of the executor that ran the line, and of the kernel say nothing about 
 
 from __future__ import annotations
 
+import html
+import os
 from types import TracebackType
 from typing import Any
 
-from jupyter_session_user.errors import SessionUserError
+from jupyter_session_user.errors import AccessDenied, SessionUserError
 
 __all__ = ["of_user", "shorten"]
 
@@ -26,6 +28,8 @@ _MACHINERY = frozenset(
         "threading",
     }
 )
+#: Voila sets it for each of its kernels, preheated or not.
+_VOILA = "VOILA_PREHEAT"
 
 
 def of_user(traceback: TracebackType | None) -> TracebackType | None:
@@ -54,9 +58,27 @@ def shorten(shell: Any) -> None:
 
     def render(error: SessionUserError) -> list[str]:
         """Return the lines that IPython shows."""
+        if isinstance(error, AccessDenied) and _VOILA in os.environ:
+            return [error.sentence]  # in an Output widget: the reader is a visitor
         lines: list[str] = shell.InteractiveTB.structured_traceback(
             type(error), error, of_user(error.__traceback__), tb_offset=0
         )
         return lines
 
     SessionUserError._render_traceback_ = render  # type: ignore[attr-defined]
+    if _VOILA in os.environ and hasattr(shell, "set_custom_exc"):
+        shell.set_custom_exc((AccessDenied,), _refuse_page)
+
+
+def _refuse_page(
+    shell: Any, _kind: object, error: AccessDenied, _traceback: object, tb_offset: object = None
+) -> None:
+    """Show a refusal on a page of Voila, as the output of the cell that it ends.
+
+    Voila replaces the text of errors, unless ``show_tracebacks`` is on, by advice for its
+    administrator. It ends the page at this cell either way, because the cell's reply is an error.
+    """
+    del tb_offset  # IPython passes it by its name
+    text = error.sentence
+    page = f'<p role="alert">{html.escape(text)}</p>'
+    shell.display_pub.publish({"text/html": page, "text/plain": text})

@@ -177,6 +177,9 @@ PRIVATE = (
     Private("bokeh", "_authenticate", "bokeh.server.asgi:BokehASGI", _BOKEH, since=(3, 10)),
     Private("bokeh", "_ensure_started", "bokeh.server.asgi:BokehASGI", _BOKEH, since=(3, 10)),
     Private("bokeh", "_auth_policy", "bokeh.server.asgi:BokehASGI.__init__", _BOKEH, (3, 10)),
+    Private(
+        "bokeh", "_func", "bokeh.application.handlers.function:FunctionHandler.__init__", _BOKEH
+    ),
     Private("panel", "_thread_pool", "panel.io.state:_state", "hosts/panel.py"),
     Private("panel", "_scheduled_cb", "panel.io.state:_state", "hosts/panel.py"),
     Private("panel", "_oauth_user_overrides", "panel.io.state:_state", "hosts/panel.py"),
@@ -207,6 +210,7 @@ PRIVATE = (
     Private("shiny", "_reactive_environment", "shiny.reactive._core", "hosts/shiny.py"),
     Private("shiny", "_current_session", "shiny.session._utils", "hosts/shiny.py"),
     Private("shiny", "_run", "shiny.session._session:AppSession", "hosts/shiny.py"),
+    Private("shiny", "_unhandled_error", "shiny.session._session:AppSession", "hosts/shiny.py"),
     Private(
         "streamlit",
         "_state",
@@ -216,6 +220,9 @@ PRIVATE = (
     Private("streamlit", "_info", f"{_STREAMLIT_CACHE}.__init__", _CACHES),
     Private("streamlit", "_handle_cache_miss", _STREAMLIT_CACHE, _CACHES),
     Private("streamlit", "_handle_cache_miss_async", _STREAMLIT_CACHE, _CACHES, (1, 67)),
+    Private(
+        "marimo", "_update", "marimo._plugins.ui._core.ui_element:UIElement", "hosts/marimo.py"
+    ),
     Private("marimo", "_loader_partial", "marimo._save.save:_cache_call.__init__", _CACHES),
     Private("marimo", "_execute_cached", "marimo._save.save:_cache_call_async", _CACHES),
 )

@@ -8,6 +8,7 @@ __all__ = [
     "ASGI_AUTHENTICATES",
     "ASGI_READS_REQUEST",
     "ASGI_STARTS",
+    "FUNCTION_OF_HANDLER",
     "auth_policy_of",
     "document_of_callbacks",
     "document_of_context",
@@ -19,6 +20,8 @@ __all__ = [
 ASGI_READS_REQUEST = "_request"
 ASGI_AUTHENTICATES = "_authenticate"
 ASGI_STARTS = "_ensure_started"
+#: The attribute of a ``FunctionHandler`` with the app's function.
+FUNCTION_OF_HANDLER = "_func"
 
 
 def document_of_callbacks(callbacks: Any) -> Any:

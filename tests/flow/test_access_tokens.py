@@ -441,6 +441,9 @@ async def test_the_audit_has_each_token(provider, tmp_path):
                 await ask(socket, "nothing")
     found = [(r["username"], r["detail"]) for r in audit.records("access_token")]
     assert found == [("alice", "trino"), ("bob", "trino")]
+    refused = [(r["username"], r["detail"]) for r in audit.records("access_token_refused")]
+    because = "nothing: access_token_unavailable.audience"
+    assert refused == [("alice", because), ("bob", because)]
     text = audit.path.read_text()
     assert not any(token in text for token in tokens)
 

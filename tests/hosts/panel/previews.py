@@ -121,6 +121,20 @@ note("pool:", pn.config.nthreads)
 pn.Column(*buttons, slider, notes).servable()
 """
 
+#: The page is for alice alone, or its button is.
+GUARDED = """
+import panel as pn
+from jupyter_session_user import require_user
+
+pn.extension()
+allowed = require_user(usernames="alice", groups="finance")
+notes = pn.pane.Str("")
+{}
+button = pn.widgets.Button(name="Book", on_click=allowed(lambda _: notes.param.update(
+    object="the report")))
+pn.Column(button, notes).servable()
+"""
+
 
 def files() -> dict[str, str]:
     """Return the apps by their names: a script, with and without a thread pool; a notebook."""
@@ -132,6 +146,8 @@ def files() -> dict[str, str]:
         "app.py": app(None),
         "pool.py": app(2),
         "app.ipynb": notebook_text(app(None)),
+        "guarded.py": GUARDED.format("notes.object = allowed(lambda: 'the report')()"),
+        "guarded_click.py": GUARDED.format(""),
         "visitors.py": EXAMPLE.read_text(encoding="utf-8"),
     }
 

@@ -72,6 +72,24 @@ def test_two_visitors(visitors, server, expect, app):
         page.close()
 
 
+@pytest.mark.parametrize("app", ["guarded.py", "guarded_click.py"])
+def test_a_refused_visitor(visitors, server, expect, app):
+    """Bob reads why he may not, on the page or after his click, without a traceback."""
+    pages = arrive(visitors.values(), server.url + RENDER + app)
+    for name, page in zip(visitors, pages, strict=True):
+        if app == "guarded_click.py":
+            page.get_by_role("button", name="Book", exact=True).click()
+        sentence = page.get_by_text("this needs a member of the group 'finance'")
+        if name == "alice":
+            expect(page.get_by_text("the report")).to_be_visible()
+            expect(sentence).to_have_count(0)
+        else:
+            expect(sentence).to_be_visible()
+            expect(page.get_by_text("the report")).to_have_count(0)
+            expect(page.get_by_text("Traceback")).to_have_count(0)
+        page.close()
+
+
 def test_the_example(visitors, server, expect):
     """examples/panel/visitors.py greets both, shows each their rows, names each click's user."""
     pages = arrive(visitors.values(), server.url + RENDER + "visitors.py")
