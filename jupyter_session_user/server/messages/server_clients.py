@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from jupyter_session_user.core.executions import Asked
 from jupyter_session_user.core.stamp import read_stamp, unknown_reason
 from jupyter_session_user.errors import RemoteProtocolError
 from jupyter_session_user.server.auth.origin import running_cell, running_in
 
 if TYPE_CHECKING:
-    from jupyter_session_user.core.executions import Asked
     from jupyter_session_user.server.messages.executions import Executions
     from jupyter_session_user.server.messages.runners.visitors import Visitor
     from jupyter_session_user.server.messages.senders import Senders
@@ -53,7 +53,7 @@ class ClientWatcher:
         except RemoteProtocolError:  # the stamp names no user, and says why
             session = None
         if what.cell_id is None:
-            what = what._replace(cell_id=running_cell() or None)
+            what = Asked(what.msg_id, running_cell() or None, what.code)
         self._executions.begin(
             self._kernel_id(), client, what, session, self._way(), unknown_reason(stamp)
         )
