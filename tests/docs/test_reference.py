@@ -98,7 +98,7 @@ def test_every_field_of_an_event_is_in_the_reference():
             assert f"### {name}\n" in text
     actions = schemas["session"]["properties"]["action"]["enum"]
     for action in (*actions, *schemas["execution"]["properties"]["kind"]["enum"]):
-        assert re.search(rf"^\d\. {action}$", text, re.MULTILINE), action
+        assert re.search(rf"^\d+\. {action}$", text, re.MULTILINE), action
 
 
 def test_every_error_code_has_a_section():
