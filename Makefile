@@ -174,8 +174,9 @@ test-collaboration: ## Run the tests with jupyter-collaboration, in an environme
 test-mcp: ## Run the tests of MCP servers, in an environment of their own
 	$(MAKE) venv VENV=.venv-mcp
 	.venv-mcp/bin/python -m pip install --disable-pip-version-check --quiet \
-		'jupyter-mcp-server>=2.2.4' 'jupyter-server-mcp>=0.4.1'
-	.venv-mcp/bin/python -m pytest -q $(PYTEST_ARGS) tests/hosts/test_mcp_servers.py
+		'jupyter-mcp-server>=2.2.4' 'jupyter-server-mcp>=0.4.1' 'jupyterlab-commands-toolkit>=0.3.1'
+	.venv-mcp/bin/python -m pytest -q $(PYTEST_ARGS) tests/hosts/test_mcp_servers.py \
+		tests/browser/test_lab_commands.py
 
 # ------------------------------------------------------------------------------------- checks
 

@@ -21,6 +21,8 @@ _EXECUTE = b"execute_request"
 _REPLY = b"execute_reply"
 _PLAIN_REPLY = b'"msg_type": "execute_reply"'
 _IS_REPLY = {"msg_type": "execute_reply"}
+#: ``json.loads`` looks at its options for each text, and at the encoding of bytes.
+_decode = json.JSONDecoder().decode
 _BACKSLASH, _ZERO = b"\\\0"
 _V1 = struct.Struct("<7Q")
 _DELIMITER = b"<IDS|MSG>"
@@ -183,7 +185,7 @@ def _read(text: str | bytes) -> dict[str, Any] | None:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
-        return _mapping(json.loads(text))
+        return _mapping(_decode(text))
     except (ValueError, RecursionError):
         return None
 

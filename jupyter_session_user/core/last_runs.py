@@ -33,7 +33,7 @@ class Run:
 
     Attributes:
         cell_id: The cell, as the client says; None for code outside of a notebook.
-        who: What is shown of the person and of the agent; None for an unknown user.
+        session: The session of the message; None for an unknown user.
         start: When the server passed the code on, in seconds since the epoch.
         end: When the kernel had replied; None while it has not, or if the server has not seen it.
         status: What the kernel's reply claims; None while there is none.
@@ -41,18 +41,21 @@ class Run:
         before: The run of the cell that it has replaced, for the case that the kernel does not run
             this one.
         earlier: The run of the session that it has replaced, for the same case.
-        session_id: The session of the message; None for an unknown user.
     """
 
     cell_id: str | None
-    who: dict[str, Any] | None
+    session: Session | None
     start: float
     end: float | None = None
     status: str | None = None
     number: int = 0
     before: Run | None = None
     earlier: Run | None = None
-    session_id: str | None = None
+
+    @property
+    def who(self) -> dict[str, Any] | None:
+        """What is shown of the person and of the agent; None for an unknown user."""
+        return None if self.session is None else shown_of(self.session)
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object for clients, with times in seconds since the epoch."""
@@ -115,7 +118,7 @@ class LastRuns:
         """
         if not kernel_id or (cell_id is None and session is None):
             return None
-        run = Run(cell_id, None if session is None else shown_of(session), start)
+        run = Run(cell_id, session, start)
         with self._lock:
             kernel = self._of.pop(kernel_id, None) or _Kernel()
             self._of[kernel_id] = kernel  # the last one of the order
@@ -124,7 +127,6 @@ class LastRuns:
                 self._put(kernel.cells, run)
                 _bound(kernel.cells, self._cells)
             if session is not None:
-                run.session_id = session.id
                 run.earlier = _that_counts(kernel.sessions.pop(session.id, None), by_session=True)
                 kernel.sessions[session.id] = run
                 _bound(kernel.sessions, self._cells)
@@ -149,12 +151,13 @@ class LastRuns:
                 return
             if run.cell_id and kernel.cells.get(run.cell_id) is run:
                 self._put(kernel.cells, _that_counts(run) or run)
-            if run.session_id and kernel.sessions.get(run.session_id) is run:
+            session_id = "" if run.session is None else run.session.id
+            if kernel.sessions.get(session_id) is run:
                 counts = _that_counts(run, by_session=True)
                 if counts is None:
-                    del kernel.sessions[run.session_id]
+                    del kernel.sessions[session_id]
                 else:
-                    kernel.sessions[run.session_id] = counts
+                    kernel.sessions[session_id] = counts
 
     def of(self, kernel_id: str, after: int = 0) -> tuple[int, list[Run]]:
         """Return the version of a kernel's runs, and those that have changed since another one.

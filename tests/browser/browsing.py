@@ -52,7 +52,14 @@ FLAGS = (
 NBMODEL_PAGE = "@datalayer/jupyter-server-nbmodel"
 COLLABORATION_PAGES = ("@jupyter/collaboration-extension", "@jupyter/docprovider-extension")
 DOCUMENTS_PAGE = "@jupyter-ai-contrib/server-documents"
-OTHERS = (NBMODEL_PAGE, "@datalayer/jupyter-collaboration", *COLLABORATION_PAGES, DOCUMENTS_PAGE)
+TOOLKIT_PAGE = "jupyterlab-commands-toolkit"
+OTHERS = (
+    NBMODEL_PAGE,
+    "@datalayer/jupyter-collaboration",
+    *COLLABORATION_PAGES,
+    DOCUMENTS_PAGE,
+    TOOLKIT_PAGE,
+)
 
 #: Contrast of an element's text against what is painted behind it.
 CONTRAST_OF = """(node) => {
@@ -125,6 +132,7 @@ def jupyter_lab(
     nbmodel: bool = False,
     collaboration: bool = False,
     documents: bool = False,
+    toolkit: bool = False,
     chip: bool = True,
     people: bool = True,
     **options: Any,
@@ -138,6 +146,7 @@ def jupyter_lab(
         collaboration: Whether documents are shared, by jupyter-collaboration.
         documents: Whether documents are shared, and the server runs their cells, by
             jupyter-server-documents.
+        toolkit: Whether agents can send commands to all pages, by jupyterlab-commands-toolkit.
         chip: Whether our server extension is on.
         people: Whether alice and bob can log in; else Jupyter's own login is in place.
         options: Further ones of ``local_server``.
@@ -146,11 +155,13 @@ def jupyter_lab(
         *((NBMODEL_PAGE,) if nbmodel else ()),
         *(COLLABORATION_PAGES if collaboration or documents else ()),
         *((DOCUMENTS_PAGE,) if documents else ()),
+        *((TOOLKIT_PAGE,) if toolkit else ()),
     )
     more = (
         *(("jupyter_server_nbmodel",) if nbmodel else ()),
         *(("jupyter_server_ydoc", "jupyter_server_fileid") if collaboration else ()),
         *(("jupyter_server_fileid", "jupyter_server_documents") if documents else ()),
+        *(("jupyterlab_commands_toolkit",) if toolkit else ()),
     )
     disabled = {name: name not in pages for name in OTHERS}
     # Dash brings an extension that JupyterLab would ask to build, in a dialog over everything.
