@@ -66,7 +66,7 @@ async def said(server, person):
     ids=["solara run", "open middleware", "login", "no middleware"],
 )
 async def test_solara(need, command, site, stranger):
-    """Only in an open middleware, else a login cannot be seen: each visitor has a session of their own."""
+    """The user is made up in an open middleware alone; each visitor has their own session."""
     need(importlib.util.find_spec("solara"), "solara is missing")
     need(importlib.util.find_spec("aiohttp"), "aiohttp is missing")
     env = {"JUPYTER_SESSION_USER_FAKE": "ada", "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "False"}
