@@ -31,6 +31,7 @@ __all__ = [
     "HOST",
     "SessionUserMiddleware",
     "current_request",
+    "is_named",
     "named_in",
     "request_of",
     "vouches_for",
@@ -87,6 +88,7 @@ class SessionUserMiddleware:
         register = getattr(app, "add_exception_handler", None)
         if register is not None and AccessDenied not in getattr(app, "exception_handlers", {}):
             register(AccessDenied, _refuse)
+        _host.authenticates |= user is not None or bool(trusted_header)
         self.app = app
         self._user = user
         self._verified = verified
@@ -99,7 +101,13 @@ class SessionUserMiddleware:
             return
         prepare()  # a mounted app may have been imported after us
         with serving(current_request, None):
-            served = Served("asgi", await self._named(scope), lambda: request_of(scope))
+            named = await self._named(scope)
+            served = Served(
+                "asgi",
+                named,
+                lambda: request_of(scope),
+                authenticates=lambda: is_named(scope),
+            )
         sender = _Sender(send)
         with serving(current_request, served):
             try:
@@ -205,6 +213,15 @@ def named_in(scope: Scope) -> tuple[User | None, bool]:
     return (user_of_framework(scope.get("user")), True) if named is None else named
 
 
+def is_named(scope: Scope) -> bool:
+    """Return whether a login of the app names the visitors of this scope, or may do so.
+
+    Once an authentication middleware has been seen, it may come later in any request.
+    """
+    _host.authenticates |= "user" in scope or META in (scope.get("meta") or {})
+    return _host.authenticates
+
+
 def vouches_for(scope: Scope) -> bool:
     """Return whether any middleware has named this scope's user or called it anonymous."""
     return _host.in_use or "user" in scope or META in (scope.get("meta") or {})
@@ -213,6 +230,8 @@ def vouches_for(scope: Scope) -> bool:
 class _Asgi:
     name = "asgi"
     in_use = False
+    #: Whether a login of the app has named a visitor, or called one anonymous.
+    authenticates = False
 
     def current(self) -> HostSession | None:
         served = current_request.get()

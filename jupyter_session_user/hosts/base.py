@@ -22,7 +22,7 @@ from jupyter_session_user.errors import (
     IdentityUnavailable,
 )
 from jupyter_session_user.kernel.live_session import LiveSession
-from jupyter_session_user.kernel.made_up import of_environment
+from jupyter_session_user.kernel.made_up import SOURCE, note_ignored, of_environment
 
 __all__ = [
     "Host",
@@ -261,9 +261,13 @@ class Visitor:
             request: The request as the inner host has got it; the outer's without one.
             key: See the class.
         """
-        user = None if outer.user.is_anonymous else outer.user
+        made_up = outer.source == SOURCE  # only where no host names a user
+        user = None if outer.user.is_anonymous or made_up else outer.user
         request = outer.request if request is None else request
-        return cls(source, user, verified=outer.verified, request=request, key=key)
+        verified = outer.verified
+        return cls(
+            source, user, verified=verified, request=request, key=key, authenticates=not made_up
+        )
 
     def session(self) -> HostSession:
         """Return the session; the same object until the configuration changes."""
@@ -281,7 +285,10 @@ class Visitor:
         digest = blake2b(parts.encode("utf-8", "surrogatepass"), key=_KEY, digest_size=16)
         session_id = digest.hexdigest()
         if user is None:
-            made_up = None if self._authenticates or _configured else of_environment()
+            names = self._authenticates or _configured is not None
+            made_up = None if names else of_environment()
+            if names:
+                note_ignored(self._fields["source"])
             if made_up is not None:
                 return HostSession(replace(made_up[0], id=session_id), self.request)
             user = User(f"anonymous-{session_id[:12]}", _ANONYMOUS, is_anonymous=True)
@@ -325,9 +332,13 @@ def take_from_cookie(config: Mapping[str, str]) -> None:
 def agreed(inner: HostSession, outer: HostSession) -> HostSession:
     """Return the session where one host runs inside another.
 
+    A fake user counts only if neither host names its visitors.
+
     Raises:
         IdentityUnavailable: The two hosts name different users.
     """
+    if (inner.source == SOURCE) is not (outer.source == SOURCE):
+        return outer if inner.source == SOURCE else inner
     if inner.user.is_anonymous or outer.user.is_anonymous:
         return outer if inner.user.is_anonymous and not outer.user.is_anonymous else inner
     if inner.user.username != outer.user.username:

@@ -17,6 +17,7 @@ from typing import Any
 
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
+from jupyter_session_user.hosts import asgi
 from jupyter_session_user.hosts.base import Host, HostRequest, HostSession
 from jupyter_session_user.hosts.middleware import (
     Served,
@@ -89,7 +90,7 @@ class _Gradio:
         if event_id and any(
             event_id == vars(event).get("_id") for job in jobs for event in job or ()
         ):
-            return _served(request, None).session()
+            return _served(request, None, _local("blocks")).session()
         return None
 
 
@@ -108,7 +109,7 @@ def _naming(original: Callable[..., Any]) -> Callable[..., Any]:
         if request is None or not given.get("in_event_listener", True):
             served = Served("gradio", _for_all, HostRequest)
         else:
-            served = _served(request, given.get("inputs"))
+            served = _served(request, given.get("inputs"), given.get("self"))
         # The queue runs in tasks that copy the context of the request that started the queue.
         alone = message_context.holding([(other, None) for other in message_context.variables])
         with alone, serving(_current, served):
@@ -129,7 +130,7 @@ def _shown(error: AccessDenied) -> Exception:
     return shown  # type: ignore[no-any-return]
 
 
-def _served(request: Any, inputs: Any) -> Served:
+def _served(request: Any, inputs: Any, blocks: Any) -> Served:
     if not isinstance(request, list):
         request, size = [request], 1
     else:  # a batch has a list of values for each input
@@ -140,7 +141,26 @@ def _served(request: Any, inputs: Any) -> Served:
     page = getattr(first, "session_hash", None) or ""
     headers = getattr(_http(first), "headers", None) or {}
     once = functools.cache(named)  # a finished request names no other user later
-    return Served("gradio", once, lambda: HostRequest.of(headers.items()), anonymous_key=page)
+    return Served(
+        "gradio",
+        once,
+        lambda: HostRequest.of(headers.items()),
+        anonymous_key=page,
+        authenticates=functools.partial(_may_be_named, request, blocks),
+    )
+
+
+def _may_be_named(requests: Sequence[Any], blocks: Any) -> bool:
+    """Return whether the app or one around it names its visitors; True if it cannot be told."""
+    if any(getattr(blocks, login, True) for login in ("auth", "expects_oauth")):
+        return True
+    launched = isinstance(getattr(blocks, "local_url", None), str)
+    if not (launched or asgi.HOST.serving()):
+        return True  # mounted in an app whose login is not to be seen without our middleware
+    scopes = [getattr(_http(request), "scope", {}) for request in requests]
+    if any(getattr(scope.get("app"), "auth_dependency", True) for scope in scopes):
+        return True
+    return any(map(asgi.is_named, scopes))
 
 
 def _for_all() -> tuple[User | None, bool]:

@@ -17,6 +17,7 @@ from weakref import ref
 
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
+from jupyter_session_user.hosts import asgi
 from jupyter_session_user.hosts.base import Host, HostRequest, HostSession, Visitor
 from jupyter_session_user.hosts.middleware import (
     named_in_meta,
@@ -32,6 +33,9 @@ __all__ = ["HOST"]
 
 #: marimo's default user, with a token and without one. Its "is_authenticated" is true.
 _ANONYMOUS = {"username": "user", "is_authenticated": True, "display_name": "user"}
+
+#: "marimo run", which is no part of another app.
+_COMMAND = "marimo._cli.cli"
 
 _modules = sys.modules
 
@@ -82,7 +86,14 @@ class _Marimo:
             _anonymous_key.set(anonymous_key)
         user, verified = named_in_meta(request.meta) or _named_outside(request)
         sent = HostRequest.of(request.headers.items())
-        visitor = visitor_of("marimo", user, sent, verified=verified, anonymous_key=anonymous_key)
+        visitor = visitor_of(
+            "marimo",
+            user,
+            sent,
+            verified=verified,
+            anonymous_key=anonymous_key,
+            authenticates=_may_be_named(request),
+        )
         key = id(request)
         self._known[key] = ref(request, lambda _: self._known.pop(key, None)), visitor
         self._has_served = True
@@ -223,6 +234,18 @@ def _toasting(original: Any) -> Any:
             raise
 
     return _update
+
+
+def _may_be_named(request: Any) -> bool:
+    """Return whether an app around marimo may name its visitors; marimo's own token names nobody.
+
+    Without our middleware, a login of that app is not to be seen.
+    """
+    if not (asgi.HOST.serving() or _COMMAND in _modules):
+        return True
+    found = request.user
+    default = not found or all(read_user(found, key) == v for key, v in _ANONYMOUS.items())
+    return not default or asgi.is_named({"meta": request.meta})
 
 
 def _named_outside(request: Any) -> tuple[User | None, bool]:

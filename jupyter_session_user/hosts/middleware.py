@@ -14,6 +14,7 @@ from jupyter_session_user.errors import ConfigurationError, IdentityUnavailable
 from jupyter_session_user.hosts.base import HostRequest, HostSession, Visitor
 from jupyter_session_user.kernel import message_context
 from jupyter_session_user.kernel.diagnose import unavailable
+from jupyter_session_user.kernel.made_up import SOURCE
 
 __all__ = [
     "META",
@@ -46,13 +47,25 @@ class Served:
             as long as it returns no user.
         request: Makes the cookies and headers, on first use.
         anonymous_key: Tells anonymous visitors apart; empty to give each request its own visitor.
+        authenticates: Tells whether the app may name this visitor; it may be called again, because
+            an inner middleware may do so later. Otherwise the environment may make up a user.
 
     Attributes:
         live: Whether the request is still being served.
     """
 
     __slots__ = (
-        *("_named", "_process", "_request", "_source", "_anonymous_key", "_user", "_visitor"),
+        *(
+            "_authenticates",
+            "_open",
+            "_named",
+            "_process",
+            "_request",
+            "_source",
+            "_anonymous_key",
+            "_user",
+            "_visitor",
+        ),
         "live",
     )
 
@@ -63,8 +76,11 @@ class Served:
         request: Callable[[], HostRequest],
         *,
         anonymous_key: str = "",
+        authenticates: Callable[[], bool] = lambda: True,
     ) -> None:
         self._anonymous_key = anonymous_key
+        self._authenticates = authenticates
+        self._open = False
         self.live = True
         self._process = message_context.process
         self._source = source
@@ -98,13 +114,20 @@ class Served:
             if self._visitor is None:
                 raise
             return  # anonymous until now, and no other source exists
-        if self._visitor is not None and user is None:
+        is_open = not self._authenticates()
+        if self._visitor is not None and user is None and is_open is self._open:
             return
+        self._open = is_open
         if not isinstance(self._request, HostRequest):
             self._request = self._request()
         self._user = user
         self._visitor = visitor_of(
-            self._source, user, self._request, verified=verified, anonymous_key=self._anonymous_key
+            self._source,
+            user,
+            self._request,
+            verified=verified,
+            anonymous_key=self._anonymous_key,
+            authenticates=not is_open,
         )
 
 
@@ -121,7 +144,13 @@ def serving(
 
 
 def visitor_of(
-    source: str, user: User | None, request: HostRequest, *, verified: bool, anonymous_key: str = ""
+    source: str,
+    user: User | None,
+    request: HostRequest,
+    *,
+    verified: bool,
+    anonymous_key: str = "",
+    authenticates: bool = True,
 ) -> Visitor:
     """Return the visitor of a host that has no sessions of its own, but only requests.
 
@@ -134,10 +163,13 @@ def visitor_of(
         request: The cookies and headers of the request.
         verified: Whether the host authenticated that user.
         anonymous_key: Tells anonymous visitors apart; empty to give each request its own visitor.
+        authenticates: Whether the app may name its visitors; see :class:`Visitor`.
     """
-    visitor = Visitor(source, user, verified=verified, request=request, key="named")
-    if visitor.session().user.is_anonymous and user is None:
-        visitor = Visitor(source, None, verified=False, request=request, key=anonymous_key)
+    fields: dict[str, Any] = {"request": request, "authenticates": authenticates}
+    visitor = Visitor(source, user, verified=verified, key="named", **fields)
+    session = visitor.session()
+    if user is None and (session.user.is_anonymous or session.source == SOURCE):
+        visitor = Visitor(source, None, verified=False, key=anonymous_key, **fields)
     return visitor
 
 

@@ -175,7 +175,15 @@ def _visitor(scope: Any, anonymous_key: str) -> Visitor | None:
     """Return the visitor of a request; None if no middleware and no cookie names a user."""
     user, verified = asgi.named_in(scope)
     request = asgi.request_of(scope)
-    visitor = visitor_of("nicegui", user, request, verified=verified, anonymous_key=anonymous_key)
+    visitor = visitor_of(
+        "nicegui",
+        user,
+        request,
+        verified=verified,
+        anonymous_key=anonymous_key,
+        # Without our middleware, a login of the app is not to be seen.
+        authenticates=not asgi.HOST.serving() or asgi.is_named(scope),
+    )
     named = asgi.vouches_for(scope) or not visitor.session().user.is_anonymous
     return visitor if named else None
 

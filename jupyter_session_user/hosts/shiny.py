@@ -12,6 +12,7 @@ All private names of Shiny are in this file: ``AppSession._run`` and ``_unhandle
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +22,17 @@ from weakref import WeakKeyDictionary
 
 from jupyter_session_user.errors import AccessDenied, IdentityUnavailable
 from jupyter_session_user.hosts import asgi
-from jupyter_session_user.hosts.base import Host, HostSession
+from jupyter_session_user.hosts.base import Host, HostSession, Visitor
 from jupyter_session_user.hosts.middleware import Served, serving
+from jupyter_session_user.kernel.made_up import VARIABLE
 from jupyter_session_user.upstream import loaded, unsupported, wrap
 
 __all__ = ["HOST"]
 
 #: The request behind each session of Shiny.
 _requests: WeakKeyDictionary[Any, Served | None] = WeakKeyDictionary()
+#: The visitors of sessions that no middleware knows.
+_open: WeakKeyDictionary[Any, Visitor] = WeakKeyDictionary()
 
 _modules = sys.modules
 
@@ -54,6 +58,8 @@ class _Shiny:
             raise self.broken
         served = _requests.get(session.root_scope())
         if served is None:
+            if os.environ.get(VARIABLE):
+                return _visitor_without_middleware(session.root_scope()).session()
             raise IdentityUnavailable(
                 "Nothing says whose session of Shiny this is. Put SessionUserMiddleware around the "
                 "app: app.starlette_app.add_middleware(SessionUserMiddleware, user=…).",
@@ -82,6 +88,21 @@ class _Shiny:
 
     def serving(self) -> bool:
         return self.has_served
+
+
+def _visitor_without_middleware(session: Any) -> Visitor:
+    """Return the visitor of a session that no middleware knows: a user may be made up there.
+
+    ``session.user`` is the user that a platform names, such as Posit Connect.
+    """
+    visitor = _open.get(session)
+    if visitor is None:
+        scope = session.http_conn.scope
+        named = asgi.HOST.serving() or asgi.is_named(scope) or session.user is not None
+        request = asgi.request_of(scope)
+        visitor = Visitor("shiny", None, verified=False, request=request, authenticates=named)
+        _open[session] = visitor
+    return visitor
 
 
 def _keeping_request(original: Any) -> Any:

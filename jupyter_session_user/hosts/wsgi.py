@@ -74,6 +74,7 @@ class SessionUserWSGIMiddleware:
         handlers = getattr(flask, "error_handler_spec", {}).get(None, {}).get(None, {})
         if register is not None and AccessDenied not in handlers:
             register(AccessDenied, _refuse_in_flask)
+        _host.authenticates |= user is not None or bool(trusted_header)
         self.app = app
         self._user = user
         self._verified = verified
@@ -106,6 +107,7 @@ class SessionUserWSGIMiddleware:
                 for key, value in environ.items()
                 if key.startswith("HTTP_")
             ),
+            authenticates=lambda: _is_named(environ),
         )
         try:
             with serving(current_request, served):
@@ -181,6 +183,12 @@ def _refuse_in_flask(error: AccessDenied) -> tuple[bytes, int, dict[str, str]]:
     return body, status, headers
 
 
+def _is_named(environ: Environ) -> bool:
+    """Return whether visitors may be named: the server gives ``REMOTE_USER`` to some requests."""
+    _host.authenticates |= "REMOTE_USER" in environ or "AUTH_TYPE" in environ
+    return _host.authenticates
+
+
 def _drops_aliases(software: str) -> bool:
     """Return whether a server drops headers with an underscore, and joins two of one name."""
     name, _, version = software.partition("/")
@@ -219,6 +227,8 @@ class _Body:
 class _Wsgi:
     name = "wsgi"
     in_use = False
+    #: Whether a login of the app or of the server has named a visitor, or may do so.
+    authenticates = False
 
     def current(self) -> HostSession | None:
         served = current_request.get()

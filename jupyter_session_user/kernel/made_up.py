@@ -17,7 +17,7 @@ from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
 from jupyter_session_user.errors import ConfigurationError, WrongArgument
 
-__all__ = ["SOURCE", "VARIABLE", "MadeUp", "made_up", "of_environment"]
+__all__ = ["SOURCE", "VARIABLE", "MadeUp", "made_up", "note_ignored", "of_environment"]
 
 #: A session, and the cookies of its browser.
 MadeUp = tuple[Session, CookieJar]
@@ -31,6 +31,8 @@ VARIABLE = "JUPYTER_SESSION_USER_FAKE"
 _log = logging.getLogger("jupyter_session_user")
 #: The fake user by the variable's value: the same session each time, and one warning.
 _of_variable: dict[str, MadeUp] = {}
+#: The hosts for which the log says that the variable is ignored.
+_ignored_in: set[str] = set()
 
 
 def made_up(
@@ -90,6 +92,23 @@ def of_environment() -> MadeUp | None:
         known = _of_variable[value] = _read(value)
         _log.warning("%s makes up the user of this process: %r", VARIABLE, known[0].user)
     return known
+
+
+def note_ignored(host: str) -> None:
+    """Log, once for each host, that its app gets no fake user, and why.
+
+    Args:
+        host: The host's name.
+    """
+    if host not in _ignored_in and os.environ.get(VARIABLE):
+        _ignored_in.add(host)
+        _log.error(
+            "%s is ignored in this app (%s): it names its visitors, or can name them, so a visitor "
+            "without a login stays anonymous. Log in, or take the app's login out while you work "
+            "on it (user=, trusted_header=, an authentication middleware, auth=).",
+            VARIABLE,
+            host,
+        )
 
 
 def _read(value: str) -> MadeUp:

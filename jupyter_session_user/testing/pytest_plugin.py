@@ -1,7 +1,7 @@
 """The fixture ``session_user``.
 
 A project's ``conftest.py`` has ``pytest_plugins = ["jupyter_session_user.testing.pytest_plugin"]``.
-This is no entry point: a project that does not name it loads nothing of this package.
+It does no harm beside the entry point ``pytest11``, which is another module.
 """
 
 from __future__ import annotations
