@@ -53,7 +53,7 @@ def answers() -> Answers:
     async def lend(record, *_):
         return {"user": record.session.user.username}
 
-    made.lend = lend
+    made.lend = made.exchange = lend
     return made
 
 
