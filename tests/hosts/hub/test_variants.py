@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 WHO = "from jupyter_session_user import *; print(get_current_user().username)"
 #: An interval that never comes: what ends within a test was told.
 NEVER = "--JupyterSessionUser.revalidate_interval=3600"
-SLACK_S = 60.0
+SLACK_S = 20.0
 GPU = "user/alice/gpu/"
 NAMED = """
 c.JupyterHub.allow_named_servers = True
@@ -43,7 +43,7 @@ for name, text in sorted({code!r}.items()):
 c.Spawner.environment["JUPYTER_CONFIG_PATH"] = {folder!r}
 """
 #: The interval of the test, in place of the documentation's.
-INTERVAL_S = 10
+INTERVAL_S = 5
 
 
 @pytest.fixture(scope="module", autouse=True)
