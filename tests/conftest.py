@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -25,6 +25,9 @@ from local_server import LocalServer
 from needs import need as _need
 from people import Person
 from redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from oauth_provider import RunningProvider
 
 # JupyterLab looks for language servers with Node.js, which may keep a cache in the temporary
 # folder; tests of what the demo leaves there would find it.
@@ -74,6 +77,24 @@ def redis_server(need: Callable[..., None], tmp_path: Path) -> Iterator[RedisSer
     server = RedisServer(program, tmp_path)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def running_provider(need: Callable[..., None]) -> Iterator[RunningProvider]:
+    """Run an institution's identity provider."""
+    need(_installed("authlib"), "Authlib is missing")
+    from oauth_provider import oauth_provider
+
+    with oauth_provider() as running:
+        yield running
+
+
+@pytest.fixture
+def provider(running_provider: RunningProvider) -> Iterator[RunningProvider]:
+    """Return the identity provider, without faults."""
+    running_provider.faults()
+    yield running_provider
+    running_provider.faults()
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ class SealedRows:
                 # Overwrites what is removed: https://www.sqlite.org/pragma.html#pragma_secure_delete
                 self._connection.execute("PRAGMA secure_delete = ON")
                 self._connection.execute(_TABLE)
-            except BaseException:
+            except sqlite3.Error:
                 self._connection.close()
                 raise
         except (sqlite3.Error, OSError) as error:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 from audits import Audit
+from ended_logins import STATES, RunningCell, end_login
 from fault_proxy import FaultProxy
 from people import KernelSocket, Person
 from postgres_server import with_databases
@@ -210,56 +211,32 @@ async def test_a_cell_over_http_joins_as_well(server):
         assert open_one in DEAD and new_one in DEAD
 
 
-@pytest.mark.parametrize("how", ["sign out", "revoke"])
+@pytest.mark.parametrize("how", STATES)
 async def test_the_end_of_the_login_ends_connections(server, postgres, how):
     """After alice's end her running cell has no connection and gets none; bob's goes on."""
     alice, bob = await people_on(server)
     async with working(alice) as (_, hers), working(bob) as (_, his):
         ((*_, her_login),) = await json_lines(hers, STEAL)
         ((*_, his_login),) = await json_lines(his, STEAL)
-        flag = server.home / "work" / f"over-{how.replace(' ', '-')}"
-        seen = flag.with_suffix(".seen")
-        running = await hers.send(
-            hers.message("execute_request", {"code": WAIT.format(str(flag), str(seen))})
-        )
-        await eventually(seen.exists)
-        if how == "sign out":
-            await alice.fetch("logout")
-        else:
-            me = await alice.json("api/session-user/me")
-            await alice.fetch(f"api/session-user/sessions/{me['id']}", method="DELETE")
+        cell = await RunningCell(hers, server.home / "work").start(TRIES)
+        await end_login(alice, how)
         await eventually(lambda: her_login not in postgres.logins())
         assert her_login not in postgres.open_logins()
-        flag.touch()
-        await eventually(lambda: seen.read_text() not in ("", "waits"))
-        open_one, new_one, function, raw = json.loads(seen.read_text())
-        hers.forget(running)
+        open_one, new_one, function, raw = await cell.told()
         assert open_one in DEAD and new_one in DEAD
-        state = {"sign out": "session_signed_out", "revoke": "session_revoked"}[how]
-        assert (function, raw) == ("session_revoked", state)
+        assert (function, raw) == ("session_revoked", STATES[how])
         assert (await json_lines(his, BOTH))[0] == [OWN["bob"]] * 2
         assert his_login in postgres.open_logins()
 
 
-#: Waits for a file, then tries all ways.
-WAIT = """
-import time
-from pathlib import Path
-from jupyter_session_user.kernel.ipykernel import helper
-flag, seen, session = Path({!r}), Path({!r}), j.get_session()
-seen.write_text("waits")
-while not flag.exists():
-    time.sleep(.01)
-while session.state == "active":
-    time.sleep(.01)
+#: Tries all ways.
+TRIES = """
 told = both()
 try:
     told.append(str(j.connect_as_user("warehouse")))
 except j.SessionUserError as error:
     told.append(error.code)
-told.append(helper().comm.ask("database_login", session.id, name="warehouse").error or "login")
-seen.with_suffix(".tmp").write_text(json.dumps(told))
-seen.with_suffix(".tmp").rename(seen)
+told.append(comm.ask("database_login", session.id, name="warehouse").error or "login")
 """
 
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from agents import agent_of
 from audits import Audit
+from ended_logins import STATES, RunningCell, end_login
 from hub import code_block
 from local_server import LocalServer
-from oauth_provider import CLIENT, CLIENT_SECRET, RunningProvider, oauth_provider
+from oauth_provider import CLIENT, CLIENT_SECRET, RunningProvider
 from people import KernelSocket, Person
 from servers import (
     EXTENSION,
@@ -65,21 +66,6 @@ reply = helper().comm.ask("access_token", {session!r}, name={name!r})
 print(json.dumps(reply.error or reply.result["token"]))
 """
 ID = "import json, jupyter_session_user as j; print(json.dumps(j.get_session().id))"
-
-
-@pytest.fixture(scope="module")
-def running_provider() -> Iterator[RunningProvider]:
-    """Run an identity provider."""
-    with oauth_provider() as running:
-        yield running
-
-
-@pytest.fixture
-def provider(running_provider) -> Iterator[RunningProvider]:
-    """Return the provider, without faults."""
-    running_provider.faults()
-    yield running_provider
-    running_provider.faults()
 
 
 def entry(provider: RunningProvider, **members: Any) -> dict[str, Any]:
@@ -355,7 +341,7 @@ async def _has_closed_or_answers(socket: KernelSocket) -> bool:
     return await username(socket) == "bob"
 
 
-@pytest.mark.parametrize("how", ["sign out", "revoke"])
+@pytest.mark.parametrize("how", STATES)
 async def test_an_ended_login_gets_none(server, provider, how):
     """After the end of alice's login a running cell gets none, not even a kept one; bob does.
 
@@ -370,37 +356,20 @@ async def test_an_ended_login_gets_none(server, provider, how):
         opened(bob, his_id) as his,
     ):
         assert claims_in(await ask(hers))["sub"] == "id-of-alice"
-        flag = server.home / "work" / f"token-{how.replace(' ', '-')}"
-        seen = flag.with_suffix(".seen")
         provider.faults(slow_s=2, only=["alice"])
-        running = await hers.send(
-            hers.message("execute_request", {"code": WAIT.format(str(flag), str(seen))})
-        )
-        await eventually(seen.exists)
-        if how == "sign out":
-            await alice.fetch("logout")
-        else:
-            me = await alice.json("api/session-user/me")
-            await alice.fetch(f"api/session-user/sessions/{me['id']}", method="DELETE")
-        flag.touch()
-        await eventually(lambda: seen.read_text() not in ("", "waits"))
-        told = json.loads(seen.read_text())
-        hers.forget(running)
-        state = {"sign out": "session_signed_out", "revoke": "session_revoked"}[how]
+        cell = await RunningCell(hers, server.home / "work").start(ASKS_AGAIN, ASKS)
+        await end_login(alice, how)
+        told, state = await cell.told(), STATES[how]
         assert told.pop("under way") in {"session_expired", state}
         assert told == {"kept": "session_revoked", "hostile": state, "repeated": state}
         assert claims_in(await ask(his))["sub"] == "id-of-bob"
 
 
-#: Waits for a file, then asks: by the function, whose cache is full, and as hostile code would.
-WAIT = """
-import json, threading, time
-from pathlib import Path
-import jupyter_session_user as j
+#: Asks once, and begins an exchange that is under way when the login ends.
+ASKS = """
+import threading
 from jupyter_session_user.core.protocol import Request
-from jupyter_session_user.kernel.ipykernel import helper
-flag, seen, session, comm = Path({!r}), Path({!r}), j.get_session(), helper().comm
-told, once = {{}}, Request("0" * 32, "access_token", session.id, "trino")
+told, once = {}, Request("0" * 32, "access_token", session.id, "trino")
 def repeat():
     got = []
     comm.post(once, got.append)
@@ -413,11 +382,9 @@ def slow():
 thread = threading.Thread(target=slow)
 thread.start()
 time.sleep(.5)
-seen.write_text("waits")
-while not flag.exists():
-    time.sleep(.01)
-while session.state == "active":
-    time.sleep(.01)
+"""
+#: Asks by the function, whose cache is full, as hostile code would, and with an answered request.
+ASKS_AGAIN = """
 try:
     told["kept"] = str(j.get_access_token("trino"))
 except j.SessionUserError as error:
@@ -425,8 +392,6 @@ except j.SessionUserError as error:
 told["hostile"] = comm.ask("access_token", session.id, name="trino").error or "token"
 told["repeated"] = repeat()
 thread.join()
-seen.with_suffix(".tmp").write_text(json.dumps(told))
-seen.with_suffix(".tmp").rename(seen)
 """
 
 

@@ -17,6 +17,7 @@ import jwt
 import pytest
 from agents import AGENTS, agent_of
 from audits import Audit
+from ended_logins import STATES, RunningCell, end_login
 from local_server import LocalServer
 from people import KernelSocket, Person
 from servers import (
@@ -303,7 +304,7 @@ async def test_who_only_looks_at_a_kernel_lends_it_no_name(sharing_server):
             )
 
 
-@pytest.mark.parametrize("how", ["sign out", "revoke"])
+@pytest.mark.parametrize("how", STATES)
 async def test_an_ended_login_gets_none(server, how):
     """After the end of alice's login a running cell gets none, not even a kept token; bob does."""
     alice, bob = await people_on(server)
@@ -314,47 +315,22 @@ async def test_an_ended_login_gets_none(server, how):
         opened(bob, his_id) as his,
     ):
         assert (await claims(alice, await ask(hers))).username == "alice"
-        flag = server.home / "work" / f"over-{how.replace(' ', '-')}"
-        seen = flag.with_suffix(".seen")
-        running = await hers.send(
-            hers.message("execute_request", {"code": WAIT.format(str(flag), str(seen))})
-        )
-        await eventually(seen.exists)
-        if how == "sign out":
-            await alice.fetch("logout")
-        else:
-            me = await alice.json("api/session-user/me")
-            await alice.fetch(f"api/session-user/sessions/{me['id']}", method="DELETE")
-        flag.touch()
-        await eventually(lambda: seen.read_text() not in ("", "waits"))
-        told = json.loads(seen.read_text())
-        hers.forget(running)
-        state = {"sign out": "session_signed_out", "revoke": "session_revoked"}[how]
+        cell = await RunningCell(hers, server.home / "work").start(ASKS_AGAIN)
+        await end_login(alice, how)
+        told, state = await cell.told(), STATES[how]
         assert told == ["session_revoked", state]
         assert (await claims(bob, await ask(his))).username == "bob"
 
 
-#: Waits for a file, then asks: by the function, whose cache is full, and as hostile code would.
-WAIT = """
-import json, time
-from pathlib import Path
-import jupyter_session_user as j
-from jupyter_session_user.kernel.ipykernel import helper
-flag, seen, session = Path({!r}), Path({!r}), j.get_session()
-seen.write_text("waits")
-while not flag.exists():
-    time.sleep(.01)
-while session.state == "active":
-    time.sleep(.01)
+#: Asks by the function, whose cache is full, and as hostile code would.
+ASKS_AGAIN = """
 told = []
 try:
     told.append(str(j.get_identity_token("https://data.example.org")))
 except j.SessionUserError as error:
     told.append(error.code)
-reply = helper().comm.ask("identity_token", session.id, name="https://data.example.org")
+reply = comm.ask("identity_token", session.id, name="https://data.example.org")
 told.append(reply.error or "token")
-seen.with_suffix(".tmp").write_text(json.dumps(told))
-seen.with_suffix(".tmp").rename(seen)
 """
 
 

@@ -6,13 +6,12 @@ import asyncio
 import logging
 import secrets
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from oauth_provider import CLIENT, CLIENT_SECRET, RunningProvider, oauth_provider
+from oauth_provider import CLIENT, CLIENT_SECRET, RunningProvider
 from tornado.httputil import HTTPHeaders
 
 from jupyter_session_user import (
@@ -33,21 +32,6 @@ from jupyter_session_user.server.auth.token_provider import Issuer, TokenProvide
 from jupyter_session_user.store.sealed import SealedRows
 
 HEADER = "X-Forwarded-Access-Token"
-
-
-@pytest.fixture(scope="module")
-def running_provider() -> Iterator[RunningProvider]:
-    """Run an identity provider."""
-    with oauth_provider() as running:
-        yield running
-
-
-@pytest.fixture
-def provider(running_provider) -> Iterator[RunningProvider]:
-    """Return the provider, without faults."""
-    running_provider.faults()
-    yield running_provider
-    running_provider.faults()
 
 
 def record(name: str, key: str = "", **session: Any) -> Any:

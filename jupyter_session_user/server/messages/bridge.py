@@ -24,6 +24,7 @@ from jupyter_session_user.errors import (
     DatabaseUnavailable,
     IdentityTokenUnavailable,
     SessionExpired,
+    SessionUserError,
 )
 from jupyter_session_user.server.messages.executions import Executions
 from jupyter_session_user.server.messages.gateway_link import GatewayLink
@@ -73,12 +74,9 @@ _NO_ACCESS_TOKENS = AccessTokenUnavailable(
     reason="off",
 )
 
-#: What the audit calls a refusal of what others would take as the user.
-_REFUSED = {
-    "access_token": "access_token_refused",
-    "database_login": "database_login_refused",
-    "identity_token": "identity_token_refused",
-}
+_REFUSALS = (AccessTokenUnavailable, ConsentRequired, DatabaseUnavailable, SessionExpired)
+#: Operations whose refusal is recorded: others would take what they give as the user.
+_RECORDED = frozenset({"access_token", "database_login", "identity_token"})
 #: Characters of a name in the audit: it is what code in the kernel wrote.
 _MAX_NAME = 200
 #: Operations that need a valid login.
@@ -165,7 +163,7 @@ class Answers:
             self._record_refused(kernel_id, record, request, error)
             return Reply(request.id, error=error, message=message)
 
-        if request.operation not in _REFUSED:
+        if request.operation not in _RECORDED:
             return decide()
         return self._repeats.reply((kernel_id, request, error), decide)
 
@@ -176,11 +174,10 @@ class Answers:
 
         A session of another kernel names no user here: its user has not asked.
         """
-        kind = _REFUSED.get(request.operation)
-        if kind is not None:
+        if request.operation in _RECORDED:
             session = None if record is None else record.session
             detail = f"{storable(request.name[:_MAX_NAME])}: {error}"
-            self.executions.note(kind, session, kernel_id, detail)
+            self.executions.note(f"{request.operation}_refused", session, kernel_id, detail)
 
     def _decide(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
         operations: dict[str, Callable[[Record, Request], Reply | asyncio.Future[Reply]]] = {
@@ -246,43 +243,30 @@ class Answers:
         return Reply(request.id, result)
 
     def _database_login(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
-        if self.lend is None:
-            kernel_id = record.session.kernel_id or ""
-            self._record_refused(kernel_id, record, request, _NO_DATABASES.code)
-            return Reply(request.id, error=_NO_DATABASES.code, message=str(_NO_DATABASES))
-        return asyncio.ensure_future(self._lent(record, request, self.lend))
+        return self._lent(record, request, self.lend, _NO_DATABASES)
 
-    async def _lent(self, record: Record, request: Request, lend: Lend) -> Reply:
+    def _access_token(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
+        return self._lent(record, request, self.exchange, _NO_ACCESS_TOKENS)
+
+    def _lent(
+        self, record: Record, request: Request, lend: Lend | None, off: SessionUserError
+    ) -> Reply | asyncio.Future[Reply]:
+        """Reply with what takes time to get, or with the error ``off`` where that is not set up."""
         kernel_id = record.session.kernel_id or ""
+        if lend is None:
+            self._record_refused(kernel_id, record, request, off.code)
+            return Reply(request.id, error=off.code, message=str(off))
+        return asyncio.ensure_future(self._ask(record, request, kernel_id, lend))
+
+    async def _ask(self, record: Record, request: Request, kernel_id: str, lend: Lend) -> Reply:
         record = self._open(record)
         try:
             result = await lend(record, request.name, kernel_id)
-        except (DatabaseUnavailable, SessionExpired) as refusal:
+        except _REFUSALS as refusal:
             self._record_refused(kernel_id, record, request, refusal.code)
-            return Reply(request.id, error=refusal.code, message=str(refusal))
-        self.executions.note("database_login", record.session, kernel_id, request.name)
-        return Reply(request.id, result)
-
-    def _access_token(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
-        if self.exchange is None:
-            kernel_id = record.session.kernel_id or ""
-            self._record_refused(kernel_id, record, request, _NO_ACCESS_TOKENS.code)
-            return Reply(request.id, error=_NO_ACCESS_TOKENS.code, message=str(_NO_ACCESS_TOKENS))
-        return asyncio.ensure_future(self._exchanged(record, request, self.exchange))
-
-    async def _exchanged(self, record: Record, request: Request, exchange: Lend) -> Reply:
-        kernel_id = record.session.kernel_id or ""
-        record = self._open(record)
-        try:
-            result = await exchange(record, request.name, kernel_id)
-        except ConsentRequired as needed:
-            self._record_refused(kernel_id, record, request, needed.code)
-            url = needed.login_url
-            return Reply(request.id, error=needed.code, message=str(needed), login_url=url)
-        except (AccessTokenUnavailable, SessionExpired) as refusal:
-            self._record_refused(kernel_id, record, request, refusal.code)
-            return Reply(request.id, error=refusal.code, message=str(refusal))
-        self.executions.note("access_token", record.session, kernel_id, request.name)
+            url = refusal.login_url if isinstance(refusal, ConsentRequired) else ""
+            return Reply(request.id, error=refusal.code, message=str(refusal), login_url=url)
+        self.executions.note(request.operation, record.session, kernel_id, request.name)
         return Reply(request.id, result)
 
     def _open(self, record: Record) -> Record:
