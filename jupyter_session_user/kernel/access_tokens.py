@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
-from typing import NamedTuple
-
 from jupyter_session_user.core.bearer import AccessToken
-from jupyter_session_user.core.clocks import deadline_of, seconds_until
 from jupyter_session_user.errors import RemoteProtocolError, WrongArgument
 from jupyter_session_user.kernel.current import valid_session
-from jupyter_session_user.kernel.message_context import after_fork
+from jupyter_session_user.kernel.kept import Kept
 
 __all__ = ["get_access_token"]
 
-_MAX_CACHED = 256
 _MAX_NAME = 128  # characters
 
-
-class _Kept(NamedTuple):
-    """A token, and until when it is returned again, on both clocks, in seconds."""
-
-    token: AccessToken
-    end: float
-    deadline: float
-
-
-#: By session, username and name: no session and no user ever gets another's token.
-_kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
-_lock = threading.Lock()
+#: By session, username and name. The server says how long a token is used again.
+_kept: Kept[AccessToken] = Kept(lambda left, _: left > 0, most=256)
 
 
 def get_access_token(name: str) -> str:
@@ -56,26 +39,15 @@ def get_access_token(name: str) -> str:
     """
     _check(name)
     session = valid_session()
-    key = (session.id, session.user.username, name)
-    wall, monotonic = time.time(), time.monotonic()
-    with _lock:
-        kept = _kept.get(key)
-    if kept is not None and seconds_until(kept.end, kept.deadline, wall, monotonic) > 0:
-        return kept.token
-    result = session.own_access_token(name)
-    text, seconds = result.get("token"), result.get("seconds")
-    if not isinstance(text, str) or type(seconds) is not int:
-        raise RemoteProtocolError("access_token: malformed reply")
-    end = wall + seconds
-    kept = _Kept(AccessToken(text), end, deadline_of(end, wall, monotonic))
-    if not seconds:
-        return kept.token
-    with _lock:
-        _kept[key] = kept
-        _kept.move_to_end(key)
-        while len(_kept) > _MAX_CACHED:
-            _kept.popitem(last=False)
-    return kept.token
+
+    def fetch() -> tuple[AccessToken, int]:
+        result = session.own_access_token(name)
+        text, seconds = result.get("token"), result.get("seconds")
+        if not isinstance(text, str) or type(seconds) is not int:
+            raise RemoteProtocolError("access_token: malformed reply")
+        return AccessToken(text), seconds
+
+    return _kept.get((session.id, session.user.username, name), fetch)[0]
 
 
 def _check(name: object) -> None:
@@ -89,11 +61,3 @@ def _check(name: object) -> None:
             "get_access_token: name is not the name of a service; write "
             'get_access_token("trino"), as c.JupyterSessionUser.token_exchange has it'
         )
-
-
-@after_fork
-def _forget() -> None:
-    """Forget the tokens: this process has no user, and a thread may have held the lock."""
-    global _lock  # noqa: PLW0603 - see above
-    _lock = threading.Lock()
-    _kept.clear()

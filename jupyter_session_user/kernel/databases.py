@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_session_user.core.bearer import Password
-from jupyter_session_user.core.clocks import deadline_of, seconds_until
 from jupyter_session_user.core.database_login import is_fresh
 from jupyter_session_user.errors import (
     ConfigurationError,
@@ -17,14 +13,13 @@ from jupyter_session_user.errors import (
     WrongArgument,
 )
 from jupyter_session_user.kernel.current import valid_session
-from jupyter_session_user.kernel.message_context import after_fork
+from jupyter_session_user.kernel.kept import Kept
 
 if TYPE_CHECKING:
     import psycopg
 
 __all__ = ["connect_as_user"]
 
-_MAX_CACHED = 64
 _MAX_NAME = 64  # characters
 _CONNECT_S = 10
 #: What the server decides.
@@ -33,20 +28,16 @@ _FIXED = frozenset(
 )
 
 
-class _Kept(NamedTuple):
-    """A login, and its end on both clocks of this process, in seconds."""
+class _Login(NamedTuple):
+    """A login, and the arguments of ``psycopg.connect`` that name its database."""
 
     address: dict[str, str]
     user: str
     password: Password
-    end: float
-    deadline: float
-    seconds: int
 
 
-#: By session and database: no session ever gets another's login.
-_kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-_lock = threading.Lock()
+#: By session and database.
+_kept: Kept[_Login] = Kept(is_fresh, most=64)
 
 
 def connect_as_user(database: str, **options: Any) -> psycopg.Connection[Any]:
@@ -96,7 +87,7 @@ def connect_as_user(database: str, **options: Any) -> psycopg.Connection[Any]:
         problem = problem.replace(login.password, "<hidden>")
         if not usable:
             raise WrongArgument(f"connect_as_user: {problem.strip()}; leave the option out")
-        _forget(key)
+        _kept.forget(key)
         if is_new:
             raise DatabaseUnavailable(
                 f"{problem.strip()}. If another user has joined this kernel, use a kernel of your "
@@ -106,41 +97,19 @@ def connect_as_user(database: str, **options: Any) -> psycopg.Connection[Any]:
         login, is_new = _login(key, session)  # the server has ended the one that was kept
 
 
-def _login(key: tuple[str, str], session: Any) -> tuple[_Kept, bool]:
+def _login(key: tuple[str, str], session: Any) -> tuple[_Login, bool]:
     """Return a login, and whether the server has given it now."""
-    wall, monotonic = time.time(), time.monotonic()
-    with _lock:
-        kept = _kept.get(key)
-    if kept is not None:
-        left = seconds_until(kept.end, kept.deadline, wall, monotonic)
-        if is_fresh(left, kept.seconds):
-            return kept, False
-    result = session.own_database_login(key[1])
-    address, user, password = (result.get(name) for name in ("address", "user", "password"))
-    seconds = result.get("seconds")
-    texts = isinstance(user, str) and isinstance(password, str) and isinstance(address, dict)
-    if not texts or type(seconds) is not int:
-        raise RemoteProtocolError("database_login: malformed reply")
-    end = wall + seconds
-    kept = _Kept(
-        dict(address or {}),
-        str(user),
-        Password(password),
-        end,
-        deadline_of(end, wall, monotonic),
-        seconds,
-    )
-    with _lock:
-        _kept[key] = kept
-        _kept.move_to_end(key)
-        while len(_kept) > _MAX_CACHED:
-            _kept.popitem(last=False)
-    return kept, True
 
+    def fetch() -> tuple[_Login, int]:
+        result = session.own_database_login(key[1])
+        address, user, password = (result.get(name) for name in ("address", "user", "password"))
+        seconds = result.get("seconds")
+        texts = isinstance(user, str) and isinstance(password, str) and isinstance(address, dict)
+        if not texts or type(seconds) is not int:
+            raise RemoteProtocolError("database_login: malformed reply")
+        return _Login(dict(address or {}), str(user), Password(password)), seconds
 
-def _forget(key: tuple[str, str]) -> None:
-    with _lock:
-        _kept.pop(key, None)
+    return _kept.get(key, fetch)
 
 
 def _check(database: object, options: dict[str, Any]) -> None:
@@ -156,11 +125,3 @@ def _check(database: object, options: dict[str, Any]) -> None:
         )
     if fixed := sorted(_FIXED & options.keys()):
         raise WrongArgument(f"connect_as_user: the server decides {', '.join(fixed)}; leave it out")
-
-
-@after_fork
-def _forget_all() -> None:
-    """Forget the logins: this process has no user, and a thread may have held the lock."""
-    global _lock  # noqa: PLW0603 - see above
-    _lock = threading.Lock()
-    _kept.clear()

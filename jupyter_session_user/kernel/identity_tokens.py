@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
-from typing import NamedTuple
-
 from jupyter_session_user.core.bearer import MAX_LIFETIME_S, IdentityToken
-from jupyter_session_user.core.clocks import deadline_of, seconds_until
 from jupyter_session_user.errors import RemoteProtocolError, WrongArgument
 from jupyter_session_user.kernel.current import valid_session
-from jupyter_session_user.kernel.message_context import after_fork
+from jupyter_session_user.kernel.kept import Kept
 
 __all__ = ["get_identity_token"]
 
 #: A token is used again until this part of its lifetime is left.
 _RENEW_AT = 0.2
-_MAX_CACHED = 256
 _MAX_AUDIENCE = 4096  # characters; the protocol's limit
 
-
-class _Kept(NamedTuple):
-    """A token, and its end on both clocks of this process, in seconds."""
-
-    token: IdentityToken
-    end: float
-    deadline: float
-    lifetime: int
-
-
-#: By session, audience and requested lifetime: no session ever gets another's token.
-_kept: OrderedDict[tuple[str, str, float], _Kept] = OrderedDict()
-_lock = threading.Lock()
+#: By session, audience and requested lifetime.
+_kept: Kept[IdentityToken] = Kept(lambda left, lifetime: left > lifetime * _RENEW_AT, most=256)
 
 
 def get_identity_token(audience: str, lifetime: float = MAX_LIFETIME_S) -> str:
@@ -58,27 +40,15 @@ def get_identity_token(audience: str, lifetime: float = MAX_LIFETIME_S) -> str:
     """
     _check(audience, lifetime)
     session = valid_session()
-    key = (session.id, audience, lifetime)
-    wall, monotonic = time.time(), time.monotonic()
-    with _lock:
-        kept = _kept.get(key)
-    if kept is not None:
-        left = seconds_until(kept.end, kept.deadline, wall, monotonic)
-        if left > kept.lifetime * _RENEW_AT:
-            return kept.token
-    result = session.own_identity_token(audience, lifetime)
-    text, seconds = result.get("token"), result.get("seconds")
-    if not isinstance(text, str) or type(seconds) is not int:
-        raise RemoteProtocolError("identity_token: malformed reply")
-    # Its life began after the request was sent, so the token ends here no later than elsewhere.
-    end = wall + seconds
-    kept = _Kept(IdentityToken(text), end, deadline_of(end, wall, monotonic), seconds)
-    with _lock:
-        _kept[key] = kept
-        _kept.move_to_end(key)
-        while len(_kept) > _MAX_CACHED:
-            _kept.popitem(last=False)
-    return kept.token
+
+    def fetch() -> tuple[IdentityToken, int]:
+        result = session.own_identity_token(audience, lifetime)
+        text, seconds = result.get("token"), result.get("seconds")
+        if not isinstance(text, str) or type(seconds) is not int:
+            raise RemoteProtocolError("identity_token: malformed reply")
+        return IdentityToken(text), seconds
+
+    return _kept.get((session.id, audience, lifetime), fetch)[0]
 
 
 def _check(audience: object, lifetime: object) -> None:
@@ -99,11 +69,3 @@ def _check(audience: object, lifetime: object) -> None:
             f"get_identity_token: lifetime is no number of seconds from 1 to {MAX_LIFETIME_S}; "
             "leave it out"
         )
-
-
-@after_fork
-def _forget() -> None:
-    """Forget the tokens: this process has no user, and a thread may have held the lock."""
-    global _lock  # noqa: PLW0603 - see above
-    _lock = threading.Lock()
-    _kept.clear()

