@@ -495,8 +495,8 @@ USES = [
     "[c, c.info, vars(c)]",
     "import pickle; pickle.dumps(c)",
     "from jupyter_session_user.kernel import databases as d; print(d._kept, vars(d))",
-    "import pickle; pickle.dumps(list(d._kept.values()))",
-    "import copy; print(copy.deepcopy(list(d._kept.values())))",
+    "import pickle; pickle.dumps(list(d._kept._entries.values()))",
+    "import copy; print(copy.deepcopy(list(d._kept._entries.values())))",
     "import logging; logging.warning('%r %s', c, [c])",
     "%whos",
     "c.execute('SELECT no_such_column')",
@@ -523,7 +523,7 @@ async def test_a_password_shows_nowhere_unless_code_asks_for_it(server, postgres
             for use in USES:
                 await socket.execute(use)
             shown.append(json.dumps(socket.everything, default=str))
-            kept = "next(reversed(d._kept.values())).password"
+            kept = "next(reversed(d._kept._entries.values())).value.password"
             (secret,) = await json_lines(
                 socket,
                 f"import json; connect_as_user('warehouse'); print(json.dumps(str({kept})))",

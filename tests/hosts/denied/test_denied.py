@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "browser"))
 
 import browsing
 from app_servers import platform_cookie
-from serving import HOSTS, running
+from denied_apps import HOSTS, running
 
 pytestmark = [pytest.mark.browser]
 

@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from app_servers import PATIENCE_S
-from serving import running
+from denied_apps import running
 from solara_pages import solara_page
 
 REPORT = "The report: 42"

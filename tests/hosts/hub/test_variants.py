@@ -59,8 +59,8 @@ async def says(socket, code=WHO):
     return result.text.strip() or result.errors[0].partition(":")[0]
 
 
-async def until_over(socket):
-    """Wait until cells are refused."""
+async def until_over(hub, socket):
+    """Wait until cells are refused; a failure shows what the Hub and its servers logged."""
     end = time.monotonic() + SLACK_S
     while time.monotonic() < end:
         try:
@@ -70,7 +70,7 @@ async def until_over(socket):
         if answer in ("SessionExpired", "SessionRevoked"):
             return
         await asyncio.sleep(0.2)
-    raise AssertionError(answer)
+    raise AssertionError(f"{answer}: {hub.log_text()[-6000:]}")
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ async def test_a_logout_reaches_both_servers(named, enter):
     ]
     bob.log_out()
     for socket in open_sockets:
-        await until_over(socket)
+        await until_over(named, socket)
     assert [await says(socket) for socket in others] == ["alice", "bob", "alice", "bob"]
     assert "was not told about a logout" not in named.log_text()
     for socket in (*open_sockets, *others):
@@ -172,7 +172,7 @@ async def test_a_proxy_beside_the_hub(tmp_path):
         hub.start()
         assert [await says(socket) for socket in (hers, his)] == ["alice", "bob"]
         bob.log_out()
-        await until_over(his)
+        await until_over(hub, his)
         assert await says(hers) == "alice"
         assert "was not told about a logout" not in hub.log_text()
         for socket in (hers, his):
@@ -236,10 +236,10 @@ async def test_the_values_for_kubernetes(tmp_path_factory, certificate):
         assert [await says(socket) for socket in sockets] == ["alice", "bob", "carol"]
         assert await says(his, COOKIES) == "[]"
         hub.unshare("carol")
-        await until_over(carols)
+        await until_over(hub, carols)
         start = time.monotonic()
         bob.log_out()
-        await until_over(his)
+        await until_over(hub, his)
         assert time.monotonic() - start < INTERVAL_S
         assert "was not told about a logout" not in hub.log_text()
         assert await says(hers) == "alice"
