@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from browsing import Desk, jupyter_lab, notebook_text
 from local_server import LocalServer
-from test_login_over import AXE, violations
+from login_over_pages import AXE, violations
 
 pytestmark = pytest.mark.browser
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from browsing import FULL_NAMES, Desk, jupyter_lab, notebook_text
-from test_login_over import log_in_again, look, lose_cookie
+from login_over_pages import log_in_again, look, lose_cookie
 
 # It changes every JupyterLab of its environment: see make test-collaboration.
 pytest.importorskip("jupyter_server_ydoc")

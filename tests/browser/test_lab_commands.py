@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from agents import AGENTS
 from audits import Audit
+from badges import BOB, MAKE_AGENT, badge, says
 from browsing import Desk, jupyter_lab, notebook_text
-from test_runs import BOB, MAKE_AGENT, badge, says
 
 # It changes every JupyterLab of its environment: see make test-mcp.
 pytest.importorskip("jupyterlab_commands_toolkit")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 import servers
 from browsing import Desk, jupyter_lab, log_in, notebook_text
+from login_over_pages import (
+    AXE,
+    log_in_again,
+    look,
+    lose_cookie,
+    sign_in,
+    violations,
+)
 
 pytestmark = pytest.mark.browser
-
-ROOT = Path(__file__).parents[2]
-AXE = ROOT / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 
 WORK = notebook_text(
     "precious = ['made before the end']\nprint(precious)",
@@ -75,39 +79,9 @@ def at_work(context, server, name, file, app="lab") -> Desk:
     return desk
 
 
-def lose_cookie(context) -> None:
-    """Take the login cookie away, as a browser does when it is too old."""
-    context.clear_cookies(name=login_cookie(context))
-
-
-def login_cookie(context) -> str:
-    """Return the name of the login cookie."""
-    return next(c["name"] for c in context.cookies() if c["name"].startswith("username-"))
-
-
 def notice(desk, text):
     """Return the notification with this text."""
     return desk.page.locator(".Toastify__toast", has_text=text)
-
-
-def look(desk) -> None:
-    """Let JupyterLab ask the server for something, as it does every few seconds."""
-    desk.page.evaluate("jupyterapp.serviceManager.sessions.refreshRunning().catch(() => null)")
-
-
-def sign_in(window, name) -> None:
-    """Fill in the form in the window that has opened."""
-    window.get_by_label("Who are you?").fill(name)
-    window.get_by_label("Password").fill(servers.PASSWORDS[name])
-    with window.expect_event("close"):
-        window.get_by_role("button", name="Log in").click()
-
-
-def log_in_again(desk, name=None) -> None:
-    """Click on the chip, and log in in the window that opens."""
-    with desk.page.expect_popup() as opened:
-        desk.chip.click()
-    sign_in(opened.value, name or desk.name)
 
 
 def on_disk(server, file) -> str:
@@ -318,17 +292,6 @@ def test_a_browser_that_opens_no_window_gets_a_link(context, office, notebooks, 
     form.get_by_label("Password").fill(servers.PASSWORDS["alice"])
     form.get_by_role("button", name="Log in").click()
     expect(notice(desk, "Logged in again as Alice Adams")).to_be_visible()
-
-
-def violations(desk, *selectors) -> list[str]:
-    """Return what axe-core has against these parts of the page."""
-    if not desk.page.evaluate("'axe' in window"):
-        desk.page.add_script_tag(path=AXE)
-    found = desk.page.evaluate(
-        "async parts => (await axe.run({include: parts.map(part => [part])})).violations",
-        list(selectors),
-    )
-    return [f"{v['id']}: {[n['html'] for n in v['nodes']]}" for v in found]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
-import os
 import re
-import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import AGENTS, Agent
+from badges import (
+    ALICE,
+    BOB,
+    CELLS,
+    KEPT,
+    WRITE,
+    agent_acts,
+    badge,
+    picture,
+    says,
+)
 from browsing import CONTRAST_OF, Desk, jupyter_lab, notebook_text
 from forged_runs import FORGE
-from test_login_over import AXE, violations
+from login_over_pages import AXE, violations
 
 pytestmark = pytest.mark.browser
 
 #: WCAG 2.2 AA for text.
 CONTRAST = 4.5
-CELLS = (
-    "import statistics\n\nsales = [120, 95, 143, 87]\nstatistics.mean(sales)",
-    "from jupyter_session_user import get_current_user\n\nprint('by', get_current_user())",
-    "max(sales)",
-    "1 / 0",
-    FORGE,
-)
-MAKE_AGENT = """async ([path, name]) => {
-    const {baseUrl} = jupyterapp.serviceManager.serverSettings;
-    const token = document.cookie.match(/_xsrf=([^;]*)/)[1];
-    const headers = {'Content-Type': 'application/json', 'X-XSRFToken': token};
-    const body = JSON.stringify({name});
-    return (await fetch(baseUrl + path, {method: 'POST', headers, body})).json();
-}"""
 #: Whether the badge is over the code, the output or the execution count of its cell.
 COVERS = """node => {
     const box = node.getBoundingClientRect();
@@ -48,12 +40,8 @@ COVERS = """node => {
         return left < box.right && right > box.left && top < box.bottom && bottom > box.top;
     });
 }"""
-WRITE = """code => jupyterapp.shell.currentWidget.content.widgets[4].model.sharedModel
-    .setSource(code)"""
 KEEP = """value => jupyterapp.serviceManager.settings.save(
     'jupyter-session-user:plugin', JSON.stringify({keepRuns: value}))"""
-KEPT = """index => jupyterapp.shell.currentWidget.content.widgets[index].model
-    .getMetadata('jupyter_session_user')"""
 CLAIM = """value => jupyterapp.shell.currentWidget.content.widgets[2].model
     .setMetadata('jupyter_session_user', value)"""
 
@@ -92,36 +80,6 @@ def sit(chromium, office):
             return made
 
         yield at
-
-
-def badge(desk, index):
-    """The badge of a cell."""
-    notebook = desk.page.locator(".jp-Notebook:visible")
-    return notebook.locator(f".jp-Cell[data-windowed-list-index='{index}'] .jp-SessionUser-run")
-
-
-def says(who):
-    """Return what the name of a badge must match."""
-    return re.compile(rf"^Run by {who} at \d\d:\d\d, took ")
-
-
-def agent_acts(desk, office, cell, code):
-    """Let a new agent of the person at this desk run a cell on the kernel of the notebook."""
-    model = desk.page.evaluate(MAKE_AGENT, [AGENTS, "Helper"])
-    kernel = desk.kernel()
-
-    async def act() -> None:
-        socket = await Agent(office.url, model).connect(kernel)
-        await socket.execute(code, {"cellId": cell})
-        await socket.close()
-
-    # Playwright has a loop in this thread.
-    thread = threading.Thread(target=asyncio.run, args=(act(),))
-    thread.start()
-    thread.join()
-
-
-ALICE, BOB = r"Alice Adams \(alice\)", r"Bob Brown \(bob\)"
 
 
 def shared(sit, office, path, app="lab", **options):
@@ -263,10 +221,3 @@ def test_everybody_can_read_it(need, sit, office, paths, expect, app):
                 text = node.locator(f".jp-SessionUser-{part}")
                 assert text.evaluate(CONTRAST_OF) >= CONTRAST, part
         assert violations(alice, ".jp-SessionUser-run") == []
-
-
-def picture(desk, name):
-    """Save a picture of the window, if somebody wants to look at it."""
-    directory = os.environ.get("SCREENSHOTS")
-    if directory:
-        desk.page.screenshot(path=Path(directory, f"{name}.png"), animations="disabled")

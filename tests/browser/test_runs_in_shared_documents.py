@@ -10,8 +10,8 @@ import importlib.util
 import re
 
 import pytest
+from badges import ALICE, BOB, CELLS, KEPT, WRITE, agent_acts, badge, picture, says
 from browsing import Desk, jupyter_lab, notebook_text
-from test_runs import ALICE, BOB, CELLS, KEPT, WRITE, agent_acts, badge, picture, says
 
 pytestmark = pytest.mark.browser
 

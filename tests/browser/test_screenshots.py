@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from browsing import FULL_NAMES, Desk, jupyter_lab
-from test_login_over import log_in_again, look, lose_cookie
+from lab_notebooks import NOTEBOOKS
+from login_over_pages import log_in_again, look, lose_cookie
 
 pytestmark = pytest.mark.browser
 
@@ -106,8 +107,6 @@ img {{ display: block; width: {width}px; border: 1px solid #c3c9d2; border-radiu
 
 def test_two_people_one_notebook(chromium, lab, tmp_path):
     """The start page's picture: alice and bob run the same cells of the same notebook."""
-    from conftest import NOTEBOOKS
-
     Path(lab.home, "work", "team.ipynb").write_text(NOTEBOOKS["team.ipynb"], encoding="utf-8")
     window = {"width": 660, "height": 455}
     desks = [Desk.of(context(chromium, viewport=window), lab, name) for name in FULL_NAMES]
@@ -223,8 +222,6 @@ def test_login_over(chromium, lab, scheme):
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_login_ends(chromium, tmp_path, scheme):
     """The warning, the window that opens from it, and a server that cannot be reached."""
-    from conftest import NOTEBOOKS
-
     with jupyter_lab(
         tmp_path, "--JupyterSessionUser.absolute_timeout=200", files=NOTEBOOKS
     ) as server:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from browsing import Desk, jupyter_lab, notebook_text
-from test_login_over import violations
+from login_over_pages import violations
 
 pytestmark = pytest.mark.browser
 

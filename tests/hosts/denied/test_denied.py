@@ -25,8 +25,10 @@ SENTENCE = "is not permitted to do this: this needs a member of the group 'finan
 BOB = {"streamlit": "'bob'"}
 #: Servers that answer with an error's status, and their frameworks.
 REFUSE = ("dash", "django", "fastapi", "flask", "wsgi")
-#: They have no callbacks.
-PAGES_ALONE = {"django", "fastapi", "flask", "wsgi"}
+#: Without Solara: its scripts come from a CDN; test_denied_solara.py does without a browser.
+PAGES = sorted(HOSTS.keys() - {"solara"})
+#: Without those that have no callbacks.
+CALLBACKS = sorted(HOSTS.keys() - {"solara", "django", "fastapi", "flask", "wsgi"})
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
@@ -63,7 +65,7 @@ def check_allowed(page):
     assert page.get_by_text("not permitted").count() == 0
 
 
-@pytest.fixture(params=sorted(HOSTS))
+@pytest.fixture
 def host(request, need):
     """Return the name of a host that is installed."""
     name = request.param
@@ -72,10 +74,9 @@ def host(request, need):
     return name
 
 
+@pytest.mark.parametrize("host", PAGES, indirect=True)
 def test_a_page(chromium, host):
     """Bob is the first visitor of the process; his refusal changes nobody else's page."""
-    if host == "solara":
-        pytest.skip("its scripts come from a CDN: see test_denied_solara.py")
     with running(host, "page") as (_, url):
         for person in ("bob", "alice", "bob", "alice"):
             page = opened(chromium, url, person)
@@ -83,10 +84,9 @@ def test_a_page(chromium, host):
             page.context.close()
 
 
+@pytest.mark.parametrize("host", CALLBACKS, indirect=True)
 def test_a_callback(chromium, host):
     """Alice is the first visitor; her page, open all the time, goes on after bob's refusal."""
-    if host in {"solara", *PAGES_ALONE}:
-        pytest.skip("no callbacks, or no scripts without a CDN")
     with running(host, "callback") as (_, url):
         alice, bob = (opened(chromium, url, person) for person in ("alice", "bob"))
         for page in (alice, bob):

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 FILES = {
     "notebook.py": (HERE / "marimo_notebook.py").read_text(encoding="utf-8"),
     "other.py": (HERE / "marimo_notebook.py").read_text(encoding="utf-8"),
-    "obvious.py": (HERE / "obvious.py").read_text(encoding="utf-8"),
+    "obvious.py": (HERE / "obvious_cookies.py").read_text(encoding="utf-8"),
     "who.py": WHO,
 }
 OPTIONS = ("--headless", "--no-token", "--no-skew-protection", "--host", "127.0.0.1")
