@@ -74,6 +74,20 @@ def test_strange_values(make, is_v1):
     assert (len(found.msg_id), len(found.cell_id)) == (200, 200)
 
 
+@given(st.text(" \t\r\n"), st.text(" \t\r\n"))
+def test_spaces_around_a_part(before, after):
+    """The kernel reads JSON with spaces around it, and so does the audit."""
+    parts = [f"{before}{json.dumps(part)}{after}".encode() for part in (HEADER, {}, {"code": "1"})]
+    assert asked_by(v1(*parts), v1=True) == Asked("m1", None, "1")
+
+
+@pytest.mark.parametrize("after", [b"}", b"{}", b" 1", b"\x00"])
+def test_a_header_that_more_follows(after):
+    """No kernel runs it; the audit says that it could not be read."""
+    frame = v1(json.dumps(HEADER).encode() + after, {}, {"code": "1"})
+    assert asked_by(frame, v1=True) == Asked("", None, None)
+
+
 @given(st.sets(st.integers(0, len("execute_request") - 1)))
 def test_every_spelling_of_the_type(escaped):
     """JSON can escape any letter of the type, and the kernel reads it: no code goes unseen."""
