@@ -178,6 +178,13 @@ test-mcp: ## Run the tests of MCP servers, in an environment of their own
 	.venv-mcp/bin/python -m pytest -q $(PYTEST_ARGS) tests/hosts/test_mcp_servers.py \
 		tests/browser/test_lab_commands.py
 
+.PHONY: test-jupyter-ai
+test-jupyter-ai: ## Run the tests of jupyter-ai's personas, in an environment of their own
+	$(MAKE) venv VENV=.venv-jupyter-ai
+	.venv-jupyter-ai/bin/python -m pip install --disable-pip-version-check --quiet \
+		'jupyter-ai>=3.2' 'jupyter-server-documents>=0.3.3'
+	.venv-jupyter-ai/bin/python -m pytest -q $(PYTEST_ARGS) tests/hosts/test_jupyter_ai.py
+
 # ------------------------------------------------------------------------------------- checks
 
 .PHONY: lint

@@ -81,8 +81,11 @@ def own_server(
         options: Further ones of ``local_server``.
     """
     path = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support")))
-    off = ("jupyter_lsp", "jupyterlab", "jupyter_server_terminals", "notebook_shim", "notebook")
-    enabled = {**dict.fromkeys((*off, "jupyter_server_nbmodel", EXTENSION), False)}
+    off = (
+        *("jupyter_lsp", "jupyterlab", "jupyter_server_terminals", "notebook_shim", "notebook"),
+        *("jupyter_server_nbmodel", "jupyter_server_documents", EXTENSION),
+    )
+    enabled = {**dict.fromkeys(off, False)}
     enabled |= dict.fromkeys(extensions, True)
     return local_server(
         f"--ServerApp.jpserver_extensions={enabled!r}",
