@@ -1,8 +1,8 @@
 """jupyter-ai: the persona of a chat runs cells for two people who write in it.
 
-The client of a chat chooses the name of the sender, on a websocket of the chat as in a document that
-jupyter-server-documents shares. So nobody knows for whom a persona runs a cell, and its cells have
-no user. ``make test-jupyter-ai`` installs the packages.
+The client of a chat chooses the name of the sender, on a websocket of the chat and in a document
+that jupyter-server-documents shares. So nobody knows for whom a persona runs a cell, and its cells
+have no user. ``make test-jupyter-ai`` installs the packages.
 """
 
 from __future__ import annotations

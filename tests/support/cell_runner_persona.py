@@ -1,7 +1,7 @@
-"""A persona of jupyter-ai that runs a cell for each message: the tests copy it to .jupyter/personas.
+"""A persona of jupyter-ai that runs a cell for each message; tests copy it to .jupyter/personas.
 
-A message is ``here KERNEL`` or ``mcp KERNEL``: in the server's process, or by the MCP server of the
-persona, as its agent would use it.
+A message is ``here KERNEL`` or ``mcp KERNEL``: in the server's process, or by the MCP server of
+the persona, as its agent would use it.
 """
 
 from typing import Any
