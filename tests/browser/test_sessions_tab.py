@@ -152,6 +152,8 @@ def test_it_is_readable(chromium, office, expect, scheme, width, app):
         bob.page.evaluate("jupyterapp.shell.collapseLeft()")
     expect(rows(tab, "Alice Adams (alice)")).not_to_have_count(0)
     assert violations(bob, TAB if app == "lab" else ".jp-Dialog") == []
+    scroll = tab.locator(".jp-SessionUser-scroll")
+    assert scroll.evaluate("node => node.scrollWidth - node.clientWidth") == 0
     expect(tab.get_by_role("searchbox")).to_be_in_viewport(ratio=1)
     expect(rows(tab, "Alice Adams (alice)").first.get_by_role("button")).to_be_in_viewport(ratio=1)
     if folder := os.environ.get("SCREENSHOTS"):

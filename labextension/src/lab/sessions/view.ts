@@ -27,7 +27,8 @@ export class SessionsView {
     label.append(this._filter);
     this._filter.addEventListener('input', () => this._render());
     const head = this._table.createTHead().insertRow();
-    [...headings(trans), ''].forEach(text => {
+    this._headings = headings(trans);
+    [...this._headings, ''].forEach(text => {
       head.append(element(text === '' ? 'td' : 'th', '', text, text === '' ? {} : { scope: 'col' }));
     });
     this._table.setAttribute('aria-label', trans.__('Sessions'));
@@ -80,7 +81,7 @@ export class SessionsView {
     if (texts !== this._shown) {
       this._shown = texts;
       const focused = document.activeElement?.getAttribute('data-session');
-      const body = element('tbody', '');
+      const body = element('tbody', '', '', { role: 'rowgroup' });
       body.append(...rows.map(row => this._row(row, now)));
       this._table.tBodies[0]?.remove();
       this._table.append(body);
@@ -96,11 +97,16 @@ export class SessionsView {
 
   private _row(row: ISessionRow, now: number): HTMLElement {
     const { me, trans } = this._options;
-    const line = element('tr', '');
+    // Where there is little room, each row is a list. The roles keep it a row for screen readers.
+    const line = element('tr', '', '', { role: 'row' });
     cellsOf(row, now, trans).forEach((text, at) => {
-      line.append(at === 0 ? element('th', '', text, { scope: 'row' }) : element('td', '', text));
+      line.append(
+        at === 0
+          ? element('th', '', text, { scope: 'row', role: 'rowheader' })
+          : element('td', '', text, { role: 'cell', 'data-label': this._headings[at] ?? '' })
+      );
     });
-    const last = element('td', '');
+    const last = element('td', '', '', { role: 'cell' });
     if (row.id === me()) {
       last.textContent = trans.__('This page');
     } else {
@@ -118,7 +124,8 @@ export class SessionsView {
 
   readonly node = element('div', 'jp-SessionUser-sessions');
   private readonly _filter = element('input', 'jp-mod-styled', '', { type: 'search' });
-  private readonly _table = element('table', '');
+  private readonly _table = element('table', '', '', { role: 'table' });
+  private readonly _headings: readonly string[];
   private readonly _status = element('p', '', '', { role: 'status' });
   private readonly _alert = element('p', 'jp-SessionUser-alert', '', { role: 'alert' });
   private _rows: readonly ISessionRow[] = [];
