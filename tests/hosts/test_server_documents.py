@@ -167,3 +167,26 @@ async def test_the_record_has_each_cell_once(tmp_path):
     assert len(found) == len(expected)
     ways = {r["cell_id"]: r["via"] for r in found}
     assert ways == {**dict.fromkeys(("setup", "note", "slow"), "documents"), "of bob": "websocket"}
+
+
+async def test_two_websockets_of_a_kernel_have_ends_of_their_own(tmp_path):
+    """Also if both users have read the same kernel's messages before, and one comes back."""
+    audit = Audit(tmp_path / "audit.jsonl")
+    extensions = (EXTENSION, "jupyter_server_fileid", "jupyter_server_documents")
+    with audit.server(extensions=extensions) as running:
+        alice, bob = await people_on(running)
+        document = await Document.made_by(alice, "two.ipynb")
+        kernel = document.kernel_id
+        async with opened(alice, kernel) as hers, opened(bob, kernel) as his:
+            for turn in range(3):
+                await hers.execute("1", {"cellId": f"alice {turn}"})
+                await his.execute("2", {"cellId": f"bob {turn}"})
+            async with opened(bob, kernel) as again:
+                await again.execute("3", {"cellId": "bob again"})
+                await his.execute("4", {"cellId": "bob 4"})
+        runs = await bob.json(f"api/session-user/kernels/{kernel}/runs")
+        shown = {run["cell_id"]: (run["who"]["username"], run["status"]) for run in runs["runs"]}
+    cells = [f"{name} {turn}" for name in ("alice", "bob") for turn in range(3)]
+    cells += ["bob again", "bob 4"]
+    assert shown == {cell: (cell.partition(" ")[0], "ok") for cell in cells}
+    assert len([r for r in audit.records() if r["status"] == "ok"]) == len(cells)
