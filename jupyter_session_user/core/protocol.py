@@ -12,7 +12,7 @@ https://jupyter-client.readthedocs.io/en/stable/messaging.html#custom-messages
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from jupyter_session_user.core.bearer import MAX_LIFETIME_S
 from jupyter_session_user.core.session import Session
@@ -71,8 +71,7 @@ MAX_REQUEST_BYTES = 64 * 1024
 _MAX_AGE_DAYS = 36_500  # a hundred years
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request of the kernel.
 
     Attributes:
@@ -183,8 +182,7 @@ class Reply:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """An event of a session on this kernel.
 
     Attributes:
@@ -223,8 +221,7 @@ class Update:
         return cls(event, kind.from_wire(data.get("session")))
 
 
-@dataclass(frozen=True, slots=True)
-class LinkState:
+class LinkState(NamedTuple):
     """Whether requests of a kernel behind a gateway reach the server.
 
     Attributes:

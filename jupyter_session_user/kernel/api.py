@@ -6,8 +6,7 @@ import functools
 import inspect
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from jupyter_session_user.core.session import Session
 from jupyter_session_user.core.user import User
@@ -262,8 +261,7 @@ def _names(argument: str, value: str | Iterable[str]) -> frozenset[str]:
     return kept
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(NamedTuple):
     """The permitted users. The check runs at each call and each ``with``.
 
     Attributes:

@@ -11,7 +11,6 @@ from dataclasses import FrozenInstanceError, fields
 from typing import TYPE_CHECKING, Any
 
 from jupyter_session_user.core import session as core
-from jupyter_session_user.core.last_run import LastRun
 from jupyter_session_user.errors import (
     AccessTokenUnavailable,
     ConsentRequired,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from jupyter_session_user.core.cookies import CookieJar, Cookies
+    from jupyter_session_user.core.last_run import LastRun
 
 __all__ = ["FakeSession", "LiveSession", "ask"]
 
@@ -191,6 +191,8 @@ class LiveSession(core.SessionFields):
         Raises:
             RequestTimeout: The server did not answer.
         """
+        from jupyter_session_user.core.last_run import LastRun  # noqa: PLC0415 - few need it
+
         run = ask(self.id, "last_run", name=cell_id).get("run")
         return None if run is None else LastRun.from_wire(run)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from jupyter_session_user.core.bearer import MAX_LIFETIME_S
 from jupyter_session_user.core.protocol import (
     COMM_ID_PREFIX,
     EVENTS,
@@ -43,6 +44,7 @@ REQUESTS = st.builds(
     session_id=IDS,
     name=st.text(max_size=40),
     max_age_days=st.floats(0, 36_500),
+    lifetime=st.floats(1, MAX_LIFETIME_S),
 )
 RESULTS = st.builds(
     Reply, id=IDS, result=st.dictionaries(ANY_TEXT, st.integers() | ANY_TEXT, max_size=3)
