@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import psutil
 from oauth_provider import CLIENT_SECRET
@@ -44,6 +44,8 @@ _RUN = """async (path) => {
     window.MARKER = {planted: 'MARKER'};
 }"""
 _PATIENCE_MS = 60_000
+#: What a server needs beside one with the same settings.
+_SECOND = ("--JupyterSessionUser.audit_file=", "--allow-root")
 
 
 async def work_in_a_page(office: Office, chromium: str) -> None:
@@ -230,11 +232,9 @@ def _commands(office: Office) -> None:
     home, wrong = office.server.home, f"--no-such={MARKER}"
     python = (sys.executable, "-m")
     ours = (sys.executable, "-c", "from jupyter_session_user.cli import run; run()")
-    server = [*cast("list[str]", office.server.process.args), "--JupyterSessionUser.audit_file="]
     notebook = str(home / "work" / f"{MARKER}.ipynb")
     commands = {
-        "jupyter lab --show-config": (*server, "--show-config"),
-        "jupyter lab --show-config-json": (*server, "--show-config-json"),
+        "jupyter server --show-config": (*python, "jupyter_server", "--show-config", *_SECOND),
         "jupyter server list": (*python, "jupyter_server", "list"),
         "jupyter server list ": (*python, "jupyter_server", "list", wrong),
         "jupyter session-user doctor": (*ours, "doctor", "--json"),

@@ -55,6 +55,7 @@ LEGITIMATE: dict[tuple[str, str], str] = {
     ("runtime directory", "server token"): "Jupyter Server keeps it there, mode 0600",
     ("server's log at DEBUG", "server token"): "Jupyter Server prints its address with it",
     ("jupyter server list", "server token"): "Jupyter Server prints its address with it",
+    ("jupyter server --show-config", "login password"): "a setting of the tests' demo users",
     ("HTML of the pages", "server token"): _PAGES,
     ("page: DOM", "server token"): _PAGES,
     ("page: heap", "server token"): _PAGES,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hub import HubPerson, code_block, hub_running, proxy_program
 from oauth_provider import CLIENT, CLIENT_SECRET, oauth_provider
+from secret_forms import forms
 
 from jupyter_session_user.core.login_tokens import claims_in
 
@@ -100,6 +101,62 @@ async def test_each_person_has_the_own_tokens(provider, tmp_path):
         text = hub.log_text()
         given = provider.seen()["given"]
         assert not any(token in text for token in given) and CLIENT_SECRET not in text
+
+
+#: Shows all that this package has in a kernel, and a marker.
+SHOW = """
+%xmode Verbose
+import gc, json, logging, os, jupyter_session_user as j
+s, u, k = j.get_session(), j.get_current_user(), j.get_cookies()
+try:
+    t = j.get_access_token("trino")
+except j.SessionUserError as error:
+    t = repr(error)
+ours = [x for x in gc.get_objects() if str(type(x).__module__).startswith("jupyter_session_user")]
+print("planted", [repr(x) for x in ours], [getattr(x, "__dict__", "") for x in ours])
+print(s, u, k, [t], s.to_wire(), get_ipython().kernel.get_parent())
+def deep(session, jar, token):
+    raise RuntimeError("planted")
+deep(s, k, t)
+"""
+#: Cookies that log nobody in; JupyterHub itself logs their values, for its protection from CSRF.
+HUB_LOGS = {"_xsrf", "jupyterhub-session-id"}
+#: Last, and on purpose: what the server's processes have from the Hub.
+HUB_TOKEN = "print(json.dumps(os.environ['JUPYTERHUB_API_TOKEN']))"
+
+
+async def test_no_secret_of_the_hub_shows_anywhere(provider, tmp_path):
+    """The Hub's tokens and cookies, and the tokens of its logins, are in no log, cell or answer."""
+    documented = code_block(ROOT / "docs" / "access_tokens.md", "admin:auth_state")
+    debug = "\nc.Spawner.args += ['--debug']\nc.JupyterHub.log_level = 10\n"
+    with hub_for(provider, tmp_path, documented + debug) as hub:
+        shown, wanted = [], set()
+        for person in (HubPerson(hub, "alice").enter(), HubPerson(hub, "bob").enter()):
+            kernel_id = await person.start_kernel()
+            socket = await person.connect(kernel_id)
+            await socket.execute(SHOW)
+            shown.append(json.dumps(socket.everything, default=str))
+            assert "planted" in shown[-1]
+            token = await socket.execute(HUB_TOKEN)
+            logins = [v for name, v in person.cookies.items() if name not in HUB_LOGS]
+            assert logins
+            wanted |= {json.loads(token.text), *map(unquoted, logins)}
+            for route in ("me", "sessions", "agents", f"kernels/{kernel_id}/runs"):
+                answer = await person.fetch(f"api/session-user/{route}")
+                shown.append(f"{answer.headers} {answer.body}")
+            await socket.close()
+            person.browser.close()
+        shown.append(hub.log_text())
+        wanted |= {CLIENT_SECRET, *provider.seen()["given"]}
+    found = [form for secret in wanted for form in forms(secret.encode()) if len(secret) > 15]
+    assert len(wanted) > 10 and "kernels" in shown[-1]
+    lines = [line for text in shown for line in text.splitlines()]
+    assert [line[:300] for line in lines for form in found if form in line.encode()] == []
+
+
+def unquoted(value: str) -> str:
+    """Return a cookie's value as it may stand in a text: the last part, if it is signed."""
+    return value.strip('"').rpartition("|")[2]
 
 
 async def test_without_the_scope(provider, tmp_path):
