@@ -141,10 +141,9 @@ class Settings(
     store_password_file = Unicode(
         "",
         config=True,
-        help="""Path of a file with the password of the Redis server in `store_url`, mode 0600. Use
+        help="""Path of a file, mode 0600, with the password of the Redis server in `store_url`; use
         it instead of a password in `store_url`, which `jupyter server --show-config` prints. The
-        server does not start if it cannot read the file, or if `store_url` has a password, too.
-        The default, empty: no password, or the one in `store_url`.""",
+        server does not start if `store_url` has a password, too. Empty, the default: no file.""",
     )
 
     realm = Unicode(

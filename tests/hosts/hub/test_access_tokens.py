@@ -14,7 +14,7 @@ from secret_forms import forms
 
 from jupyter_session_user.core.login_tokens import claims_in
 
-ROOT = Path(__file__).parents[3]
+PAGE = Path(__file__).parents[3] / "docs" / "providers" / "jupyterhub.md"
 ASK = """
 import json, jupyter_session_user as j
 try:
@@ -61,8 +61,10 @@ def hub_for(provider: Any, home: Path, scopes: str) -> Any:
     secret = folder / "secret"
     secret.write_text(CLIENT_SECRET)
     secret.chmod(0o600)
-    entry = {"issuer": provider.url, "client_id": CLIENT, "client_secret_file": str(secret)}
-    setting = f"c.JupyterSessionUser.token_exchange = {{'trino': {entry!r}}}\n"
+    setting = code_block(PAGE, "for the users' servers")
+    assert f'"client_id": "{CLIENT}"' in setting
+    setting = setting.replace("https://login.example.org/realms/research", provider.url)
+    setting = setting.replace("/etc/jupyter/client-secret", str(secret))
     (folder / "jupyter_server_config.py").write_text(setting)
     extra = AUTH_STATE.format(key="5" * 64, issuer=provider.url, folder=folder)
     place = home / "hub"
@@ -87,7 +89,7 @@ async def test_each_person_has_the_own_tokens(provider, tmp_path):
     The obvious implementation asks the Hub with the server's token: bob's code would get the token
     of alice, the owner. On his own server he gets his.
     """
-    documented = code_block(ROOT / "docs" / "access_tokens.md", "admin:auth_state")
+    documented = code_block(PAGE, "admin:auth_state")
     with hub_for(provider, tmp_path, documented) as hub:
         alice = HubPerson(hub, "alice").enter()
         bob = HubPerson(hub, "bob").enter()
@@ -127,7 +129,7 @@ HUB_TOKEN = "print(json.dumps(os.environ['JUPYTERHUB_API_TOKEN']))"
 
 async def test_no_secret_of_the_hub_shows_anywhere(provider, tmp_path):
     """The Hub's tokens and cookies, and the tokens of its logins, are in no log, cell or answer."""
-    documented = code_block(ROOT / "docs" / "access_tokens.md", "admin:auth_state")
+    documented = code_block(PAGE, "admin:auth_state")
     debug = "\nc.Spawner.args += ['--debug']\nc.JupyterHub.log_level = 10\n"
     with hub_for(provider, tmp_path, documented + debug) as hub:
         shown, wanted = [], set()
