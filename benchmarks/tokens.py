@@ -1,13 +1,19 @@
 """What a token costs: an identity token, and an access token of the institution.
 
     python benchmarks/tokens.py [--quick] [--json FILE]
+    python benchmarks/tokens.py --secrets [--json FILE]
 
 Two users ask in kernels of their own. ``cached``: the kernel has the token. ``cold``: each call
 asks the server. ``verify``: a service verifies an identity token. Access tokens come from a
 provider in a process of its own (Authlib): ``cold`` is then an exchange (RFC 8693), and
 ``provider`` the same request without Jupyter. 100 calls at once have to be one request to the
-provider. Times are in ms. Prints JSON; ends with status 1 if a token was about another user, or if
-a goal was missed.
+provider. Times are in ms.
+
+With ``--secrets`` it measures nothing, and looks for each secret in each place where texts of a
+server, a kernel or a page end up (``tests/support/secret_sinks.py``).
+
+Prints JSON; ends with status 1 if a token was about another user, if a goal was missed, or if a
+secret was found.
 """
 
 from __future__ import annotations
@@ -16,12 +22,15 @@ import argparse
 import asyncio
 import base64
 import json
+import shutil
 import sys
+import tempfile
 import time
 import urllib.parse
 import urllib.request
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import _paths  # noqa: F401 - for what comes from the tests
 from oauth_provider import CLIENT, CLIENT_SECRET, EXCHANGE, RunningProvider, oauth_provider
@@ -192,12 +201,42 @@ def access_tokens(cached: int, cold: int) -> Any:
             return asyncio.run(exchange(running.url, provider, cached, cold))
 
 
+def secrets_in_sinks() -> Any:
+    """Look for secrets; needs Chromium, PostgreSQL and Redis."""
+    from postgres_server import postgres_server  # noqa: PLC0415 - parts of extras
+    from redis_server import RedisServer  # noqa: PLC0415
+    from secret_sinks import running_office, search  # noqa: PLC0415
+
+    programs = [shutil.which(name) for name in ("redis-server", "chromium")]
+    if None in programs:
+        raise SystemExit("--secrets needs redis-server and chromium")
+    redis_program, chromium = map(str, programs)
+    with tempfile.TemporaryDirectory() as name, oauth_provider() as provider:
+        outside, redis_home = Path(name, "outside"), Path(name, "redis")
+        outside.mkdir()
+        redis_home.mkdir()
+        redis = RedisServer(redis_program, redis_home)
+        try:
+            with (
+                postgres_server() as postgres,
+                running_office(provider, postgres, redis, outside) as office,
+            ):
+                found = asyncio.run(search(office, chromium))
+        finally:
+            redis.stop()
+    counts = {"number_of_sinks": len(found.sinks), "number_of_secrets": sum(found.kinds.values())}
+    return {**counts, **asdict(found), "goal_met": not found.found and not found.unread}
+
+
 def main() -> None:
     """Measure, and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer calls, for a first look")
     parser.add_argument("--json", type=Path, help="write the result to this file, too")
+    parser.add_argument("--secrets", action="store_true", help="look for secrets instead")
     options = parser.parse_args()
+    if options.secrets:
+        finish(secrets_in_sinks(), options.json)
     counts = (QUICK, QUICK, QUICK) if options.quick else (CACHED, COLD, VERIFIED)
     settings = (
         f"--JupyterSessionUser.token_audiences={AUDIENCE}",
@@ -209,12 +248,17 @@ def main() -> None:
         result = asyncio.run(measure(running.url, people, counts))
     exchanged = QUICK if options.quick else EXCHANGED
     access = result["access_tokens"] = access_tokens(counts[0], exchanged)
-    report(result)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2))
-    met = result["goal_met"] and access["goal_met"]
     wrong = result["wrong_users"] + access["wrong_users"]
-    sys.exit(0 if met and not wrong else 1)
+    result["goal_met"] = result["goal_met"] and access["goal_met"] and not wrong
+    finish(result, options.json)
+
+
+def finish(result: Any, path: Path | None) -> NoReturn:
+    """Print the result, and end."""
+    report(result)
+    if path:
+        path.write_text(json.dumps(result, indent=2))
+    sys.exit(0 if result["goal_met"] else 1)
 
 
 if __name__ == "__main__":

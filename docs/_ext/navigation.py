@@ -43,6 +43,14 @@ _SECTIONS: dict[str, list[str]] = {
         "row_level_data",
         "cli",
     ],
+    "providers/index": [
+        "providers/generic_oidc",
+        "providers/jupyterhub",
+        "providers/keycloak",
+        "providers/entra_id",
+        "providers/okta",
+        "providers/google",
+    ],
     "reference/index": [
         "reference/api",
         "reference/errors",

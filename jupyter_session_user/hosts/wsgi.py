@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
@@ -23,6 +24,9 @@ Environ = dict[str, Any]
 #: Servers (``SERVER_SOFTWARE``) that drop headers with an underscore in their names, and since
 #: which major version; waitress has done so since 2015, and gives no version there.
 _DROPS_ALIASES = {"gevent": 20, "gunicorn": 22, "waitress": 0, "Werkzeug": 3}
+
+#: Where Dash's page asks for what the app's layout function returns.
+_DASH_LAYOUT = "/_dash-layout"
 
 current_request: ContextVar[Served | None] = ContextVar("jupyter_session_user.wsgi", default=None)
 message_context.variables.append(current_request)
@@ -180,7 +184,18 @@ def _refuse(error: AccessDenied, environ: Environ, start: _Start) -> list[bytes]
 def _refuse_in_flask(error: AccessDenied) -> tuple[bytes, int, dict[str, str]]:
     request = sys.modules["flask"].request
     status, headers, body = answer(error, request.headers.get("Accept", ""))
+    if request.path.endswith(_DASH_LAYOUT) and "dash" in sys.modules:
+        return _in_place_of_layout(error), 200, headers
     return body, status, headers
+
+
+def _in_place_of_layout(error: AccessDenied) -> bytes:
+    """Return a layout with the sentence: of any other answer, Dash shows "Error loading layout"."""
+    html = sys.modules["dash"].html
+    component = html.Div(html.P(error.sentence), role="alert", style={"padding": "2rem"})
+    shown = {**component.to_plotly_json()}
+    shown["props"] = {**shown["props"], "children": shown["props"]["children"].to_plotly_json()}
+    return json.dumps(shown).encode()
 
 
 def _is_named(environ: Environ) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir
@@ -29,6 +30,7 @@ from jupyter_session_user.server.auth.gate import Gate
 from jupyter_session_user.server.auth.known_login import KnownLogin
 from jupyter_session_user.server.auth.logins import Logins
 from jupyter_session_user.server.auth.origin import Origin
+from jupyter_session_user.server.auth.private_file import read_private
 from jupyter_session_user.server.auth.provider_logout import ProviderLogout, provider_logout
 from jupyter_session_user.server.auth.resolvers.base import load_resolvers
 from jupyter_session_user.server.auth.revalidation import Authority, Pace, Revalidation
@@ -250,7 +252,9 @@ def _logins(settings: Settings, store: SessionStore, host: Host) -> Logins:
         else:
             host.log.warning("The list of ended logins is saved again")
 
-    store_of_ended = open_ended(settings.store_url, jupyter_data_dir, failed)
+    path = settings.store_password_file
+    password = read_private("store_password_file", Path(path).expanduser()) if path else None
+    store_of_ended = open_ended(settings.store_url, jupyter_data_dir, failed, password)
     ended = EndedLogins(store_of_ended, _now, settings.realm)
     return Logins(store, ended, _now, settings.limits(), host.log, limit=settings.max_sessions)
 

@@ -138,6 +138,14 @@ class Settings(
         start if it cannot use the list.""",
     )
 
+    store_password_file = Unicode(
+        "",
+        config=True,
+        help="""Path of a file, mode 0600, with the password of the Redis server in `store_url`; use
+        it instead of a password in `store_url`, which `jupyter server --show-config` prints. The
+        server does not start if `store_url` has a password, too. Empty, the default: no file.""",
+    )
+
     realm = Unicode(
         "",
         config=True,

@@ -25,6 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.store.journal import TABLES, Change, JournalError
 
@@ -63,6 +64,7 @@ class RedisJournal:
 
     Args:
         url: ``redis://``, ``rediss://`` for TLS, or ``unix://``, as redis-py takes it.
+        password: The server's password, if the URL has none.
 
     Raises:
         ConfigurationError: redis-py is missing, the URL is invalid, no server answers, or its rows
@@ -71,9 +73,9 @@ class RedisJournal:
 
     salt = _SALT
 
-    def __init__(self, url: str) -> None:
-        self._redis = _client(url, _TIMEOUT_S)
-        self._reader = _client(url, _TIMEOUT_S + _BLOCK_MS / 1000)
+    def __init__(self, url: str, password: Secret | None = None) -> None:
+        self._redis = _client(url, _TIMEOUT_S, password)
+        self._reader = _client(url, _TIMEOUT_S + _BLOCK_MS / 1000, password)
         self._last = "0"
         self._generation = ""
         self._compared = self._read = (
@@ -227,7 +229,7 @@ def _change(text: str) -> Change | None:
     return Change(table, str(key), tuple(values)) if sound else None
 
 
-def _client(url: str, timeout: float) -> Redis:
+def _client(url: str, timeout: float, password: Secret | None) -> Redis:
     try:
         import redis  # noqa: PLC0415 - an extra
         from redis.backoff import NoBackoff  # noqa: PLC0415
@@ -238,7 +240,8 @@ def _client(url: str, timeout: float) -> Redis:
         ) from None
     try:
         return redis.Redis.from_url(
-            url,
+            url,  # what it says counts more than the arguments
+            password=None if password is None else password.reveal(),
             decode_responses=True,
             socket_timeout=timeout,
             socket_connect_timeout=_TIMEOUT_S,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.store.base import EndedStore
 from jupyter_session_user.store.ended import MemoryEnded
@@ -20,7 +22,10 @@ _FOLDER_MODE = 0o700
 
 
 def open_ended(
-    url: str, data_dir: Callable[[], str], failed: Callable[[str], None] = lambda _: None
+    url: str,
+    data_dir: Callable[[], str],
+    failed: Callable[[str], None] = lambda _: None,
+    password: Secret | None = None,
 ) -> EndedStore:
     """Return the store that a URL names.
 
@@ -30,16 +35,19 @@ def open_ended(
             for a file in a folder of our own in Jupyter's data directory.
         data_dir: Returns that directory.
         failed: See ``SharedEnded``.
+        password: Of the Redis server, from ``store_password_file``.
 
     Raises:
         ConfigurationError: The URL is invalid, or its file cannot be used.
     """
+    if password is not None:
+        _check_password_belongs(url)
     if url == "memory:":
         return MemoryEnded()
     if not url:
         return SharedEnded(SqliteJournal(_own_folder(Path(data_dir())) / "ended.sqlite3"), failed)
     if url.startswith(_REDIS):
-        return SharedEnded(RedisJournal(url), failed)
+        return SharedEnded(RedisJournal(url, password), failed)
     path = url.removeprefix(_SQLITE)
     if path in {url, ""}:
         raise ConfigurationError(
@@ -48,6 +56,23 @@ def open_ended(
             "empty for a file in Jupyter's data directory"
         )
     return SharedEnded(SqliteJournal(Path(path)), failed)
+
+
+def _check_password_belongs(url: str) -> None:
+    """Refuse a password file that would not count.
+
+    Raises:
+        ConfigurationError: The URL is not one of Redis, or has a password of its own.
+    """
+    if not url.startswith(_REDIS):
+        raise ConfigurationError(
+            "store_password_file: store_url names no Redis server; set it to "
+            "'redis://HOST:6379/0', or remove store_password_file"
+        )
+    if urlsplit(url).password or "password" in parse_qs(urlsplit(url).query):
+        raise ConfigurationError(
+            "store_password_file: store_url has a password, too; remove the password from store_url"
+        )
 
 
 def _without_password(url: str) -> str:

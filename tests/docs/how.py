@@ -91,6 +91,7 @@ KERNEL_PAGES: dict[str, str] = {
     "docs/tutorials/jupyterhub.md": "",
 }
 
+_PROVIDER = "tests/flow/test_provider_pages.py::test_generic_openid_connect"
 _ROW_LEVEL = "tests/databases/test_row_level_example.py::test_the_page_shows_the_files"
 _PANEL_AT_HUB = "tests/hosts/hub/test_panel.py::hub"
 _KERNEL_CONFIG = "A file of the server, on a page for notebooks."
@@ -199,10 +200,18 @@ HOW: dict[tuple[str, str], How] = {
     ("docs/access_tokens.md", "admin:auth_state"): How(
         "hub", before="c.JupyterHub.load_roles = []\n", why="the page adds to the reader's roles"
     ),
-    ("docs/access_tokens.md", "keycloak.example.org"): How("config"),
-    ("docs/access_tokens.md", "microsoftonline"): How("config"),
-    ("docs/access_tokens.md", "okta.com"): How("config"),
-    ("docs/access_tokens.md", "accounts.google.com"): How("config"),
+    ("docs/providers/keycloak.md", "token_exchange"): How("config"),
+    ("docs/providers/entra_id.md", "token_exchange"): How("config"),
+    ("docs/providers/okta.md", "token_exchange"): How("config"),
+    ("docs/providers/google.md", "token_exchange"): How("config"),
+    ("docs/providers/generic_oidc.md", "login_token_key_file"): How("config"),
+    ("docs/providers/generic_oidc.md", '"header"'): How("config"),
+    ("docs/providers/generic_oidc.md", "finish_login"): How("test", why=_PROVIDER),
+    ("docs/providers/generic_oidc.md", "import get_access_token"): How("test", why=_PROVIDER),
+    ("docs/providers/jupyterhub.md", "for the users' servers"): How("config"),
+    ("docs/providers/jupyterhub.md", "oauth_client_allowed_scopes"): How(
+        "hub", before="c.JupyterHub.load_roles = []\n", why="the page adds to the reader's roles"
+    ),
     ("docs/database.md", "c.JupyterSessionUser"): How("config"),
     ("docs/database.md", "SELECT item"): How(
         "test", why="tests/databases/test_connect_as_user.py::test_two_people_two_kernels"

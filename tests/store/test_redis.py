@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 from redis_server import RedisServer
 
+from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.errors import ConfigurationError
 from jupyter_session_user.store import redis as ours
 from jupyter_session_user.store.base import Ended
 from jupyter_session_user.store.journal import Change
 from jupyter_session_user.store.redis import RedisJournal
 from jupyter_session_user.store.shared import SharedEnded
+from jupyter_session_user.store.url import open_ended
 
 FAR = 1e12
 PATIENCE_S = 20.0
@@ -211,6 +213,27 @@ def test_a_user_without_the_rights_is_an_error_at_the_start(redis_server, admin)
     with pytest.raises(ConfigurationError, match="NoPermissionError") as raised:
         RedisJournal(redis_server.url.replace("//", "//weak:a-password@"))
     assert "a-password" not in str(raised.value)
+
+
+def test_the_password_of_a_file_opens_the_store(redis_server, admin, tmp_path):
+    """The password counts with and without a username in the URL, and is in no text of objects."""
+    admin.execute_command("ACL", "SETUSER", "jupyter", "on", ">a-password", *documented_rights())
+    secret = Secret("a-password")
+    url = redis_server.url.replace("//", "//jupyter@")
+    store = open_ended(url, lambda: str(tmp_path), password=secret)
+    assert "a-password" not in f"{vars(store)} {store!r}"
+    store.close()
+    with pytest.raises(ConfigurationError, match="AuthenticationError") as raised:
+        open_ended(url, lambda: str(tmp_path), password=Secret("w-password"))
+    assert "-password" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["", "memory:", "redis://a:one@h/0", "redis://h/0?password=one"])
+def test_a_password_that_would_not_count_is_an_error(url, tmp_path):
+    """The file's password is for Redis, and for a URL without a password."""
+    with pytest.raises(ConfigurationError, match="store_password_file") as raised:
+        open_ended(url, lambda: str(tmp_path), password=Secret("two"))
+    assert "two" not in str(raised.value)
 
 
 @pytest.fixture

@@ -90,7 +90,8 @@ class State:
             ``sub`` (of all tokens), ``clock_s`` (its clock is ahead), ``aud`` (of all tokens),
             ``answer`` (the whole answer), ``lifetime`` (seconds), ``opaque`` (no JWTs),
             ``only`` (names of the users that the faults are for), ``rotate``, ``issuer``,
-            ``login_lifetime`` (seconds), ``no_exchange`` (RFC 8693 is not among its grants).
+            ``login_lifetime`` (seconds), ``no_exchange`` (RFC 8693 is not among its grants),
+            ``echo`` (a refusal that quotes the request).
     """
 
     def __init__(self) -> None:
@@ -282,6 +283,9 @@ def build(state: State) -> Flask:
         state.requests.append(request.form.to_dict())
         if status := state.faults.get("down"):
             return "down", status
+        if state.faults.get("echo"):
+            sent = " ".join([*request.form.values(), request.headers.get("Authorization", "")])
+            return jsonify(error="invalid_grant", error_description=sent), 400
         if "answer" in state.faults:
             return jsonify(state.faults["answer"])
         return server.create_token_response()

@@ -45,7 +45,7 @@ def running(host, mode):
     Args:
         host: A key of ``HOSTS``.
         mode: ``page`` to guard what makes the page, ``callback`` to guard a button's callback,
-            ``whole`` to guard the function of a Shiny page.
+            ``whole`` to guard the function of a Shiny page, or of a Dash layout.
     """
     command, page, ready = HOSTS[host]
     files = {path.name: path.read_text(encoding="utf-8") for path in APPS.glob("*.py")}

@@ -104,9 +104,9 @@ def test_a_callback(chromium, host):
         bob.context.close()
 
 
-@pytest.mark.parametrize("host", ["shiny"], indirect=True)
+@pytest.mark.parametrize("host", ["dash", "shiny"], indirect=True)
 def test_a_guarded_function_of_a_page(chromium, host):
-    """Shiny's page itself is answered with status 403."""
+    """Shiny's page itself is answered with status 403; Dash shows it in place of the layout."""
     with running(host, "whole") as (_, url):
         for person in ("bob", "alice"):
             page = opened(chromium, url, person)

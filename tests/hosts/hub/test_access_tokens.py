@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hub import HubPerson, code_block, hub_running, proxy_program
 from oauth_provider import CLIENT, CLIENT_SECRET, oauth_provider
+from secret_forms import forms
 
 from jupyter_session_user.core.login_tokens import claims_in
 
-ROOT = Path(__file__).parents[3]
+PAGE = Path(__file__).parents[3] / "docs" / "providers" / "jupyterhub.md"
 ASK = """
 import json, jupyter_session_user as j
 try:
@@ -60,8 +61,10 @@ def hub_for(provider: Any, home: Path, scopes: str) -> Any:
     secret = folder / "secret"
     secret.write_text(CLIENT_SECRET)
     secret.chmod(0o600)
-    entry = {"issuer": provider.url, "client_id": CLIENT, "client_secret_file": str(secret)}
-    setting = f"c.JupyterSessionUser.token_exchange = {{'trino': {entry!r}}}\n"
+    setting = code_block(PAGE, "for the users' servers")
+    assert f'"client_id": "{CLIENT}"' in setting
+    setting = setting.replace("https://login.example.org/realms/research", provider.url)
+    setting = setting.replace("/etc/jupyter/client-secret", str(secret))
     (folder / "jupyter_server_config.py").write_text(setting)
     extra = AUTH_STATE.format(key="5" * 64, issuer=provider.url, folder=folder)
     place = home / "hub"
@@ -86,7 +89,7 @@ async def test_each_person_has_the_own_tokens(provider, tmp_path):
     The obvious implementation asks the Hub with the server's token: bob's code would get the token
     of alice, the owner. On his own server he gets his.
     """
-    documented = code_block(ROOT / "docs" / "access_tokens.md", "admin:auth_state")
+    documented = code_block(PAGE, "admin:auth_state")
     with hub_for(provider, tmp_path, documented) as hub:
         alice = HubPerson(hub, "alice").enter()
         bob = HubPerson(hub, "bob").enter()
@@ -100,6 +103,62 @@ async def test_each_person_has_the_own_tokens(provider, tmp_path):
         text = hub.log_text()
         given = provider.seen()["given"]
         assert not any(token in text for token in given) and CLIENT_SECRET not in text
+
+
+#: Shows all that this package has in a kernel, and a marker.
+SHOW = """
+%xmode Verbose
+import gc, json, logging, os, jupyter_session_user as j
+s, u, k = j.get_session(), j.get_current_user(), j.get_cookies()
+try:
+    t = j.get_access_token("trino")
+except j.SessionUserError as error:
+    t = repr(error)
+ours = [x for x in gc.get_objects() if str(type(x).__module__).startswith("jupyter_session_user")]
+print("planted", [repr(x) for x in ours], [getattr(x, "__dict__", "") for x in ours])
+print(s, u, k, [t], s.to_wire(), get_ipython().kernel.get_parent())
+def deep(session, jar, token):
+    raise RuntimeError("planted")
+deep(s, k, t)
+"""
+#: Cookies that log nobody in; JupyterHub itself logs their values, for its protection from CSRF.
+HUB_LOGS = {"_xsrf", "jupyterhub-session-id"}
+#: Last, and on purpose: what the server's processes have from the Hub.
+HUB_TOKEN = "print(json.dumps(os.environ['JUPYTERHUB_API_TOKEN']))"
+
+
+async def test_no_secret_of_the_hub_shows_anywhere(provider, tmp_path):
+    """The Hub's tokens and cookies, and the tokens of its logins, are in no log, cell or answer."""
+    documented = code_block(PAGE, "admin:auth_state")
+    debug = "\nc.Spawner.args += ['--debug']\nc.JupyterHub.log_level = 10\n"
+    with hub_for(provider, tmp_path, documented + debug) as hub:
+        shown, wanted = [], set()
+        for person in (HubPerson(hub, "alice").enter(), HubPerson(hub, "bob").enter()):
+            kernel_id = await person.start_kernel()
+            socket = await person.connect(kernel_id)
+            await socket.execute(SHOW)
+            shown.append(json.dumps(socket.everything, default=str))
+            assert "planted" in shown[-1]
+            token = await socket.execute(HUB_TOKEN)
+            logins = [v for name, v in person.cookies.items() if name not in HUB_LOGS]
+            assert logins
+            wanted |= {json.loads(token.text), *map(unquoted, logins)}
+            for route in ("me", "sessions", "agents", f"kernels/{kernel_id}/runs"):
+                answer = await person.fetch(f"api/session-user/{route}")
+                shown.append(f"{answer.headers} {answer.body}")
+            await socket.close()
+            person.browser.close()
+        shown.append(hub.log_text())
+        wanted |= {CLIENT_SECRET, *provider.seen()["given"]}
+    found = [form for secret in wanted for form in forms(secret.encode()) if len(secret) > 15]
+    assert len(wanted) > 10 and "kernels" in shown[-1]
+    lines = [line for text in shown for line in text.splitlines()]
+    assert [line[:300] for line in lines for form in found if form in line.encode()] == []
+
+
+def unquoted(value: str) -> str:
+    """Return a cookie's value as it may stand in a text: the last part, if it is signed."""
+    return value.strip('"').rpartition("|")[2]
 
 
 async def test_without_the_scope(provider, tmp_path):

@@ -1,5 +1,5 @@
 from dash import Dash, Input, Output, html, set_props
-from people import IN_CALLBACK, finance, of_environ, report
+from people import IN_CALLBACK, WHOLE, finance, of_environ, report
 
 from jupyter_session_user import AccessDenied, SessionUserWSGIMiddleware
 
@@ -10,13 +10,16 @@ def refused(error):
     set_props("refusal", {"children": error.sentence})
 
 
-dash = Dash(__name__, on_error=refused)
+dash = Dash(__name__, on_error=refused, suppress_callback_exceptions=True)
 app = dash.server
 app.wsgi_app = SessionUserWSGIMiddleware(app.wsgi_app, user=of_environ)
-dash.layout = html.Div(
+page = html.Div(
     [html.Button("Book", id="book"), html.P(id="shown"), html.P(id="refusal", role="alert")]
 )
-if not IN_CALLBACK:
+dash.layout = page
+if WHOLE:
+    dash.layout = finance(lambda: page)
+elif not IN_CALLBACK:
 
     @app.before_request
     def guard():

@@ -13,6 +13,7 @@ PEOPLE = {
     "bob": User("bob<i>*x*</i>", groups=("sales", "of-bob-alone")),
 }
 IN_CALLBACK = os.environ["MODE"] == "callback"
+WHOLE = os.environ["MODE"] == "whole"
 REPORT = "The report: 42"
 
 finance = require_user(groups="finance")
