@@ -33,7 +33,7 @@ def token_server(
         "shared": entry(provider, shared_kernels=True),
     }
     env = {**exchange_env(provider), **options.pop("env", {})}
-    extensions = (EXTENSION, "probe_extension")
+    extensions = (EXTENSION, *options.pop("extensions", ("probe_extension",)))
     return own_server(
         *OIDC, *arguments, env=env, extensions=extensions, config=configured(wanted), **options
     )
