@@ -505,6 +505,35 @@ async def test_the_token_that_a_proxy_sends(provider):
             assert claims_in(await _in_own_kernel(person))["sub"] == f"id-of-{name}"
 
 
+async def test_the_login_page_of_a_proxy(provider):
+    """The server does not know it, and says so: at its start, and to alice. Bob gets his token.
+
+    The obvious implementation names the server's own address, where the proxy leads her back.
+    """
+    entries = {
+        "trino": entry(provider),
+        "mail": entry(provider, login_url="https://p.example.org/"),
+    }
+    config = configured(entries)
+    config["jupyter_server_config.py"] += "c.JupyterSessionUser.login_tokens = 'header'\n"
+    env = {"TEST_SECRET": CLIENT_SECRET}
+    with own_server(*identity("HeaderIdentityProvider"), env=env, config=config) as running:
+        assert "'trino' has no login_url" in running.log_text()
+        assert "'mail' has no login_url" not in running.log_text()
+        alice, bob = (Person(running.url, {"X-User": name}) for name in ("alice", "bob"))
+        for person, name in ((alice, "alice"), (bob, "bob")):
+            person.headers["X-Forwarded-Access-Token"] = provider.log_in(name)["access_token"]
+        provider.faults(error="consent_required", only=["alice"])
+        async with kernel_of(alice) as kernel_id, opened(alice, kernel_id) as hers:
+            assert await ask(hers) == "consent_required"
+            assert await ask(hers, "mail") == "consent_required https://p.example.org/"
+            result = await hers.execute("j.get_access_token('trino')")
+            assert "its administrator can set login_url" in result.errors[0]
+        waiting = (await alice.json("api/session-user/me"))["consents"]
+        assert [one["login_url"] for one in waiting] == [None, "https://p.example.org/"]
+        assert claims_in(await _in_own_kernel(bob))["sub"] == "id-of-bob"
+
+
 SETTINGS = [
     ({"trino": {}}, "issuer"),
     ({"trino": {"issuer": "http://op.example.org", "client_id": "x"}}, "https"),
