@@ -12,6 +12,7 @@ from jupyter_session_user.core.session import OVER
 from jupyter_session_user.kernel.api import get_session
 from jupyter_session_user.kernel.ipykernel import ipython_shell
 from jupyter_session_user.kernel.listeners import on_session_change
+from jupyter_session_user.kernel.made_up import SOURCE, VARIABLE, of_environment
 
 if TYPE_CHECKING:
     from jupyter_session_user.kernel.live_session import LiveSession
@@ -57,6 +58,16 @@ class Follower:
         self._session: Any = get_session(default=None)
         self._seen = "active"
         self._cancel: Callable[[], None] | None = None
+
+    @property
+    def made_up(self) -> dict[str, str]:
+        """The made-up user of the banner, as ``user``, and ``by`` what; empty for a real user."""
+        if self._session is None or self._session.source != SOURCE:
+            return {}
+        user = self._session.user
+        named = of_environment()
+        by = VARIABLE if named is not None and named[0].user == user else "fake_user"
+        return {"user": user.username, "by": by}
 
     def start(self) -> None:
         """Start to report; reporting ends when this object is garbage-collected."""

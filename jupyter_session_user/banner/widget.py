@@ -84,6 +84,7 @@ def _widget_class() -> Any:
         state = traitlets.Enum(STATES, default_value="active").tag(sync=True)
         session_state = traitlets.Unicode("active").tag(sync=True)
         seen = traitlets.Dict().tag(sync=True)
+        made_up = traitlets.Dict().tag(sync=True)
         texts = traitlets.Dict().tag(sync=True)
         base_url = traitlets.Unicode("").tag(sync=True)
         kernel_id = traitlets.Unicode("").tag(sync=True)
@@ -91,7 +92,10 @@ def _widget_class() -> Any:
         def __init__(self, *, texts: Mapping[str, str] | None = None, base_url: str = "") -> None:
             follower = Follower(_teller(self))
             super().__init__(  # type: ignore[call-arg]
-                texts=dict(texts or {}), base_url=base_url, kernel_id=kernel_id()
+                texts=dict(texts or {}),
+                base_url=base_url,
+                kernel_id=kernel_id(),
+                made_up=follower.made_up,
             )
             self._follower = follower
             self.observe(lambda change: follower.see(change["new"]), "seen")
@@ -123,6 +127,7 @@ def _panel_class() -> Any:
         state = param.Selector(default="active", objects=list(STATES))
         session_state = param.String("active")
         seen = param.Dict({})
+        made_up = param.Dict({})
         texts = param.Dict({})
         base_url = param.String("")
         kernel_id = param.String("")
@@ -130,7 +135,7 @@ def _panel_class() -> Any:
         def __init__(self, **params: Any) -> None:
             follower = Follower(_teller(self))
             params.setdefault("sizing_mode", "stretch_width")
-            super().__init__(kernel_id=kernel_id(), **params)
+            super().__init__(kernel_id=kernel_id(), made_up=follower.made_up, **params)
             self._follower = follower
             self.param.watch(lambda event: follower.see(event.new), "seen")
             follower.start()

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from jupyter_client.multikernelmanager import MultiKernelManager
 
     from jupyter_session_user.core.login import Login
+    from jupyter_session_user.server.auth.consents import Consents
     from jupyter_session_user.server.auth.databases import Databases
     from jupyter_session_user.server.auth.identity_tokens import IdentityTokens
     from jupyter_session_user.server.settings import Settings
@@ -141,6 +142,7 @@ class ServerContext:
             not configured.
         identity_tokens: Issues identity tokens; None if that is not configured.
         databases: Gives database logins; None if that is not configured.
+        consents: Which services wait for a user's consent; None if no access tokens are configured.
     """
 
     store: SessionStore
@@ -162,6 +164,7 @@ class ServerContext:
     provider_logout: ProviderLogout | None = None
     identity_tokens: IdentityTokens | None = None
     databases: Databases | None = None
+    consents: Consents | None = None
 
 
 def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -> ServerContext:
@@ -193,8 +196,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     revalidation = _revalidation(settings, logins, authority, host)
     agents = Agents(logins, _now, settings.max_agent_lifetime)
     gate.agents = AgentDoor(agents, authority, revalidation, capture, logins)
-    flags = settings.expired_session_policy == "flag"
-    origin = Origin(capture, (lambda _: None) if flags else logins.over)
+    origin = _origin(settings, capture, logins)
     succession = Succession(store, logins)
     audit = Audit(settings, host.events, host.log)
     followed, bridge = _kernels(settings, kernels, host, capture, origin, store, succession)
@@ -202,7 +204,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
     asking = Asking(host.application, gate, capture, logins, authority)
     grants = Grants(settings, kernels, followed, asking, host.log).connect(bridge, logins)
     stop = _stopping(_metrics(store, audit, followed), bridge, audit, grants)
-    _tell_everybody(logins, bridge, succession, host, capture)
+    _tell_everybody(logins, bridge, succession, host, capture, grants)
     return ServerContext(
         store,
         capture,
@@ -223,6 +225,7 @@ def build_context(settings: Settings, kernels: MultiKernelManager, host: Host) -
         provider_logout=provider_logout(settings, subjects, logins.ended, host.log),
         identity_tokens=grants.tokens,
         databases=grants.databases,
+        consents=grants.consents,
     )
 
 
@@ -239,6 +242,11 @@ def _capture(settings: Settings, store: SessionStore, logins: Logins) -> Capture
     admins = frozenset(settings.admin_users)
     utc_now = functools.partial(datetime.now, timezone.utc)
     return Capture(store, settings.policy(), admins, utc_now, logins, sources)
+
+
+def _origin(settings: Settings, capture: Capture, logins: Logins) -> Origin:
+    flags = settings.expired_session_policy == "flag"
+    return Origin(capture, (lambda _: None) if flags else logins.over)
 
 
 def _logins(settings: Settings, store: SessionStore, host: Host) -> Logins:
@@ -329,14 +337,22 @@ def _record(
 
 
 def _tell_everybody(
-    logins: Logins, bridge: Bridge, succession: Succession, host: Host, capture: Capture
+    logins: Logins,
+    bridge: Bridge,
+    succession: Succession,
+    host: Host,
+    capture: Capture,
+    grants: Grants,
 ) -> None:
     def tell_kernels(event: str, record: Record) -> None:
         for kernel_id in succession.kernels_of(record, bridge.kernels()):
             bridge.send_update(kernel_id, event, record.session)
 
     logins.on_change(tell_kernels)
-    logins.on_change(SessionEvents(host.events, host.log, capture.may_see))
+    events = SessionEvents(host.events, host.log, capture.may_see)
+    logins.on_change(events)
+    if grants.consents is not None:
+        grants.consents.changed = events
 
 
 def _in_background(

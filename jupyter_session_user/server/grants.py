@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from jupyter_client.multikernelmanager import MultiKernelManager
 
+    from jupyter_session_user.server.auth.consents import Consents
     from jupyter_session_user.server.auth.logins import Logins
     from jupyter_session_user.server.messages.bridge import Bridge
     from jupyter_session_user.server.messages.kernels import Kernels
@@ -76,6 +77,11 @@ class Grants:
             self._followed.changed = self.databases.kernel_changed
             self._followed.unsettled = self.databases.is_unsettled
         return self
+
+    @property
+    def consents(self) -> Consents | None:
+        """The services that wait for a user's consent; None if no access tokens are configured."""
+        return None if self.access_tokens is None else self.access_tokens.consents
 
     def close(self) -> None:
         """End what is lent, and forget what is kept."""

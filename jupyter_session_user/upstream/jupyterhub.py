@@ -16,6 +16,7 @@ __all__ = [
     "auth_state",
     "has_lost_access",
     "hub_auth_of",
+    "hub_login_page",
     "hub_model",
     "hub_session",
     "hub_token",
@@ -53,6 +54,22 @@ def is_hub_admin(user: Any) -> bool:
 def hub_auth_of(handler: Any) -> Any:
     """Return the provider's ``HubOAuth``; None for another provider."""
     return getattr(handler.identity_provider, "hub_auth", None)
+
+
+def hub_login_page(provider: Any) -> str:
+    """Return the Hub's login page; a path, unless users have a host of their own.
+
+    The Hub shows its login to a user whose ``auth_state`` it cannot renew (``refresh_user``), and
+    leads all others on.
+
+    Args:
+        provider: The server's identity provider.
+
+    Returns:
+        The page; empty for another provider.
+    """
+    hub_auth = getattr(provider, "hub_auth", None)
+    return "" if hub_auth is None else f"{hub_auth.hub_host}{hub_auth.hub_prefix}login"
 
 
 def hub_token(handler: Any) -> str:

@@ -171,6 +171,7 @@ def jupyter_lab(
     quiet = {"fetchNews": "false", "checkForUpdates": False}
     _write(settings / "notification.jupyterlab-settings", quiet)
     ours = (servers.EXTENSION,) if chip else ()
+    env = {"JUPYTER_CONFIG_DIR": str(config), **options.pop("env", {})}
     return servers.own_server(
         *(servers.DEMO if people else ()),
         "--JupyterSessionUser.share_cookies=demo_platform_user",  # as the demo does
@@ -179,7 +180,7 @@ def jupyter_lab(
         *arguments,
         command=(sys.executable, "-m", "jupyterlab"),
         extensions=(*ours, *_LAB, *more),
-        env={"JUPYTER_CONFIG_DIR": str(config)},
+        env=env,
         **options,
     )
 

@@ -11,18 +11,17 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from agents import agent_of
 from audits import Audit
 from ended_logins import STATES, RunningCell, end_login
+from exchange_server import OIDC, configured, entry, token_server
 from hub import code_block
 from local_server import LocalServer
-from oauth_provider import CLIENT, CLIENT_SECRET, RunningProvider
+from oauth_provider import CLIENT_SECRET
 from people import KernelSocket, Person
 from servers import (
-    EXTENSION,
     PASSWORDS,
     eventually,
     identity,
@@ -45,11 +44,6 @@ from jupyter_session_user.core.protocol import (
 )
 
 ROOT = Path(__file__).parents[2]
-OIDC = (
-    "--ServerApp.identity_provider_class=oidc_identity.OidcIdentityProvider",
-    "--OidcIdentityProvider.demo=True",
-    f"--OidcIdentityProvider.passwords={PASSWORDS!r}",
-)
 #: Prints the token of the cell's user, or the code of the error and its address.
 ASK = """
 import json, jupyter_session_user as j
@@ -66,35 +60,6 @@ reply = helper().comm.ask("access_token", {session!r}, name={name!r})
 print(json.dumps(reply.error or reply.result["token"]))
 """
 ID = "import json, jupyter_session_user as j; print(json.dumps(j.get_session().id))"
-
-
-def entry(provider: RunningProvider, **members: Any) -> dict[str, Any]:
-    """Return an entry of the setting."""
-    fixed = {"issuer": provider.url, "client_id": CLIENT, "client_secret_env": "TEST_SECRET"}
-    return {**fixed, **members}
-
-
-def token_server(
-    provider: RunningProvider, *arguments: str, entries: Any = None, **options: Any
-) -> Any:
-    """Run a server that exchanges at this provider."""
-    wanted = entries or {
-        "trino": entry(provider, scope="sql"),
-        "reports": entry(provider, audience="https://reports.example.org"),
-        "mail": entry(provider, grant="refresh", scope="reports"),
-        "shared": entry(provider, shared_kernels=True),
-    }
-    env = {"TEST_ISSUER": provider.url, "TEST_SECRET": CLIENT_SECRET, **options.pop("env", {})}
-    extensions = (EXTENSION, "probe_extension")
-    return own_server(
-        *OIDC, *arguments, env=env, extensions=extensions, config=configured(wanted), **options
-    )
-
-
-def configured(entries: Any) -> dict[str, str]:
-    """Return a configuration file with the setting."""
-    text = f"c.JupyterSessionUser.token_exchange = {entries!r}\n"
-    return {"jupyter_server_config.py": text}
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +226,7 @@ async def test_the_user_has_to_agree(server, provider, code):
         opened(alice, hers_id) as hers,
         opened(bob, his_id) as his,
     ):
-        page = f"{server.url}login?session-user-anyway=1"
+        page = f"{server.url}login?next=%2Fsession-user%2Fsigned-in&session-user-anyway=1"
         for service in ("trino", "mail"):
             assert await ask(hers, service) == f"consent_required {page}"
         result = await hers.execute("j.get_access_token('trino')")
@@ -538,6 +503,35 @@ async def test_the_token_that_a_proxy_sends(provider):
             assert await _in_own_kernel(person) == "access_token_unavailable.no_tokens"
             person.headers[header] = provider.log_in(name)["access_token"]
             assert claims_in(await _in_own_kernel(person))["sub"] == f"id-of-{name}"
+
+
+async def test_the_login_page_of_a_proxy(provider):
+    """The server does not know it, and says so: at its start, and to alice. Bob gets his token.
+
+    The obvious implementation names the server's own address, where the proxy leads her back.
+    """
+    entries = {
+        "trino": entry(provider),
+        "mail": entry(provider, login_url="https://p.example.org/"),
+    }
+    config = configured(entries)
+    config["jupyter_server_config.py"] += "c.JupyterSessionUser.login_tokens = 'header'\n"
+    env = {"TEST_SECRET": CLIENT_SECRET}
+    with own_server(*identity("HeaderIdentityProvider"), env=env, config=config) as running:
+        assert "'trino' has no login_url" in running.log_text()
+        assert "'mail' has no login_url" not in running.log_text()
+        alice, bob = (Person(running.url, {"X-User": name}) for name in ("alice", "bob"))
+        for person, name in ((alice, "alice"), (bob, "bob")):
+            person.headers["X-Forwarded-Access-Token"] = provider.log_in(name)["access_token"]
+        provider.faults(error="consent_required", only=["alice"])
+        async with kernel_of(alice) as kernel_id, opened(alice, kernel_id) as hers:
+            assert await ask(hers) == "consent_required"
+            assert await ask(hers, "mail") == "consent_required https://p.example.org/"
+            result = await hers.execute("j.get_access_token('trino')")
+            assert "its administrator can set login_url" in result.errors[0]
+        waiting = (await alice.json("api/session-user/me"))["consents"]
+        assert [one["login_url"] for one in waiting] == [None, "https://p.example.org/"]
+        assert claims_in(await _in_own_kernel(bob))["sub"] == "id-of-bob"
 
 
 SETTINGS = [

@@ -24,7 +24,9 @@ from jupyter_session_user import (
 from jupyter_session_user.core.exchange_terms import EXCHANGE, REFRESH, ExchangeTerms, terms_of
 from jupyter_session_user.core.login_tokens import LoginTokens, claims_in
 from jupyter_session_user.core.secret import Secret
-from jupyter_session_user.server.auth.access_tokens import AccessTokens, login_page
+from jupyter_session_user.server.auth.access_tokens import AccessTokens
+from jupyter_session_user.server.auth.consents import LoginPage
+from jupyter_session_user.server.auth.login_page import url_of
 from jupyter_session_user.server.auth.login_tokens.handed_over import HandedOver
 from jupyter_session_user.server.auth.login_tokens.header import HeaderTokens
 from jupyter_session_user.server.auth.sealing import Sealer, keys_in
@@ -285,7 +287,7 @@ async def test_an_ended_token_of_a_proxy(provider):
         {"trino": client_of(provider)},
         source,
         lambda *_: True,
-        lambda _: "https://hub.example.org/login",
+        lambda _: LoginPage("/login", "https://hub.example.org/login"),
         logging.getLogger("t"),
     )
     with pytest.raises(ConsentRequired, match="Reload the page") as caught:
@@ -309,7 +311,7 @@ async def test_a_changed_user_never_gets_the_token_of_the_one_before(provider):
         {"trino": client_of(provider)},
         HeaderTokens(HEADER, requests),  # type: ignore[arg-type]
         lambda *_: True,
-        lambda _: "",
+        lambda _: LoginPage(),
         logging.getLogger("t"),
     )
     hers = await giver.give(record("alice", key="same"), "trino", "k")
@@ -336,7 +338,7 @@ async def test_a_login_that_ends_during_an_exchange_leaves_nothing(provider, tmp
         source.logged_in(user, each.key, each.principal)
     client = client_of(provider, grant="refresh", scope="sql")
     log = logging.getLogger("t")
-    giver = AccessTokens({"trino": client}, source, lambda *_: True, lambda _: "", log)
+    giver = AccessTokens({"trino": client}, source, lambda *_: True, lambda _: LoginPage(), log)
     provider.faults(rotate=True, slow_s=0.5)
     asked = [asyncio.ensure_future(giver.give(each, "trino", "k")) for each in people.values()]
     await asyncio.sleep(0.25)
@@ -350,14 +352,21 @@ async def test_a_login_that_ends_during_an_exchange_leaves_nothing(provider, tmp
 
 
 def test_the_address_of_a_page():
-    """It is the origin of the browser's own request; anything odd gives none."""
+    """It is the origin of the browser's own request; anything odd gives none.
+
+    A page of another site can have the browser send a request, with its own origin.
+    """
 
     def of(protocol: str = "https", **headers: str) -> str:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         snapshot = SimpleNamespace(headers=HTTPHeaders(names), protocol=protocol)
-        return login_page(snapshot, "/lab/login")
+        return url_of(snapshot, "/lab/login")
 
-    assert of(Origin="https://hub.example.org:8443") == "https://hub.example.org:8443/lab/login"
+    behind_tls = of("http", Origin="https://hub.example.org:8443", Host="hub.example.org:8443")
+    assert behind_tls == "https://hub.example.org:8443/lab/login"
     assert of(Host="jupyter.example.org", protocol="http") == "http://jupyter.example.org/lab/login"
     assert of(Origin="null", Host="[::1]:8888") == "https://[::1]:8888/lab/login"
-    assert of(Origin="javascript:x", Host="a b") == "" == of() == login_page(None, "/login")
+    assert (
+        of(Origin="https://evil.example", Host="j.example.org") == "https://j.example.org/lab/login"
+    )
+    assert of(Origin="javascript:x", Host="a b") == "" == of() == url_of(None, "/login")

@@ -106,7 +106,7 @@ CONTRASTS = """() => {
         }
     }
     const shown = roots.flatMap(root => [...root.querySelectorAll(
-        '.jsu-banner:not([data-state=active]) :is(.jsu-text, button)')]);
+        '.jsu-banner:not([data-state=active]) :is(.jsu-text, button, a)')]);
     const parse = color => color.match(/[\\d.]+/g).map(Number);
     const painted = node => {
         while ((parse(getComputedStyle(node).backgroundColor)[3] ?? 1) === 0) {

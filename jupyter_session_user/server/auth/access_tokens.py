@@ -12,7 +12,6 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.core.session import OVER
 from jupyter_session_user.core.token_exchange import Issued, kept_for
 from jupyter_session_user.errors import AccessTokenUnavailable, ConsentRequired, SessionExpired
+from jupyter_session_user.server.auth.consents import Consents, LoginPage
 from jupyter_session_user.server.auth.named import is_named
 
 if TYPE_CHECKING:
@@ -34,13 +34,16 @@ if TYPE_CHECKING:
     from jupyter_session_user.server.auth.token_provider import TokenProvider
     from jupyter_session_user.store.base import Record
 
-__all__ = ["AccessTokens", "login_page"]
+__all__ = ["AccessTokens"]
 
 #: A kernel waits 5 s for an answer.
 _ANSWER_S = 4.0
 _MAX_KEPT = 4096
+_UNKNOWN_PAGE = (
+    ". This server does not know the page for that: its administrator can set login_url in "
+    "c.JupyterSessionUser.token_exchange"
+)
 _T = TypeVar("_T")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,255}")
 
 
 class _Key(NamedTuple):
@@ -67,9 +70,12 @@ class AccessTokens:
         source: Has the tokens of logins.
         may_use: ``(record, kernel_id, shared) -> bool``: whether that user may use secrets on that
             kernel; ``shared``: whether kernels with several users count.
-        login_page: Returns where the user of a record can log in again; empty if unknown.
+        login_page: Returns where the user of a record can log in again.
         log: Log for failures, without tokens.
         monotonic: A clock, in seconds.
+
+    Attributes:
+        consents: Which services wait for the consent of a login's user.
     """
 
     def __init__(
@@ -77,7 +83,7 @@ class AccessTokens:
         providers: Mapping[str, TokenProvider],
         source: TokenSource,
         may_use: Callable[[Record, str, bool], bool],
-        login_page: Callable[[Record], str],
+        login_page: Callable[[Record], LoginPage],
         log: logging.Logger,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -91,6 +97,7 @@ class AccessTokens:
         self._asking: dict[_Key, asyncio.Task[_Kept]] = {}
         #: A refresh token may count once, so those of one login are used one after the other.
         self._turns: dict[str, asyncio.Lock] = {}
+        self.consents = Consents()
 
     async def give(self, record: Record, name: str, kernel_id: str) -> dict[str, Any]:
         """Return a token for the kernel that asks.
@@ -112,10 +119,16 @@ class AccessTokens:
         key = _Key(record.key, record.principal, name)
         kept = self._kept.get(key)
         if kept is None or kept.until <= self._monotonic():
-            kept = await self._answer(key, record)
+            try:
+                kept = await self._answer(key, record)
+            except ConsentRequired:
+                link = self._providers[name].terms.login_url or self._login_page(record).link
+                self.consents.require(record, name, link)
+                raise
         self._check(record, name, kernel_id)
         if self._kept.get(key) is not kept:
             raise SessionExpired("the login is over")
+        self.consents.give(record, name)
         return {
             "token": kept.token.reveal(),
             "seconds": max(0, int(kept.until - self._monotonic())),
@@ -127,6 +140,7 @@ class AccessTokens:
         state = record.session.state
         if state not in OVER:
             return
+        self.consents.forget(record.key)
         for key in [key for key in self._kept if key.login == record.key]:
             del self._kept[key]
         tasks = [self._asking.pop(key) for key in list(self._asking) if key.login == record.key]
@@ -205,8 +219,8 @@ class AccessTokens:
         try:
             issued = await self._issued(provider, record)
         except ConsentRequired as needed:
-            url = provider.terms.login_url or self._login_page(record)
-            where = f": open {url}" if url else ""
+            url = provider.terms.login_url or self._login_page(record).url
+            where = f": open {url}" if url else _UNKNOWN_PAGE
             raise ConsentRequired(f"{needed}{where}", login_url=url) from None
         kept = _Kept(issued.token, self._monotonic() + kept_for(issued.seconds))
         if self._asking.get(key) is asyncio.current_task():  # else the login has ended meanwhile
@@ -274,18 +288,3 @@ def _some(found: _T | None) -> _T:
 def _with(tokens: LoginTokens, new: LoginTokens) -> LoginTokens:
     """Return a login's tokens after its refresh token was used for a service's token."""
     return LoginTokens(tokens.access_token, new.refresh_token, tokens.id_token, tokens.ends_at)
-
-
-def login_page(snapshot: Any, path: str) -> str:
-    """Return the address of a page as the user's browser knows this server; empty if unknown.
-
-    Args:
-        snapshot: The latest request of the login.
-        path: The page's path.
-    """
-    if snapshot is None:
-        return ""
-    origin = snapshot.headers.get("Origin", "")
-    if not _ORIGIN.fullmatch(origin):
-        origin = f"{snapshot.protocol}://{snapshot.headers.get('Host', '')}"
-    return f"{origin}{path}" if _ORIGIN.fullmatch(origin) else ""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jupyter_core.paths import jupyter_data_dir
 
 from jupyter_session_user.core.exchange_terms import ExchangeTerms, terms_of
-from jupyter_session_user.core.login import KINDS
 from jupyter_session_user.errors import ConfigurationError
-from jupyter_session_user.server.auth.access_tokens import AccessTokens, login_page
-from jupyter_session_user.server.auth.gate import FORM_ANYWAY
+from jupyter_session_user.server.auth.access_tokens import AccessTokens
+from jupyter_session_user.server.auth.consents import LoginPage
+from jupyter_session_user.server.auth.login_page import login_page
 from jupyter_session_user.server.auth.login_tokens.handed_over import HandedOver
 from jupyter_session_user.server.auth.login_tokens.header import HeaderTokens
 from jupyter_session_user.server.auth.login_tokens.hub import HubTokens
@@ -92,16 +92,28 @@ def access_tokens(
     source = _source(settings, asking, log)
     if not kernels_elsewhere:
         log.warning(_SAME_ACCOUNT)
+    if settings.login_tokens == "header":
+        _warn_without_page(entries, log)
 
-    def page(record: Record) -> str:
+    def page(record: Record) -> LoginPage:
         application, login = asking.application(), asking.logins.get(record.key)
         if application is None or login is None:
-            return ""
-        base = application.settings["base_url"]
-        form = f"{base}login?{FORM_ANYWAY}=1"
-        return login_page(login.snapshot, form if KINDS[login.credential].own_form else base)
+            return LoginPage()
+        return login_page(application.settings, login)
 
     return AccessTokens(providers, source, may_use, page, log)
+
+
+def _warn_without_page(entries: dict[str, ExchangeTerms], log: logging.Logger) -> None:
+    """Warn of entries without a page, where the login is the proxy's."""
+    for name in (name for name, terms in entries.items() if not terms.login_url):
+        log.warning(
+            "JupyterSessionUser.token_exchange: %r has no login_url. The proxy in front of this "
+            "server logs users in, and the server does not know its login page: a user who has to "
+            "agree gets an error without an address. Set login_url, such as "
+            "https://jupyter.example.org/oauth2/start",
+            name,
+        )
 
 
 def _providers(entries: dict[str, ExchangeTerms]) -> dict[str, TokenProvider]:

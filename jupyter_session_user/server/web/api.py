@@ -45,6 +45,8 @@ class MeHandler(SessionUserHandler):
         """Respond with the session of this login without a kernel, and the server's time.
 
         ``changes_in``: seconds until time alone may change the state of the login, or None.
+        ``consents``: services that wait for the user's consent; None if the server gives no access
+        tokens.
         ``has_others``: whether the server knows sessions of other users. A page then shows names
         that Jupyter has made up. ``manages``: whether the caller may see and revoke all sessions.
         """
@@ -52,12 +54,14 @@ class MeHandler(SessionUserHandler):
         if mine is None:
             raise web.HTTPError(404, "the operator has no session")
         model, user = self.model(mine), mine.session.user
+        consents = self.context.consents
         self.answer(
             {
                 **model,
                 # As on the cards of kernels, and in Jupyter's own ``api/me``: see the gate.
                 "user": {**model["user"], "color": color_of(user.username, user.color)},
                 "changes_in": self._seconds_to_change(mine.key),
+                "consents": None if consents is None else consents.of(mine),
                 "has_others": _has_others(mine, self.context.store),
                 "manages": not self.is_agent() and self.manages(mine),
                 "server_time": write_time(datetime.now(timezone.utc)),

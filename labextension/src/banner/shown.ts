@@ -1,6 +1,7 @@
 /** From the state of a page to what its banner shows. Pure. */
 import { isOver, isSoon, minutesOf } from '../shared/login.js';
 import type { ISessionInfo } from '../shared/types.js';
+import { fill } from './noted.js';
 import type { IPlace } from './place.js';
 import type { Texts } from './texts.js';
 
@@ -86,10 +87,6 @@ function offersOf(state: BannerState, page: IKnowledge): Offer[] {
     return [];
   }
   return needsReload(state, page) ? ['reload'] : ['log_in'];
-}
-
-function fill(text: string, values: Readonly<Record<string, unknown>>): string {
-  return text.replace(/\{(\w+)\}/g, (all, name: string) => String(values[name] ?? all));
 }
 
 /**

@@ -23,6 +23,9 @@ export const TEXTS = Object.freeze({
   reload: 'Reload the page',
   retry: 'Try now',
   hide: 'Hide',
+  consent: 'The service “{service}” needs your consent.',
+  agree: 'Give consent',
+  made_up: 'Made-up user “{user}” ({by}). This is not a login.',
   blocked: 'The browser opened no window. Allow pop-ups for this page, or use this link:',
   log_in_tab: 'Log in in another tab'
 });

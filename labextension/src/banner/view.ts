@@ -1,5 +1,8 @@
 /** The banner's elements. Text is inserted as text, never as HTML. */
 import { element } from '../shared/dom.js';
+import type { IConsent } from '../shared/types.js';
+import { type IMadeUp, notesOf } from './noted.js';
+import { Notes } from './notes.js';
 import { type IFound, type Offer, shownOf, WELL } from './shown.js';
 import { TEXTS, type Texts } from './texts.js';
 import type { Watch } from './watch.js';
@@ -11,11 +14,13 @@ export class Banner {
   ) {
     this.node.append(this._text, this._actions);
     parent.append(this.node);
+    this._notes = new Notes(parent);
     this._themes.observe(document.body, { attributes: true });
     this._themes.observe(document.documentElement, { attributes: true });
     _watch.disposing.addEventListener('abort', () => {
       this._themes.disconnect();
       this.node.remove();
+      this._notes.node.remove();
     });
     this.show(WELL);
   }
@@ -25,6 +30,12 @@ export class Banner {
   use(texts: Texts): void {
     this._texts = { ...TEXTS, ...texts };
     this.show(this._found);
+  }
+
+  /** Show notes, also while the login is active. */
+  note(consents: readonly IConsent[], madeUp: IMadeUp | null): void {
+    this._notes.show(notesOf(consents, madeUp, this._texts), this._texts);
+    this._dress();
   }
 
   show(found: IFound): void {
@@ -84,13 +95,16 @@ export class Banner {
   }
 
   private _dress(): void {
-    this.node.dataset.theme = isDark(this.node) ? 'dark' : 'light';
+    const theme = isDark(this.node) ? 'dark' : 'light';
+    this.node.dataset.theme = theme;
+    this._notes.dress(theme);
   }
 
   private readonly _themes = new MutationObserver(() => this._dress());
   /** Present before it has text, or screen readers would not announce the text. */
   private readonly _text = element('p', 'jsu-text', '', { role: 'status' });
   private readonly _actions = element('div', 'jsu-actions');
+  private readonly _notes: Notes;
   private _texts: Texts = TEXTS;
   private _hidden: string = WELL.state;
   /** The state in which the browser opened no window. */

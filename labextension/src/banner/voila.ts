@@ -2,6 +2,7 @@
 import type { Ask } from '../shared/client.js';
 import { element } from '../shared/dom.js';
 import { start } from './page.js';
+import type { IMadeUp } from './noted.js';
 import { placeHere } from './place.js';
 import { askAt } from './server.js';
 import { type IFound, WELL } from './shown.js';
@@ -15,12 +16,13 @@ export const PAGE_EVENT = 'jupyter-session-user:page-banner';
 
 declare global {
   interface Window {
-    [PAGE]?: { hear(texts: Texts, found: IFound): void };
+    [PAGE]?: { hear(texts: Texts, found: IFound, madeUp: IMadeUp | null): void };
   }
 }
 
 export interface IVoilaConnection extends IKernelConnection {
   readonly connectionStatusChanged?: { connect(call: () => void): void };
+  readonly statusChanged?: { connect(call: (kernel: unknown, status: string) => void): void };
 }
 
 export interface IPageOptions {
@@ -43,20 +45,24 @@ export async function bannerOfPage(options: IPageOptions): Promise<void> {
   }
   document.head.append(element('link', '', '', { rel: 'stylesheet', href: style }));
   let said = WELL;
+  let madeUp: IMadeUp | null = null;
   const isHidden = (): boolean => document.hidden;
   const onChange = (): void => paint();
   const watch = new Watch({ place, ask, connection, isHidden, onChange, kernelId });
-  const banner = new Banner(document.body, watch);
-  banner.node.classList.add('jsu-page');
-  document.body.prepend(banner.node);
-  new ResizeObserver(() => makeRoom(banner.node)).observe(banner.node);
-  const paint = (): void =>
+  const top = element('div', 'jsu-page');
+  document.body.prepend(top);
+  const banner = new Banner(top, watch);
+  new ResizeObserver(() => makeRoom(top)).observe(top);
+  const paint = (): void => {
     banner.show(!watch.knowsLogin && watch.found.state === 'active' ? said : watch.found);
+    banner.note(watch.consents, madeUp);
+  };
   banner.use(texts);
   window[PAGE] = {
-    hear(more, found) {
+    hear(more, found, user) {
       banner.use({ ...texts, ...more });
       said = found;
+      madeUp = user;
       paint();
     }
   };
@@ -64,7 +70,9 @@ export async function bannerOfPage(options: IPageOptions): Promise<void> {
   start(watch);
   await connected;
   // A closing websocket is the earliest sign.
-  connection()?.connectionStatusChanged?.connect(() => void watch.check());
+  const kernel = connection();
+  kernel?.connectionStatusChanged?.connect(() => void watch.check());
+  kernel?.statusChanged?.connect((_, status) => status === 'idle' && watch.noteRun());
 }
 
 /** Move elements outside the flow: Voila's classic template has its page in a positioned element. */

@@ -3,7 +3,7 @@ import { type Ask, SessionUserClient } from '../shared/client.js';
 import { DecodeError } from '../shared/decode.js';
 import { areTwoPeople, isEstimated, isOver } from '../shared/login.js';
 import { type ILoginOptions, LoginModel } from '../shared/model.js';
-import type { IConnection, ISessionInfo, WhoAmI } from '../shared/types.js';
+import type { IConnection, IConsent, ISessionInfo, WhoAmI } from '../shared/types.js';
 import type { IPlace } from './place.js';
 import { type KernelState, kernelState } from './server.js';
 import { type IFound, type IKnowledge, WELL } from './shown.js';
@@ -52,6 +52,18 @@ export class Watch extends LoginModel implements IKnowledge {
 
   get canReconnect(): boolean {
     return this.knowsLogin && this._connection() !== null;
+  }
+
+  /** The services that wait for the user; JupyterLab has notifications of its own for them. */
+  override get consents(): readonly IConsent[] {
+    return this.place.isApp ? super.consents : [];
+  }
+
+  /** Note that the kernel has run something: it may have asked for a token that needs consent. */
+  noteRun(): void {
+    if (this._login.consents !== null) {
+      this.checkIfOld();
+    }
   }
 
   get found(): IFound {

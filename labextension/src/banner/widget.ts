@@ -1,6 +1,7 @@
 /** The banner in a cell or an app, for anywidget and Panel. */
 import { isOver } from '../shared/login.js';
 import { start } from './page.js';
+import { madeUpOf } from './noted.js';
 import { placeHere } from './place.js';
 import { askAt } from './server.js';
 import { type BannerState, WELL, withKernelsWord } from './shown.js';
@@ -42,8 +43,10 @@ export function render({ model, el }: { model: IModel; el: HTMLElement }): () =>
     const said = { session: model.get('session_state'), banner: model.get('state') };
     const found = withKernelsWord(watch, said);
     const page = window[PAGE];
-    page?.hear(texts(), found);
+    const madeUp = madeUpOf(model.get('made_up'));
+    page?.hear(texts(), found, madeUp);
     banner.show(page ? WELL : found);
+    banner.note(page ? [] : watch.consents, page ? null : madeUp);
     report();
   };
   const report = (): void => {

@@ -3,6 +3,7 @@ import css from './css.js';
 import { agentsPlugin } from './plugins/agents.js';
 import { chipPlugin } from './plugins/chip.js';
 import { commandsPlugin } from './plugins/commands.js';
+import { consentsPlugin } from './plugins/consents.js';
 import { kernelsPlugin } from './plugins/kernels.js';
 import { modelPlugin } from './plugins/model.js';
 import { noticesPlugin } from './plugins/notices.js';
@@ -22,6 +23,7 @@ export default [
   commandsPlugin,
   kernelsPlugin,
   noticesPlugin,
+  consentsPlugin,
   runsPlugin,
   savingPlugin,
   agentsPlugin,

@@ -4,7 +4,14 @@ import { Signal } from '@lumino/signaling';
 import type { SessionUserClient } from '../shared/client.js';
 import { isOver } from '../shared/login.js';
 import { type ILoginOptions, LoginModel } from '../shared/model.js';
-import type { IKernelSession, ILogin, ISessionInfo, LoginState, WhoAmI } from '../shared/types.js';
+import type {
+  IConsent,
+  IKernelSession,
+  ILogin,
+  ISessionInfo,
+  LoginState,
+  WhoAmI
+} from '../shared/types.js';
 import type { IReturn, ISessionUserModel } from './tokens.js';
 
 const MINUTE_MS = 60 * 1000;
@@ -27,6 +34,7 @@ export class SessionUserModel extends LoginModel implements ISessionUserModel {
 
   readonly changed: Signal<this, ISessionInfo | null> = new Signal(this);
   readonly stateChanged: Signal<this, LoginState> = new Signal(this);
+  readonly consentsChanged: Signal<this, readonly IConsent[]> = new Signal(this);
   readonly returned: Signal<this, IReturn> = new Signal(this);
 
   override dispose(): void {
@@ -71,13 +79,16 @@ export class SessionUserModel extends LoginModel implements ISessionUserModel {
   }
 
   protected override _publish(before: ILogin): void {
-    const { session, state, known } = this._login;
+    const { session, state, known, consents } = this._login;
     // The decoder gives all fields in one order.
     if (JSON.stringify(session) !== JSON.stringify(before.session)) {
       this.changed.emit(session);
     }
     if (state !== before.state) {
       this.stateChanged.emit(state);
+    }
+    if (JSON.stringify(consents) !== JSON.stringify(before.consents)) {
+      this.consentsChanged.emit(this.consents);
     }
     const wasOver = isOver(before.state);
     const isNew = known !== before.known && (wasOver || known?.id !== before.known?.id);

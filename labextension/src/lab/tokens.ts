@@ -3,7 +3,7 @@ import { Token } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 
-import type { IKernelSession, ISessionInfo, LoginState } from '../shared/types.js';
+import type { IConsent, IKernelSession, ISessionInfo, LoginState } from '../shared/types.js';
 
 /** A user is logged in after a login had ended, or been replaced. */
 export interface IReturn {
@@ -25,6 +25,10 @@ export interface ISessionUserModel extends IDisposable {
   readonly stateChanged: ISignal<ISessionUserModel, LoginState>;
   /** Emitted when a user is logged in again, after `stateChanged`. */
   readonly returned: ISignal<ISessionUserModel, IReturn>;
+  /** The services that gave no access token until the user agrees. */
+  readonly consents: readonly IConsent[];
+  /** Emitted when `consents` became a different value. */
+  readonly consentsChanged: ISignal<ISessionUserModel, readonly IConsent[]>;
   /** Milliseconds until the login ends, by the server's clock; null if unknown. */
   readonly left: number | null;
   /** Ask now. Settles in every case; a failure leaves everything as it is. */

@@ -1,6 +1,7 @@
 /** The REST client: questions with few answers, or a rejection when the server could not decide. */
 import {
   decodeChangesIn,
+  decodeConsents,
   decodeKernels,
   decodeMessage,
   DecodeError,
@@ -62,7 +63,8 @@ export class SessionUserClient {
       kind: 'present',
       session: decodeSession(answer),
       serverTime: decodeServerTime(answer),
-      changesIn: decodeChangesIn(answer)
+      changesIn: decodeChangesIn(answer),
+      consents: decodeConsents(answer)
     };
   }
 

@@ -5,7 +5,7 @@
  * ignored, so that a newer server can say more.
  */
 import { initialsOf } from './initials.js';
-import type { IKernelSession, ISessionInfo, IUser, OverState } from './types.js';
+import type { IConsent, IKernelSession, ISessionInfo, IUser, OverState } from './types.js';
 
 /** The answer has not the expected shape; the message names the field, never its value. */
 export class DecodeError extends Error {
@@ -67,18 +67,28 @@ export function optional<T>(read: Read<T>, fields: Fields, field: string): T | n
  * miss "java\nscript:". The avatar is decoration, so a bad address is dropped, not an error.
  */
 export function safeAvatarUrl(address: string | null): string | null {
+  const isOwn = (url: URL, origin: string): boolean => url.origin === origin;
+  const isSecure = (url: URL): boolean => url.protocol === 'https:';
+  return is(address, isOwn) || is(address, isSecure) ? address : null;
+}
+
+/** The address if a link may have it: no script, nothing but the web. */
+export function safeLink(address: string | null): string | null {
+  return is(address, ({ protocol }) => ['http:', 'https:'].includes(protocol)) ? address : null;
+}
+
+/** Whether an address is what a test says, on a page of either scheme: it is not known here. */
+function is(address: string | null, test: (url: URL, origin: string) => boolean): boolean {
   if (address === null || address.trim() === '') {
-    return null;
+    return false;
   }
   try {
-    // The page's own scheme is not known here: "//host/" takes it over, and "http:path" is
-    // relative on one of the two.
-    const origins = ['http://relative.invalid', 'https://relative.invalid'];
-    const isOwn = origins.every(origin => new URL(address, origin).origin === origin);
-    const isSecure = origins.every(origin => new URL(address, origin).protocol === 'https:');
-    return isOwn || isSecure ? address : null;
+    // "//host/" takes the page's scheme over, and "http:path" is relative on one of the two.
+    return ['http://relative.invalid', 'https://relative.invalid'].every(origin =>
+      test(new URL(address, origin), origin)
+    );
   } catch {
-    return null;
+    return false;
   }
 }
 
@@ -129,6 +139,20 @@ export function decodeServerTime(value: unknown): number | null {
 export function decodeChangesIn(value: unknown): number | null {
   const seconds = optional(number, object({ answer: value }, 'answer'), 'changes_in');
   return seconds === null ? null : seconds * 1000;
+}
+
+/** The services that wait for the user; null if the server gives no access tokens. */
+export function decodeConsents(value: unknown): readonly IConsent[] | null {
+  const found = optional(list, object({ answer: value }, 'answer'), 'consents');
+  return (
+    found &&
+    found
+      .map(consent => object({ consent }, 'consent'))
+      .map(fields => ({
+        service: text(fields, 'service'),
+        link: safeLink(optional(text, fields, 'login_url'))
+      }))
+  );
 }
 
 /** The sessions on kernels out of a list of sessions. */

@@ -6,7 +6,7 @@
 import { CLOCK, type IClock } from './clock.js';
 import { isOver, leftOf, nextLook, stateOf } from './login.js';
 import { ASK_FOR_MS, type IPopup, loginAddress, type Open, openLogin } from './popup.js';
-import type { ILogin, ISessionInfo, LoginState, WhoAmI } from './types.js';
+import type { IConsent, ILogin, ISessionInfo, LoginState, WhoAmI } from './types.js';
 
 /** While a user logs in in another window. */
 const LOGGING_IN_MS = 2000;
@@ -61,6 +61,11 @@ export abstract class LoginModel {
 
   get state(): LoginState {
     return this._login.state;
+  }
+
+  /** The services that wait for the user's consent. */
+  get consents(): readonly IConsent[] {
+    return this._login.consents ?? [];
   }
 
   /** Milliseconds until the login ends, by the server's clock; null if unknown. */
@@ -161,15 +166,15 @@ export abstract class LoginModel {
   private _after(answer: WhoAmI | null): Partial<ILogin> {
     switch (answer?.kind) {
       case 'present': {
-        const { session } = answer;
+        const { session, consents } = answer;
         const state = this._stateOf(session);
-        return { session, state, ...(!isOver(state) && { known: session }) };
+        return { session, state, consents, ...(!isOver(state) && { known: session }) };
       }
       case 'over':
-        return { session: null, state: answer.state };
+        return { session: null, state: answer.state, consents: null };
       case 'absent':
       case 'refused':
-        return { session: null, state: 'unknown' };
+        return { session: null, state: 'unknown', consents: null };
       case 'unreachable':
         return this._failures > this._pace.patience ? { state: 'unreachable' } : {};
       default:
@@ -234,7 +239,7 @@ export abstract class LoginModel {
   private readonly _baseUrl: string;
   private readonly _isHidden: () => boolean;
   private readonly _end = new AbortController();
-  protected _login: ILogin = { session: null, state: 'unknown', known: null };
+  protected _login: ILogin = { session: null, state: 'unknown', known: null, consents: null };
   protected _checking: Promise<void> | null = null;
   private _stopTimer = (): void => undefined;
   private _turn = 0;

@@ -55,6 +55,13 @@ export interface ISessionInfo {
   readonly manages: boolean;
 }
 
+/** A service that gave no access token until the user agrees, or logs in again. */
+export interface IConsent {
+  readonly service: string;
+  /** Where: an http or https URL, or the path of a login page; null if that is unknown. */
+  readonly link: string | null;
+}
+
 /** What a page knows about its login. */
 export interface ILogin {
   /** The session, or null if no user is known to be signed in. */
@@ -62,6 +69,8 @@ export interface ILogin {
   readonly state: LoginState;
   /** The last valid login, also after its end: a new login is compared with it. */
   readonly known: ISessionInfo | null;
+  /** The services that wait for the user; null if the server gives no access tokens. */
+  readonly consents: readonly IConsent[] | null;
 }
 
 /** The part of a connection to a kernel or a terminal that matters here. */
@@ -95,6 +104,8 @@ export type WhoAmI =
       readonly serverTime: number | null;
       /** Milliseconds until time alone may change the state; null where it never does. */
       readonly changesIn: number | null;
+      /** The services that wait for the user; null if the server gives no access tokens. */
+      readonly consents: readonly IConsent[] | null;
     }
   | { readonly kind: 'over'; readonly state: OverState }
   | { readonly kind: 'absent' | 'refused' | 'unreachable' };

@@ -332,3 +332,33 @@ test('dispose ends everything', async () => {
   await clock.pass(60_000);
   assert.deepEqual([asked.length, shown, clock.waiting], [1, [], 0]);
 });
+
+test('services that wait: on the pages of apps, until the login ends', async () => {
+  const consents = [{ service: 'trino', login_url: null }];
+  const { server, watch } = watching({ me: { ...ADA, consents }, place: APP });
+  await watch.check();
+  assert.deepEqual(watch.consents, [{ service: 'trino', link: null }]);
+  Object.assign(server, { me: REFUSED });
+  await watch.check();
+  assert.deepEqual(watch.consents, []);
+  const lab = watching({ me: { ...ADA, consents } });
+  await lab.watch.check();
+  assert.deepEqual(lab.watch.consents, []); // JupyterLab has a notification
+});
+
+test('after a run it asks at once if the server gives tokens, and no more often than usual else', async () => {
+  for (const [consents, more] of [
+    [[], 1],
+    [null, 0]
+  ]) {
+    const { asked, clock, watch } = watching({ me: { ...ADA, consents }, place: APP });
+    await watch.check();
+    watch.noteRun();
+    await clock.pass(3000);
+    const before = asked.length;
+    watch.noteRun();
+    watch.noteRun();
+    await clock.pass(1);
+    assert.equal(asked.length, before + more);
+  }
+});

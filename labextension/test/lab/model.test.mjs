@@ -301,3 +301,19 @@ test('an idle end that no answer shows yet is asked about when it comes near', a
   await clock.pass(500);
   assert.deepEqual([client.asked, said], [2, ['active', 'expired']]);
 });
+
+test('services that wait are emitted when they change, and are gone with the login', async context => {
+  const trino = [{ service: 'trino', link: null }];
+  const { model } = started(
+    context,
+    { ...present(), consents: trino },
+    { ...present(), consents: [...trino] },
+    { kind: 'over', state: 'expired' }
+  );
+  const emitted = [];
+  model.consentsChanged.connect((_, consents) => emitted.push(consents));
+  for (let n = 0; n < 3; n++) {
+    await model.refresh();
+  }
+  assert.deepEqual(emitted, [trino, []]);
+});

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 
 import {
   DecodeError,
+  decodeConsents,
   decodeKernels,
   decodeLoginState,
   decodeMessage,
@@ -139,3 +140,18 @@ for (const [what, read] of [
 ]) {
   test(`refused: ${what}`, () => assert.throws(read, DecodeError));
 }
+
+test('consents: a link leads to the web alone, and no answer is no list', () => {
+  assert.equal(decodeConsents({}), null);
+  assert.equal(decodeConsents({ consents: null }), null);
+  const linkOf = login_url => decodeConsents({ consents: [{ service: 'trino', login_url }] })[0].link;
+  for (const good of ['https://login.example.org/x?y', 'http://127.0.0.1:8/', '/user/ada/login?next=x']) {
+    assert.equal(linkOf(good), good);
+  }
+  const bad = ['javascript:alert(1)', ' java\nscript:alert(1)', 'data:text/html,x', 'blob:x', 'vbscript:x'];
+  for (const link of [...bad, 'file:///etc/passwd', 'https://[', '', ' ', null, undefined]) {
+    assert.equal(linkOf(link), null, link);
+  }
+  assert.throws(() => decodeConsents({ consents: [{ login_url: 'https://x' }] }), DecodeError);
+  assert.throws(() => decodeConsents({ consents: 'trino' }), DecodeError);
+});

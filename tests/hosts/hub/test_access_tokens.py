@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub import HubPerson, code_block, hub_running, proxy_program
+from hub import PASSWORD, HubPerson, code_block, hub_running, proxy_program
 from oauth_provider import CLIENT, CLIENT_SECRET, oauth_provider
 from secret_forms import forms
 
@@ -21,6 +21,33 @@ try:
     print(json.dumps(str(j.get_access_token("trino"))))
 except j.SessionUserError as error:
     print(json.dumps(error.code))
+"""
+#: Prints the address with the error, too.
+PAGE = """
+import json, jupyter_session_user as j
+try:
+    print(json.dumps(str(j.get_access_token("trino"))))
+except j.ConsentRequired as error:
+    print(json.dumps([error.code, error.login_url]))
+"""
+#: What the authenticator does as OAuthenticator does: no renewal, until the user logs in again.
+STALE = """
+from pathlib import Path
+stale = Path("{folder}", "stale")
+
+class Renewing(WithTokens):
+    async def authenticate(self, handler, data):
+        found = await super().authenticate(handler, data)
+        if found and stale.exists() and stale.read_text() == found["name"]:
+            stale.unlink()
+        return found
+
+    async def refresh_user(self, user, handler=None, **_):
+        return not (stale.exists() and stale.read_text() == user.name)
+
+c.JupyterHub.authenticator_class = Renewing
+c.Renewing.password = c.DummyAuthenticator.password
+c.Renewing.auth_refresh_age = 1
 """
 #: An authenticator that keeps the tokens of each login, as OAuthenticator does.
 AUTH_STATE = """
@@ -72,15 +99,15 @@ def hub_for(provider: Any, home: Path, scopes: str) -> Any:
     return hub_running(place, extra=extra + scopes)
 
 
-async def ask(person: HubPerson) -> str:
+async def ask(person: HubPerson, code: str = ASK) -> Any:
     """Return what a cell gets in a kernel that this person starts."""
     kernel_id = await person.start_kernel()
     socket = await person.connect(kernel_id)
-    result = await socket.execute(ASK, timeout=60)
+    result = await socket.execute(code, timeout=60)
     await socket.close()
     await person.fetch(f"api/kernels/{kernel_id}", method="DELETE")
     assert not result.errors, result.errors
-    return str(json.loads(result.text))
+    return json.loads(result.text)
 
 
 async def test_each_person_has_the_own_tokens(provider, tmp_path):
@@ -168,4 +195,47 @@ async def test_without_the_scope(provider, tmp_path):
         for name in ("alice", "bob"):
             person = HubPerson(hub, name).enter()
             assert await ask(person) == "access_token_unavailable.no_tokens"
+            person.browser.close()
+
+
+async def test_the_page_that_renews_a_login(provider, tmp_path):
+    """Alice gets the address of the Hub's login, which renews her tokens; bob's go on.
+
+    The server's own address renews nothing: the Hub knows her browser, and leads it back.
+    """
+    documented = code_block(ROOT / "docs" / "access_tokens.md", "admin:auth_state")
+    more = documented + STALE.format(folder=tmp_path)
+    with hub_for(provider, tmp_path, more) as hub:
+        alice = HubPerson(hub, "alice").enter()
+        bob = HubPerson(hub, "bob").enter()
+        hub.api("POST", "users/bob/server")
+        at_home = bob.at("user/bob/")
+        (tmp_path / "stale").write_text("alice")
+        provider.faults(error="invalid_grant", only=["alice"])
+        code, page = await ask(alice, PAGE)
+        path = "hub/login?next=%2Fuser%2Falice%2Fsession-user%2Fsigned-in"
+        assert (code, page) == ("consent_required", f"{hub.url}{path}")
+        waiting = (await alice.json("api/session-user/me"))["consents"]
+        assert waiting == [{"service": "trino", "login_url": f"/{path}"}]
+        assert claims_in(await ask(at_home))["sub"] == "id-of-bob"
+        assert (await at_home.json("api/session-user/me"))["consents"] == []
+        before = provider.seen()["requests"][-2]["subject_token"]
+        assert provider.seen()["users"][before] == "alice"
+        form = alice.browser.get(page)
+        assert 'name="password"' in form.text
+        fields = {
+            "username": "alice",
+            "password": PASSWORD,
+            "_xsrf": alice.cookie("_xsrf", "/hub/"),
+        }
+        back = alice.browser.post(page, data=fields)
+        if "/oauth2/authorize" in str(back.url):
+            back = alice.open("session-user/signed-in")
+        assert "Logged in as" in back.text
+        provider.faults()
+        alice.open()
+        assert claims_in(await ask(alice))["sub"] == "id-of-alice"
+        assert provider.seen()["requests"][-1]["subject_token"] != before
+        assert (await alice.json("api/session-user/me"))["consents"] == []
+        for person in (alice, bob):
             person.browser.close()
