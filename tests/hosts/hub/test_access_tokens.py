@@ -14,7 +14,7 @@ from secret_forms import forms
 
 from jupyter_session_user.core.login_tokens import claims_in
 
-PAGE = Path(__file__).parents[3] / "docs" / "providers" / "jupyterhub.md"
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "providers" / "jupyterhub.md"
 ASK = """
 import json, jupyter_session_user as j
 try:
@@ -23,7 +23,7 @@ except j.SessionUserError as error:
     print(json.dumps(error.code))
 """
 #: Prints the address with the error, too.
-PAGE = """
+ASK_WITH_PAGE = """
 import json, jupyter_session_user as j
 try:
     print(json.dumps(str(j.get_access_token("trino"))))
@@ -88,7 +88,7 @@ def hub_for(provider: Any, home: Path, scopes: str) -> Any:
     secret = folder / "secret"
     secret.write_text(CLIENT_SECRET)
     secret.chmod(0o600)
-    setting = code_block(PAGE, "for the users' servers")
+    setting = code_block(DOCUMENTATION, "for the users' servers")
     assert f'"client_id": "{CLIENT}"' in setting
     setting = setting.replace("https://login.example.org/realms/research", provider.url)
     setting = setting.replace("/etc/jupyter/client-secret", str(secret))
@@ -116,7 +116,7 @@ async def test_each_person_has_the_own_tokens(provider, tmp_path):
     The obvious implementation asks the Hub with the server's token: bob's code would get the token
     of alice, the owner. On his own server he gets his.
     """
-    documented = code_block(PAGE, "admin:auth_state")
+    documented = code_block(DOCUMENTATION, "admin:auth_state")
     with hub_for(provider, tmp_path, documented) as hub:
         alice = HubPerson(hub, "alice").enter()
         bob = HubPerson(hub, "bob").enter()
@@ -156,7 +156,7 @@ HUB_TOKEN = "print(json.dumps(os.environ['JUPYTERHUB_API_TOKEN']))"
 
 async def test_no_secret_of_the_hub_shows_anywhere(provider, tmp_path):
     """The Hub's tokens and cookies, and the tokens of its logins, are in no log, cell or answer."""
-    documented = code_block(PAGE, "admin:auth_state")
+    documented = code_block(DOCUMENTATION, "admin:auth_state")
     debug = "\nc.Spawner.args += ['--debug']\nc.JupyterHub.log_level = 10\n"
     with hub_for(provider, tmp_path, documented + debug) as hub:
         shown, wanted = [], set()
@@ -203,7 +203,7 @@ async def test_the_page_that_renews_a_login(provider, tmp_path):
 
     The server's own address renews nothing: the Hub knows her browser, and leads it back.
     """
-    documented = code_block(ROOT / "docs" / "access_tokens.md", "admin:auth_state")
+    documented = code_block(DOCUMENTATION, "admin:auth_state")
     more = documented + STALE.format(folder=tmp_path)
     with hub_for(provider, tmp_path, more) as hub:
         alice = HubPerson(hub, "alice").enter()
@@ -212,7 +212,7 @@ async def test_the_page_that_renews_a_login(provider, tmp_path):
         at_home = bob.at("user/bob/")
         (tmp_path / "stale").write_text("alice")
         provider.faults(error="invalid_grant", only=["alice"])
-        code, page = await ask(alice, PAGE)
+        code, page = await ask(alice, ASK_WITH_PAGE)
         path = "hub/login?next=%2Fuser%2Falice%2Fsession-user%2Fsigned-in"
         assert (code, page) == ("consent_required", f"{hub.url}{path}")
         waiting = (await alice.json("api/session-user/me"))["consents"]
