@@ -85,6 +85,8 @@ class Grants:
 
     def close(self) -> None:
         """End what is lent, and forget what is kept."""
+        if self.tokens is not None:
+            self.tokens.close()
         if self.access_tokens is not None:
             self.access_tokens.close()
         if self.databases is not None:

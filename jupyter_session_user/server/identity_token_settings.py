@@ -37,6 +37,22 @@ class IdentityTokenSettings(HasTraits):
         directory. Kernels that run as the server's own account can read it.""",
     )
 
+    token_key_url = Unicode(
+        "",
+        config=True,
+        help="""URL of the private keys, instead of `token_key_file`, so that no file on this
+        machine has them: https, or http on this machine alone. The server fetches them at its start
+        and once a minute, with the bearer token in `token_key_url_secret_env`. The answer is the
+        JSON of a key file.""",
+    )
+
+    token_key_url_secret_env = Unicode(
+        "",
+        config=True,
+        help="""Name of an environment variable with the bearer token for `token_key_url`. The
+        server takes it out of its environment at its start, since kernels would inherit it.""",
+    )
+
     token_groups = Bool(
         False,
         config=True,

@@ -23,7 +23,7 @@ from jupyter_session_user.errors import ConfigurationError
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey
 
-__all__ = ["SigningKeys", "make_file", "need_joserfc", "rotate"]
+__all__ = ["SigningKeys", "keys_in", "make_file", "need_joserfc", "rotate"]
 
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 _LOOK_AGAIN_S = 1.0
@@ -85,6 +85,9 @@ class SigningKeys:
                 for kid in shown
             ]
         }
+
+    def close(self) -> None:
+        """Look no more for other keys."""
 
     def _look(self) -> None:
         now = self._monotonic()
@@ -212,29 +215,39 @@ def _read(path: Path) -> dict[Made, ECKey]:
     Raises:
         ConfigurationError: Other accounts can read it, or it holds no such keys.
     """
+    try:
+        with path.open("rb") as file:
+            _check_access(path, os.fstat(file.fileno()))
+            return keys_in(file.read())
+    except (OSError, ValueError) as error:
+        problem = str(error) if type(error) is ValueError else type(error).__name__
+    raise ConfigurationError(
+        f"token_key_file: {str(path)!r} holds no usable keys ({problem}); restore it, or remove it "
+        f"and run '{_ROTATE}'"
+    )
+
+
+def keys_in(text: bytes) -> dict[Made, ECKey]:
+    """Return the keys in the text of a file.
+
+    Raises:
+        ValueError: It holds no such keys. The error has no part of the text.
+    """
     from joserfc.jwk import ECKey  # noqa: PLC0415 - optional
 
     keys: dict[Made, ECKey] = {}
     problem = "no key of P-256"
     try:
-        with path.open("rb") as file:
-            _check_access(path, os.fstat(file.fileno()))
-            stored = json.load(file)["keys"]
-        for one in stored:
+        for one in json.loads(text)["keys"]:
             pure = {name: one[name] for name in ("kty", "crv", "x", "y", "d")}
             key = ECKey.import_key(pure)
             keys[Made(key.thumbprint(), int(one["iat"]))] = key
         usable = bool(keys) and all(key.curve_name == "P-256" for key in keys.values())
-    except ConfigurationError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, without its text
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it
         problem = type(error).__name__
         usable = False
     if not usable:
-        raise ConfigurationError(
-            f"token_key_file: {str(path)!r} holds no usable keys ({problem}); restore it, or "
-            f"remove it and run '{_ROTATE}'"
-        )
+        raise ValueError(problem)
     return keys
 
 

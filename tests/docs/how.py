@@ -139,7 +139,8 @@ HOW: dict[tuple[str, str], How] = {
     ("docs/audit.md", "ship_audit.py"): How(
         "test", why="tests/docs/test_audit_page.py::test_shipping_to_postgresql"
     ),
-    ("docs/identity_tokens.md", "token_audiences"): How("config"),
+    ("docs/identity_tokens.md", "token_key_file ="): How("config"),
+    ("docs/identity_tokens.md", "token_key_url ="): How("config"),
     ("docs/identity_tokens.md", "token = get_identity_token"): How(
         before=(
             "import jupyter_session_user as _jsu\n"

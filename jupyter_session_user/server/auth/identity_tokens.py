@@ -11,6 +11,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -21,9 +23,12 @@ from urllib.parse import urlsplit
 from jupyter_core.paths import jupyter_data_dir
 
 from jupyter_session_user.core.digest import digest
+from jupyter_session_user.core.exchange_terms import is_secure_url
 from jupyter_session_user.core.identity_token import Grant, claims_of, seconds
+from jupyter_session_user.core.secret import Secret
 from jupyter_session_user.errors import ConfigurationError, IdentityTokenUnavailable, SessionExpired
 from jupyter_session_user.server.auth.named import exact_end, is_named
+from jupyter_session_user.tokens.key_url import FetchedKeys
 from jupyter_session_user.tokens.keys import SigningKeys, make_file, need_joserfc
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ _JTI_BYTES = 16
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAME_ACCOUNT = (
     "JupyterSessionUser: the kernels of this server run as its own account, and can read "
-    "token_key_file %s: their code can sign a token about any user. Run the kernels as other "
+    "%s: their code can sign a token about any user. Run the kernels as other "
     "accounts, for example behind a gateway, unless the services trust all users of this server."
 )
 
@@ -121,6 +126,10 @@ class IdentityTokens:
         claims = claims_of(grant, now, left, secrets.token_urlsafe(_JTI_BYTES))
         return {"token": self._keys.sign(claims), "seconds": left}
 
+    def close(self) -> None:
+        """Look no more for other keys."""
+        self._keys.close()
+
     def public(self) -> dict[str, Any]:
         """Return the public keys (JWKS, RFC 7517)."""
         return self._keys.public()
@@ -175,26 +184,54 @@ def identity_tokens(
         ConfigurationError: A setting is missing or wrong.
     """
     if not settings.token_audiences:
-        if settings.token_issuer or settings.token_key_file:
+        if settings.token_issuer or settings.token_key_file or settings.token_key_url:
             raise ConfigurationError(
-                "token_issuer or token_key_file is set, and no service may get a token; also set "
-                "c.JupyterSessionUser.token_audiences"
+                "token_issuer, token_key_file or token_key_url is set, and no service may get a "
+                "token; also set c.JupyterSessionUser.token_audiences"
             )
         return None
     _check_issuer(settings.token_issuer)
     need_joserfc("token_audiences")
-    path = key_path(settings.token_key_file)
-    if make_file(path, time.time()):
-        log.info("JupyterSessionUser: made the keys of identity tokens in %s", path)
-    if not kernels_elsewhere:
-        log.warning(_SAME_ACCOUNT, path)
+    keys = _keys(settings, log, kernels_elsewhere=kernels_elsewhere)
     terms = Terms(
         settings.token_issuer,
         frozenset(settings.token_audiences),
         settings.token_groups,
         settings.token_shared_kernels,
     )
-    return IdentityTokens(SigningKeys(path, log.error), terms)
+    return IdentityTokens(keys, terms)
+
+
+def _keys(settings: Settings, log: logging.Logger, *, kernels_elsewhere: bool) -> SigningKeys:
+    if settings.token_key_url:
+        keys = _fetched(settings, log)
+        place = "the server's memory, which has the keys"
+    else:
+        path = key_path(settings.token_key_file)
+        if make_file(path, time.time()):
+            log.info("JupyterSessionUser: made the keys of identity tokens in %s", path)
+        keys = SigningKeys(path, log.error)
+        place = f"token_key_file {path}"
+    if not kernels_elsewhere:
+        log.warning(_SAME_ACCOUNT, place)
+    return keys
+
+
+def _fetched(settings: Settings, log: logging.Logger) -> SigningKeys:
+    secret = os.environ.pop(settings.token_key_url_secret_env or " ", "")
+    if settings.token_key_file:
+        raise ConfigurationError("token_key_url and token_key_file are both set; remove one")
+    if not is_secure_url(settings.token_key_url):
+        raise ConfigurationError(
+            "token_key_url is no https URL (or http on this machine alone) without a user; write "
+            "the whole address"
+        )
+    if not re.fullmatch(r"[\x21-\x7e]{1,8192}", secret):
+        raise ConfigurationError(
+            "token_key_url_secret_env names no environment variable with a bearer token; without "
+            "one, code in a kernel could fetch the keys, too. Set the variable for this server"
+        )
+    return FetchedKeys(settings.token_key_url, Secret(secret), log.error)
 
 
 def _check_issuer(issuer: str) -> None:
