@@ -26,7 +26,17 @@ from provider import (
     send_event,
     send_logout,
 )
-from servers import DEMO, PASSWORDS, eventually, identity, kernel_of, opened, own_server, username
+from servers import (
+    DEMO,
+    PASSWORDS,
+    answer_in,
+    eventually,
+    identity,
+    kernel_of,
+    opened,
+    own_server,
+    username,
+)
 
 NAMES = ("alice", "bob")
 FORM = "application/x-www-form-urlencoded"
@@ -262,7 +272,8 @@ async def test_one_message_counts_on_all_servers(request, provider, tmp_path, ki
             assert (await send_logout(one.url, token)).code == 200
 
             async def refused() -> bool:
-                return (await hers.execute("1")).reply["status"] == "error"
+                result = await answer_in(hers, "1")
+                return result is not None and result.reply["status"] == "error"
 
             await eventually(refused)
             assert await username(his) == "bob"

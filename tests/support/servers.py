@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from local_server import LocalServer, local_server
-from people import KernelSocket, Person
+from people import KernelSocket, Person, Result
 
 __all__ = [
     "EXTENSION",
     "PASSWORDS",
     "WHO",
+    "answer_in",
     "eventually",
     "fresh_id",
     "give_sign",
@@ -163,6 +164,18 @@ async def json_lines(socket: KernelSocket, code: str) -> list[Any]:
     result = await socket.execute(code)
     assert not result.errors, result.errors
     return [json.loads(line) for line in result.text.splitlines()]
+
+
+async def answer_in(socket: KernelSocket, code: str, seconds: float = 2.0) -> Result | None:
+    """Run a cell; return None if no reply comes in time.
+
+    The server keeps the reply back if the login was revoked while the cell ran. So a test that
+    waits for a revocation asks again, and does not wait for that reply.
+    """
+    try:
+        return await socket.execute(code, timeout=seconds)
+    except asyncio.TimeoutError:
+        return None
 
 
 async def eventually(check: Any) -> Any:
