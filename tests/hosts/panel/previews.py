@@ -132,7 +132,9 @@ notes = pn.pane.Str("")
 {}
 button = pn.widgets.Button(name="Book", on_click=allowed(lambda _: notes.param.update(
     object="the report")))
-pn.Column(button, notes).servable()
+ready = pn.pane.Str("")
+pn.state.onload(lambda: ready.param.update(object="ready"))
+pn.Column(button, notes, ready).servable()
 """
 
 

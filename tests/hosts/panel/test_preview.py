@@ -78,6 +78,7 @@ def test_a_refused_visitor(visitors, server, expect, app):
     pages = arrive(visitors.values(), server.url + RENDER + app)
     for name, page in zip(visitors, pages, strict=True):
         if app == "guarded_click.py":
+            expect(page.get_by_text("ready")).to_be_visible()  # its websocket is open
             page.get_by_role("button", name="Book", exact=True).click()
         sentence = page.get_by_text("this needs a member of the group 'finance'")
         if name == "alice":
