@@ -76,6 +76,7 @@ class RedisJournal:
     def __init__(self, url: str, password: Secret | None = None) -> None:
         self._redis = _client(url, _TIMEOUT_S, password)
         self._reader = _client(url, _TIMEOUT_S + _BLOCK_MS / 1000, password)
+        self._follows = False
         self._last = "0"
         self._generation = ""
         self._compared = self._read = (
@@ -94,7 +95,6 @@ class RedisJournal:
                 f"{_UNTIL} and {_CHANGES}"
             )
         if problem:
-            self._reader.close()
             self.close()
             raise ConfigurationError(
                 f"store_url: the Redis server at {urlsplit(url).hostname or 'the socket'} "
@@ -162,7 +162,7 @@ class RedisJournal:
         stop: threading.Event,
     ) -> None:
         """Pass on changes; all rows if Redis, or this reader, may have lost some."""
-        connected = True
+        self._follows = connected = True
         while not stop.is_set():
             try:
                 if not connected:
@@ -179,8 +179,10 @@ class RedisJournal:
         self._reader.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections; that of a follower is closed by its thread."""
         self._redis.close()
+        if not self._follows:
+            self._reader.close()
 
     def _next(self) -> list[Change]:
         """Wait for the next changes."""

@@ -236,6 +236,13 @@ def test_a_password_that_would_not_count_is_an_error(url, tmp_path):
     assert "two" not in str(raised.value)
 
 
+def test_a_store_without_a_follower_leaves_no_connection_open(redis_server, admin, tmp_path):
+    """Its second connection has no thread that closes it."""
+    store = open_ended(redis_server.url, lambda: str(tmp_path))
+    store.close()
+    assert [one for one in admin.client_list() if one["name"] == "jupyter-session-user"] == []
+
+
 @pytest.fixture
 def certificates(tmp_path):
     """Return a private authority's certificate, and the options of a server that it certified."""
