@@ -61,6 +61,22 @@ def _nothing_left_open() -> Iterator[None]:
     gc.collect()
 
 
+@pytest.fixture
+def expect() -> Any:
+    """Return Playwright's ``expect``, which waits until an assertion about the page holds."""
+    from playwright.sync_api import expect
+
+    return expect
+
+
+@pytest.fixture
+def pages_closed(chromium: Any) -> Iterator[None]:
+    """Close a test's pages at its end: they would go on asking. The file has the Chromium."""
+    yield
+    for context in chromium.contexts:
+        context.close()
+
+
 @pytest.fixture(scope="session")
 def need() -> Callable[[object, str], None]:
     """Return the function that skips, or fails under ``REQUIRE_ALL=1``."""

@@ -39,14 +39,6 @@ def chromium(need, _everything):
         yield browser
 
 
-@pytest.fixture
-def expect():
-    """Return Playwright's ``expect``, which waits for what is said of the page."""
-    from playwright.sync_api import expect
-
-    return expect
-
-
 @pytest.fixture(scope="session")
 def lab(_everything, tmp_path_factory) -> Iterator[LocalServer]:
     """Run JupyterLab and Notebook 7, where cells go over the kernel's websocket."""

@@ -8,7 +8,7 @@ import pytest
 from banners import AXE, CONTRASTS, axe_violations, banner, end_kernel, fill_form, quiet, sign_out
 from browsing import PATIENCE_MS, Desk, jupyter_lab, notebook_text
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("pages_closed")]
 
 MAKE = """
 from jupyter_session_user import SessionBanner
@@ -48,14 +48,6 @@ def _notebooks():
 def file(_notebooks):
     """Give each test another notebook."""
     return next(_notebooks)
-
-
-@pytest.fixture(autouse=True)
-def _closed(chromium):
-    """Close a test's pages at its end: they would go on asking."""
-    yield
-    for context in chromium.contexts:
-        context.close()
 
 
 def at_work(chromium, lab, name, file, app="lab"):

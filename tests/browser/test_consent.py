@@ -11,7 +11,7 @@ from browsing import Desk, jupyter_lab, notebook_text
 from exchange_server import OIDC, configured, entry, exchange_env
 from login_over_pages import violations
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("pages_closed")]
 
 ASK = """
 import jupyter_session_user as j
@@ -43,14 +43,6 @@ def office(_everything, running_provider, tmp_path_factory):
     env = exchange_env(running_provider)
     with jupyter_lab(config, *OIDC, people=False, env=env, files=files) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _closed(chromium):
-    """Close a test's pages at its end: they would go on asking."""
-    yield
-    for context in chromium.contexts:
-        context.close()
 
 
 def at_work(chromium, server, name, app, file) -> Desk:

@@ -62,11 +62,3 @@ def chromium(need):
     """Run a headless Chromium."""
     with browsing.chromium_running(browsing.chromium_path(need)) as browser:
         yield browser
-
-
-@pytest.fixture
-def expect():
-    """Return Playwright's ``expect``, which waits until an assertion about the page holds."""
-    from playwright.sync_api import expect
-
-    return expect

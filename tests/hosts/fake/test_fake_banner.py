@@ -21,7 +21,7 @@ from voila_pages import voila
 from jupyter_session_user import SessionBanner
 from jupyter_session_user.testing import fake_user
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("pages_closed")]
 
 VARIABLE = "JUPYTER_SESSION_USER_FAKE"
 SAYS = f"Made-up user “ada” ({VARIABLE}). This is not a login."
@@ -55,14 +55,6 @@ def chromium(need):
         yield browser
 
 
-@pytest.fixture(autouse=True)
-def _closed(chromium):
-    """Close a test's pages at its end: they would go on asking."""
-    yield
-    for context in chromium.contexts:
-        context.close()
-
-
 def serving(words, text, **env):
     """Run an app."""
     command = (sys.executable, "-m", *words.split(), "--port", "{port}")
@@ -86,14 +78,6 @@ def is_loud(page, expect, text=SAYS):
     expect(note).to_have_count(1)
     expect(note.locator(".jsu-text")).to_have_text(text)
     expect(note.locator("button, a")).to_have_count(0)
-
-
-@pytest.fixture
-def expect():
-    """Return Playwright's ``expect``, which waits until an assertion about the page holds."""
-    from playwright.sync_api import expect
-
-    return expect
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,6 @@ def chromium(need, panel_installed):
         yield browser
 
 
-@pytest.fixture
-def expect():
-    """Return Playwright's ``expect``, which waits until an assertion about the page holds."""
-    from playwright.sync_api import expect
-
-    return expect
-
-
 @pytest.fixture(scope="session")
 def server(panel_installed) -> Iterator[LocalServer]:
     """Run a server with the demo people, our extension, and Panel's."""

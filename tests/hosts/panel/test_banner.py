@@ -12,7 +12,7 @@ from banners import AXE, CONTRASTS, axe_violations, banner, end_kernel, quiet, s
 from browsing import log_in
 from previews import EXTENSION, RENDER
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("pages_closed")]
 
 APP = """
 import os
@@ -55,14 +55,6 @@ def server(panel_installed):
     """Run a server for the tests that leave it up: each of them begins with new logins."""
     with previews_on() as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _closed(chromium):
-    """Close a test's pages at its end: they would go on asking."""
-    yield
-    for context in chromium.contexts:
-        context.close()
 
 
 def app_of(chromium, server, name):

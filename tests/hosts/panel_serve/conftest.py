@@ -11,5 +11,5 @@ _MODULE = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_MODULE)
 
 pytest_pyfunc_call = _MODULE.pytest_pyfunc_call
-chromium, expect = _MODULE.chromium, _MODULE.expect
+chromium = _MODULE.chromium
 started, tools = _MODULE.started, _MODULE.tools

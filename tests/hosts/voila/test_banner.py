@@ -70,14 +70,6 @@ def _extension(need):
     need_page_banner(need)
 
 
-@pytest.fixture
-def expect():
-    """Return Playwright's ``expect``, which waits until an assertion about the page holds."""
-    from playwright.sync_api import expect
-
-    return expect
-
-
 def with_people(*arguments, **options):
     """Run a server with Voila, ours, and a login form for alice and bob."""
     return servers.own_server(

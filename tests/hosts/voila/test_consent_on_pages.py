@@ -42,14 +42,6 @@ def _extension(need):
     need_page_banner(need)
 
 
-@pytest.fixture
-def expect():
-    """Return Playwright's ``expect``, which waits until an assertion about the page holds."""
-    from playwright.sync_api import expect
-
-    return expect
-
-
 @pytest.fixture(scope="module")
 def server(running_provider):
     """Run Voila as server extension, with services at a provider."""
