@@ -148,7 +148,7 @@ def deep(session, jar, token):
     raise RuntimeError("planted")
 deep(s, k, t)
 """
-#: Cookies that log nobody in; JupyterHub itself logs their values, for its protection from CSRF.
+#: Cookies without a login; JupyterHub itself logs their values, for its protection from CSRF.
 HUB_LOGS = {"_xsrf", "jupyterhub-session-id"}
 #: Last, and on purpose: what the server's processes have from the Hub.
 HUB_TOKEN = "print(json.dumps(os.environ['JUPYTERHUB_API_TOKEN']))"
