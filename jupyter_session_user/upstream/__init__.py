@@ -94,6 +94,12 @@ PRIVATE = (
     ),
     Private(
         "jupyter_server",
+        "_name_value_map",
+        "jupyter_server.base.call_context:CallContext",
+        _JUPYTER,
+    ),
+    Private(
+        "jupyter_server",
         "_kernel_info_future",
         "jupyter_server.services.kernels.connection.channels:ZMQChannelsWebsocketConnection",
         _JUPYTER,

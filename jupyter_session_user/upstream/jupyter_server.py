@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextvars import Context, copy_context
 from typing import Any
 
 __all__ = [
     "accept_token",
     "came_with_token",
     "forget_user",
+    "keep_contexts_apart",
     "kernel_info_of",
     "reads_slices",
     "user_so_far",
@@ -17,6 +19,33 @@ _ZMQ_METHOD = (
     "jupyter_server.services.kernels.connection.channels",
     "ZMQChannelsWebsocketConnection.handle_incoming_message",
 )
+
+
+def keep_contexts_apart(call_context: Any) -> None:
+    """Make ``CallContext.set`` leave the contexts alone that this one was copied from.
+
+    Releases before 2.18 put the value into the dictionary that the context has inherited. Then all
+    requests whose tasks descend from one context with a dictionary share one handler, and each has
+    the user of the latest. Since 2.18, the dictionary is copied, as here.
+
+    Args:
+        call_context: The class; harmless when repeated.
+    """
+    if not Context().run(_shares, call_context):
+        return
+    variables = call_context._name_value_map  # noqa: SLF001 - see the module
+
+    def set_here(name: str, value: Any) -> None:
+        variables.set({**variables.get({}), name: value})
+
+    call_context.set = staticmethod(set_here)
+
+
+def _shares(call_context: Any) -> bool:
+    """Tell whether a value that a copy of this context sets is to be seen here, too."""
+    call_context.set("probe", "parent")
+    copy_context().run(call_context.set, "probe", "child")
+    return bool(call_context.get("probe") == "child")
 
 
 def came_with_token(handler: Any) -> bool:

@@ -27,6 +27,7 @@ class How:
         replace: A text in the block of a file, and what stands there instead.
         env: For ``serve``, environment variables.
         ready: For ``serve``, a path that answers.
+        needs: The release that has what the block shows, as in ``dash>=4.4``.
         user: Whether a current user is bound; not if the block's own app names its users.
         why: The reason for this row, if it needs one.
     """
@@ -38,6 +39,7 @@ class How:
     replace: tuple[str, str] = ("", "")
     env: tuple[tuple[str, str], ...] = ()
     ready: str = "/"
+    needs: str = ""
     user: bool = True
     why: str = ""
 
@@ -329,6 +331,7 @@ HOW: dict[tuple[str, str], How] = {
         ),
     ),
     ("docs/hosts/dash.md", 'backend="fastapi"'): How(
+        needs="dash>=4.4",
         user=False,
         before=_SCOPE,
         after=(

@@ -13,6 +13,7 @@ import servers
 from app_servers import app_server
 from blocks import ROOT, blocks
 from how import CHANGED, HOW, KERNEL_PAGES, SHOWN, How
+from needs import has_release
 
 HERE = Path(__file__).parent
 ENTERPRISE = Path(sys.prefix) / "enterprise-gateway" / "bin" / "python"
@@ -68,6 +69,8 @@ def test_a_block_that_cannot_run_here_is_run_elsewhere(block, way):
 
 def run(need, *pairs):
     """Run blocks in a new interpreter."""
+    for _, way in pairs:
+        need(not way.needs or has_release(way.needs), f"the page needs {way.needs}")
     jobs = [
         {
             "where": str(block),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from blocks import ROOT, Block, blocks
+from needs import has_release
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -53,6 +54,8 @@ _KNOWN = {"cd", "curl", "echo", "export", "helm", "jlpm", "node", "npm", "pip", 
 #: In front of a command, for its environment.
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 _HELP = {"bokeh": ("bokeh", "serve"), "panel": ("panel", "serve")}
+#: The release that an option needs; its page says so.
+_SINCE = {"--plugins": "panel>=1.5.5"}
 
 
 def commands(block: Block) -> Iterator[list[str]]:
@@ -112,12 +115,19 @@ def check(words: list[str], need) -> None:
     elif program == "python":
         check_python(rest)
     elif program in _HELP:
-        need(shutil.which(program, path=str(Path(sys.executable).parent)), f"{program} is missing")
-        options = {word for word in rest if word.startswith("--")}
-        assert options <= set(re.findall(r"--[\w-]+", help_of(program)))
+        check_server(program, rest, need)
     elif program not in _KNOWN:
         where = str(Path(sys.executable).parent)
         need(shutil.which(program, path=where), f"{program} is missing")
+
+
+def check_server(program: str, words: list[str], need) -> None:
+    """Check the options of an app's server."""
+    need(shutil.which(program, path=str(Path(sys.executable).parent)), f"{program} is missing")
+    options = {word for word in words if word.startswith("--")}
+    for option in options & set(_SINCE):
+        need(has_release(_SINCE[option]), f"{option} needs {_SINCE[option]}")
+    assert options <= set(re.findall(r"--[\w-]+", help_of(program)))
 
 
 def check_python(words: list[str]) -> None:

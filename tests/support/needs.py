@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
+from packaging.requirements import Requirement
 
-__all__ = ["need"]
+__all__ = ["has_release", "need"]
 
 
 def need(condition: object, reason: str) -> None:
@@ -21,3 +23,12 @@ def need(condition: object, reason: str) -> None:
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(f"REQUIRE_ALL=1, but: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def has_release(requirement: str) -> bool:
+    """Tell whether a package is here, in a release such as ``dash>=4.4``."""
+    wanted = Requirement(requirement)
+    try:
+        return version(wanted.name) in wanted.specifier
+    except PackageNotFoundError:
+        return False

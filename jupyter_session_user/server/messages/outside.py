@@ -23,10 +23,12 @@ import sys
 from asyncio import proactor_events, selector_events
 from typing import TYPE_CHECKING, Any
 
+from jupyter_server.base.call_context import CallContext
 from tornado.tcpserver import TCPServer
 
 from jupyter_session_user.server.auth.origin import in_no_request
 from jupyter_session_user.upstream import wrap_if_there
+from jupyter_session_user.upstream.jupyter_server import keep_contexts_apart
 
 if TYPE_CHECKING:
     import logging
@@ -50,6 +52,9 @@ def separate_other_servers(log: logging.Logger) -> None:
     Args:
         log: Gets a warning if this Python lacks one of them.
     """
+    # Jupyter Server's own sockets go through these entry points, too: without this, clearing the
+    # request there would give all its requests one dictionary.
+    keep_contexts_apart(CallContext)
     for owner, name in _DOORS:
         if not wrap_if_there(owner, name, _separated, _MARK):
             log.warning(
