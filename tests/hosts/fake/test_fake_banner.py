@@ -115,6 +115,8 @@ def test_a_visitor_who_has_logged_in(chromium, need, expect):
             expect(banner(page, "made_up")).to_have_count(0)
 
 
+# ipywidgets 8.1.0 calls a method that traitlets deprecates.
+@pytest.mark.filterwarnings("ignore:Deprecated in traitlets 4.1:DeprecationWarning")
 def test_a_block_of_fake_user(need):
     """The banner names what makes the user up; one that is made outside of the block is quiet."""
     need(importlib.util.find_spec("anywidget"), "anywidget is missing")
