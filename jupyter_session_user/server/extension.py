@@ -14,6 +14,7 @@ from jupyter_session_user.server.context import (
 )
 from jupyter_session_user.server.messages.runners.documents import watch_documents
 from jupyter_session_user.server.messages.runners.nbmodel import watch_nbmodel
+from jupyter_session_user.server.messages.runners.personas import Personas
 from jupyter_session_user.server.messages.websocket import SETTING, stamped_class
 from jupyter_session_user.server.settings import Settings
 from jupyter_session_user.server.web.api import ROUTES
@@ -75,10 +76,11 @@ class JupyterSessionUser(Settings, ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:  # noqa: ARG002
         """Watch the runners, now that all extensions have loaded and the port is known."""
         self._stand_in_the_path()
-        watch_nbmodel(self._context.origin, self.log)
-        watch_documents(self._context.origin, self.log)
-        check("jupyter_server_nbmodel", "jupyter_server_documents")
         context = self._context
+        watch_nbmodel(context.origin, self.log)
+        watch_documents(context.origin, self.log)
+        Personas(context.capture, context.logins, context.agents, self.log).watch()
+        check("jupyter_server_nbmodel", "jupyter_server_documents")
         watch_lab_commands(self._server.event_logger, context.executions, context.origin)
         self._context.kernels.senders.prefer(self._server.extension_manager.extensions)
         if self._context.operator is not None:

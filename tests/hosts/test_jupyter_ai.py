@@ -1,8 +1,8 @@
 """jupyter-ai: the persona of a chat runs cells for two people who write in it.
 
 The client of a chat chooses the name of the sender, on a websocket of the chat and in a document
-that jupyter-server-documents shares. So nobody knows for whom a persona runs a cell, and its cells
-have no user. ``make test-jupyter-ai`` installs the packages.
+that jupyter-server-documents shares. The user of a persona's cell is the one whose page sent the
+message, and the persona is the actor. ``make test-jupyter-ai`` installs the packages.
 """
 
 from __future__ import annotations
@@ -18,41 +18,54 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agents import AGENTS
 from app_servers import free_port
 from people import Person
-from servers import EXTENSION, identity, kernel_of, opened, own_server, username
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
+from servers import DEMO, EXTENSION, eventually, kernel_of, opened, own_server, people_on, username
 
 pytest.importorskip("jupyter_ai_persona_manager", reason="needs jupyter-ai: make test-jupyter-ai")
 pycrdt = pytest.importorskip("pycrdt")
 
 PERSONA = Path(__file__).parents[1] / "support" / "cell_runner_persona.py"
 TO_RUNNER = {"to_persona": "jupyter-ai-personas::cell_runner_persona::CellRunner"}
-#: The ways to run a cell, and the package that the error names.
-WAYS = {"here": "jupyter_ai_persona_manager", "mcp": "jupyter_server_mcp"}
 CHAT = "team.chat"
+
+
+ALICE, BOB = "alice agent 'Runner' (not verified)", "bob agent 'Runner' (not verified)"
+NOBODY = "nobody: Jupyter Server does not know the user of this request: sent by "
+RAN = "print(*globals().get('_ran', []), sep='\\n')"
+
+
+def chat_server(*arguments: str, documents: bool = False):
+    """Run a server with the demo users, whose chats have a persona that runs cells."""
+    return own_server(
+        *DEMO,
+        f"--MCPExtensionApp.mcp_port={free_port()}",
+        "--MCPExtensionApp.use_tool_discovery=False",
+        "--MCPExtensionApp.mcp_tools=mcp_tools:run_cell",
+        *arguments,
+        extensions=(
+            *(EXTENSION, "jupyterlab_chat", "jupyter_ai_router", "jupyter_ai_persona_manager"),
+            *("jupyter_server_mcp", "jupyter_server_fileid"),
+            *(("jupyter_server_documents",) if documents else ()),
+        ),
+    )
+
+
+def with_persona(running: Any) -> Any:
+    """Give a server its persona and a chat."""
+    personas = running.home / "work" / ".jupyter" / "personas"
+    personas.mkdir(parents=True)
+    shutil.copy(PERSONA, personas)
+    (running.home / "work" / CHAT).write_text("{}", encoding="utf-8")
+    return running
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["websocket", "documents"])
 def server(request):
-    """Run a server whose chats have a persona that runs cells; a header names its users."""
-    with own_server(
-        *identity("HeaderIdentityProvider"),
-        f"--MCPExtensionApp.mcp_port={free_port()}",
-        "--MCPExtensionApp.use_tool_discovery=False",
-        "--MCPExtensionApp.mcp_tools=mcp_tools:run_cell",
-        extensions=(
-            *(EXTENSION, "jupyterlab_chat", "jupyter_ai_router", "jupyter_ai_persona_manager"),
-            *("jupyter_server_mcp", "jupyter_server_fileid"),
-            *(("jupyter_server_documents",) if request.param else ()),
-        ),
-    ) as running:
-        personas = running.home / "work" / ".jupyter" / "personas"
-        personas.mkdir(parents=True)
-        shutil.copy(PERSONA, personas)
-        (running.home / "work" / CHAT).write_text("{}", encoding="utf-8")
-        yield running, request.param
+    """Run the server with each kind of chat."""
+    with chat_server(documents=request.param) as running:
+        yield with_persona(running), request.param
 
 
 class SocketChat:
@@ -61,54 +74,72 @@ class SocketChat:
     def __init__(self, socket: Any) -> None:
         self._socket = socket
 
-    async def ask(self, body: str, sender: str) -> str:
-        """Write to the persona, and return its answer."""
+    async def send(self, body: str, sender: str) -> str:
+        """Write to the persona, and return the id of the message."""
         asked = uuid.uuid4().hex
         message = {"type": "client", "action": "send", "id": asked, "body": body}
         message |= {"metadata": TO_RUNNER, "sender": {"username": sender}}
         await self._socket.write_message(json.dumps(message))
+        return asked
+
+    async def hear(self, start: str) -> str:
+        """Return the rest of the first message in the chat that begins so."""
         while True:
             said = json.loads(await asyncio.wait_for(self._socket.read_message(), 60))
             text = str(said.get("message", {}).get("body", ""))
-            if text.startswith(asked):
-                return text.removeprefix(asked).strip()
-
-
-class DocumentChat:
-    """One person's client of a chat that is a shared document."""
-
-    def __init__(self, socket: Any) -> None:
-        self._socket = socket
-        self._doc = pycrdt.Doc({"messages": pycrdt.Array()})
-        self._said = self._doc["messages"]
-        self._doc.observe(lambda event: setattr(self, "_last", event.update))
+            if text.startswith(start):
+                return text.removeprefix(start).strip()
 
     async def ask(self, body: str, sender: str) -> str:
         """Write to the persona, and return its answer."""
-        await self._send(pycrdt.create_sync_message(self._doc))
-        await self._until(lambda kind: kind == pycrdt.YSyncMessageType.SYNC_STEP2)
+        return await self.hear(await self.send(body, sender))
+
+
+class DocumentChat(SocketChat):
+    """One person's client of a chat that is a shared document."""
+
+    def __init__(self, socket: Any) -> None:
+        super().__init__(socket)
+        self._doc = pycrdt.Doc({"messages": pycrdt.Array()})
+        self._said = self._doc["messages"]
+        self._doc.observe(lambda event: setattr(self, "_last", event.update))
+        self._synced = False
+
+    async def send(self, body: str, sender: str) -> str:
+        """Write to the persona, and return the id of the message."""
+        if not self._synced:
+            await self._write(pycrdt.create_sync_message(self._doc))
+            # The room's own question comes last; without an answer it closes the websocket.
+            await self._until(lambda kind: kind == pycrdt.YSyncMessageType.SYNC_STEP1)
+            self._synced = True
         asked = uuid.uuid4().hex
         message = {"body": body, "sender": sender, "id": asked, "time": time.time()}
         self._said.append(pycrdt.Map({**message, "type": "msg", "metadata": TO_RUNNER}))
-        await self._send(pycrdt.create_update_message(self._last))
+        await self._write(pycrdt.create_update_message(self._last))
+        return asked
 
-        def answered(_: int) -> str:
+    async def hear(self, start: str) -> str:
+        """Return the rest of the first message in the chat that begins so."""
+
+        def heard(_: int) -> str:
             texts = (str(one["body"]) for one in self._said.to_py())
-            return next((text for text in texts if text.startswith(asked)), "")
+            return next((text for text in texts if text.startswith(start)), "")
 
-        return str(await self._until(answered)).removeprefix(asked).strip()
+        found = heard(0) or str(await self._until(heard))
+        return found.removeprefix(start).strip()
 
-    async def _send(self, message: bytes) -> None:
+    async def _write(self, message: bytes) -> None:
         await self._socket.write_message(message, binary=True)
 
     async def _until(self, found: Callable[[int], Any]) -> Any:
         while True:
             message = await asyncio.wait_for(self._socket.read_message(), 60)
+            assert message is not None, "the server has closed the websocket"
             if message[0] != pycrdt.YMessageType.SYNC:
                 continue
             reply = pycrdt.handle_sync_message(message[1:], self._doc)
             if reply is not None:
-                await self._send(reply)
+                await self._write(reply)
             if result := found(message[1]):
                 return result
 
@@ -124,19 +155,18 @@ async def chatting(person: Person, documents: bool):
         index = await person.json(f"api/fileid/index?path={CHAT}", method="POST", body=None)
         room = f"text:chat:{index['id']}"
     path, client = CHATS[documents]
-    url = f"{person.url.replace('http', 'ws', 1)}{path}{room}"
-    socket = await websocket_connect(HTTPRequest(url, headers=person.headers))
+    socket = await person.websocket(f"{path}{room}")
     try:
         yield client(socket)
     finally:
         socket.close()
 
 
-@pytest.mark.parametrize(("way", "package"), WAYS.items())
-async def test_a_persona_has_no_user(server, way, package):
-    """Alice and bob ask in turns; the name in the chat, also a forged one, is not taken."""
+@pytest.fixture
+async def two(server):
+    """Return a kernel, its websockets, and the chat, for alice and for bob."""
     running, documents = server
-    alice, bob = (Person(running.url, {"X-User": name}) for name in ("alice", "bob"))
+    alice, bob = await people_on(running)
     async with (
         kernel_of(alice) as kernel,
         opened(alice, kernel) as hers,
@@ -145,13 +175,102 @@ async def test_a_persona_has_no_user(server, way, package):
         chatting(bob, documents) as bobs,
     ):
         assert [await username(hers), await username(his)] == ["alice", "bob"]
-        unknown = (
-            "nobody: Jupyter Server does not know the user of this request: sent by "
-            f"{package} on the server, outside any user's request. Run the code from a page with "
-            "a logged-in user."
+        yield kernel, (alice, hers, alices), (bob, his, bobs)
+        assert await username(his) == "bob"
+
+
+async def test_a_persona_acts_for_the_user_whose_page_asks(two):
+    """The name in the chat is not taken, also not a forged one."""
+    kernel, (_, _, alices), (_, _, bobs) = two
+    assert await alices.ask(f"here {kernel}", "alice") == f"alice > {ALICE}"
+    assert await bobs.ask(f"here {kernel}", "bob") == f"bob > {BOB}"
+    # Bob's client says that alice asks: the obvious solution names her.
+    assert await bobs.ask(f"here {kernel}", "alice") == f"alice > {BOB}"
+    assert await alices.ask(f"here {kernel}", "alice") == f"alice > {ALICE}"
+
+
+async def test_both_ask_at_the_same_time(two):
+    """Bob's message is answered while alice's is, which then goes on as alice's."""
+    kernel, (_, _, alices), (_, his, bobs) = two
+    asked = await alices.send(f"twice {kernel}", "alice")
+    assert await bobs.ask(f"here {kernel}", "bob") == f"bob > {BOB}"
+    await his.execute("go_on = 'yes'")
+    assert await alices.hear(asked) == f"alice > {ALICE}"
+
+
+@pytest.mark.parametrize("way", ["worker", "thread", "mcp"])
+async def test_what_serves_all_users_has_no_user(two, way):
+    """A worker that alice's message starts runs bob's cells: her context would name her."""
+    kernel, (_, _, alices), (_, _, bobs) = two
+    for chat, name in ((alices, "alice"), (bobs, "bob"), (bobs, "alice")):
+        answer = await chat.ask(f"{way} {kernel}", name)
+        assert answer.startswith(f"{name} > {NOBODY}"), answer
+
+
+async def test_a_message_of_the_server_itself_has_no_user(server, two):
+    """A worker that alice's message started asks the persona in the chat, for bob."""
+    if not server[1]:
+        pytest.skip("a chat on a websocket hands no message of the server to a persona")
+    kernel, (_, _, alices), (_, his, bobs) = two
+    for chat, name in ((alices, "alice"), (bobs, "bob")):
+        assert await chat.ask(f"chain {kernel}", name) == f"{name} > asked"
+
+    async def both() -> bool:
+        await bobs.ask(f"here {kernel}", "bob")  # it reads the chat meanwhile
+        said = [str(one["body"]) for one in bobs._said.to_py()]
+        return sum(f"alice > {NOBODY}" in text for text in said) == 2
+
+    await eventually(both)
+    assert set((await his.execute(RAN)).text.strip().split("\n")) == {BOB}
+
+
+async def test_by_rest(server, two):
+    """``POST api/ai/message`` is a request of its user, and the persona acts."""
+    kernel, (alice, _, _), (bob, _, _) = two
+    for person, who in ((alice, ALICE), (bob, BOB)):
+        said = await person.json(
+            "api/ai/message/Runner", method="POST", body={"message": f"here {kernel}"}
         )
-        assert await alices.ask(f"{way} {kernel}", "alice") == f"alice > {unknown}"
-        assert await bobs.ask(f"{way} {kernel}", "bob") == f"bob > {unknown}"
-        # Bob's client says that alice asks: the obvious solution names her.
-        assert await bobs.ask(f"{way} {kernel}", "alice") == f"alice > {unknown}"
-        assert [await username(hers), await username(his)] == ["alice", "bob"]
+        assert who in said["response"], said
+
+
+async def test_the_end_of_the_login_ends_the_persona(two):
+    """The next cell that it runs for alice is refused; bob's goes on."""
+    kernel, (alice, _, alices), (_, his, bobs) = two
+    asked = await alices.send(f"twice {kernel}", "alice")
+    assert await alices.hear(f"first {asked}") == ALICE
+    *_, agent = await alice.json(f"{AGENTS}?mine=true")
+    assert (agent["name"], agent["username"]) == ("Runner", "alice")
+    await alice.fetch("logout")
+    await his.execute("go_on = 'yes'")
+    assert await bobs.ask(f"here {kernel}", "bob") == f"bob > {BOB}"
+    assert (await his.execute(RAN)).text.split() == f"{ALICE} {BOB}".split()
+
+
+async def test_a_revoked_persona(two):
+    """Alice revokes it among her agents while it works; bob cannot."""
+    kernel, (alice, _, alices), (bob, his, bobs) = two
+    asked = await alices.send(f"twice {kernel}", "alice")
+    assert await alices.hear(f"first {asked}") == ALICE
+    *_, agent = await alice.json(f"{AGENTS}?mine=true")
+    assert (await bob.fetch(f"{AGENTS}/{agent['id']}", method="DELETE")).code == 404
+    assert (await alice.fetch(f"{AGENTS}/{agent['id']}", method="DELETE")).code == 204
+    await his.execute("go_on = 'yes'")
+    assert await bobs.ask(f"here {kernel}", "bob") == f"bob > {BOB}"
+    assert (await his.execute(RAN)).text.split() == f"{ALICE} {BOB}".split()
+
+
+async def test_without_agents():
+    """Where people may have no agents, a persona has no user."""
+    with chat_server("--JupyterSessionUser.max_agent_lifetime=0") as running:
+        alice, bob = await people_on(with_persona(running))
+        async with (
+            kernel_of(alice) as kernel,
+            chatting(alice, documents=False) as alices,
+            chatting(bob, documents=False) as bobs,
+        ):
+            for chat, name in ((alices, "alice"), (bobs, "bob")):
+                answer = await chat.ask(f"here {kernel}", name)
+                assert answer.startswith(
+                    f"{name} > {NOBODY}jupyter_ai_persona_manager on the server"
+                )

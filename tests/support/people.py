@@ -141,12 +141,21 @@ class Person:
             session_id: The id that a browser generates; None generates one here.
         """
         session = session_id or uuid.uuid4().hex
-        url = f"ws{self.url[4:]}api/kernels/{kernel_id}/channels?session_id={session}"
+        path = f"api/kernels/{kernel_id}/channels?session_id={session}"
+        return KernelSocket(await self.websocket(path, protocol), session)
+
+    async def websocket(self, path: str, protocol: str | None = None) -> WebSocketClientConnection:
+        """Open a websocket.
+
+        Args:
+            path: Relative to the server's base address.
+            protocol: The subprotocol; None for none.
+        """
         headers = {**self.headers, **self._cookie_header()}
-        request = HTTPRequest(url, headers=headers, connect_timeout=TIMEOUT_S, **self.connection)
-        subprotocols = [protocol] if protocol else None
-        connection = await websocket_connect(request, subprotocols=subprotocols)
-        return KernelSocket(connection, session)
+        request = HTTPRequest(
+            f"ws{self.url[4:]}{path}", headers=headers, connect_timeout=TIMEOUT_S, **self.connection
+        )
+        return await websocket_connect(request, subprotocols=[protocol] if protocol else None)
 
     def _cookie_header(self) -> dict[str, str]:
         pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())

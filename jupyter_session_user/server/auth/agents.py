@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jupyter_session_user.core.actor import Actor
-from jupyter_session_user.core.agent_credential import PREFIX, AgentWish
+from jupyter_session_user.core.agent_credential import PREFIX, AgentWish, may_grant
 from jupyter_session_user.core.clocks import deadline_of, seconds_until
 from jupyter_session_user.core.digest import digest
 from jupyter_session_user.core.lifecycle import Expiry, Moment
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from jupyter_session_user.core.login import Login
     from jupyter_session_user.server.auth.known_login import KnownLogin
     from jupyter_session_user.server.auth.logins import Logins
+    from jupyter_session_user.store.base import Record
 
-__all__ = ["MOST_AGENTS", "Agent", "Agents"]
+__all__ = ["MOST_AGENTS", "Agent", "Agents", "is_personal"]
 
 #: How many tokens of one person may be valid at the same time.
 MOST_AGENTS = 100
@@ -103,13 +104,16 @@ class Agents:
         self.longest = longest
         self._by_digest: dict[str, Agent] = {}
 
-    def grant(self, known: KnownLogin, shown: Login, wish: AgentWish) -> tuple[Agent, str]:
+    def grant(
+        self, known: KnownLogin, shown: Login, wish: AgentWish, *, verified: bool = True
+    ) -> tuple[Agent, str]:
         """Make a token for an agent of a person.
 
         Args:
             known: The person's login.
             shown: The same, as the request shows it.
             wish: What the person asks for. A lifetime that is too long is shortened.
+            verified: Whether the agent will show the token, and not only act inside the server.
 
         Returns:
             The agent, and its token, which is kept nowhere.
@@ -120,7 +124,7 @@ class Agents:
         if fields["expires_at"] is not None and fields["expiry_source"] not in MOVING:
             ends_at = min(ends_at, fields["expires_at"].timestamp())
         agent = Agent(
-            Actor("agent", secrets.token_hex(8), wish.name, verified=True),
+            Actor("agent", secrets.token_hex(8), wish.name, verified=verified),
             wish.scopes,
             dataclasses.replace(shown, key=known.key),
             now.wall,
@@ -140,6 +144,13 @@ class Agents:
             return None
         agent.used_at = self._clock().wall
         return agent
+
+    def renewed(self, agent: Agent) -> bool:
+        """Note that an agent inside the server works; return whether it has not ended."""
+        if agent.key not in self._by_digest or self._is_over(agent):
+            return False
+        agent.used_at = self._clock().wall
+        return True
 
     def of(self, principal: str | None) -> list[Agent]:
         """Return the agents of a person, or all; the oldest first."""
@@ -169,3 +180,14 @@ class Agents:
         if state is not None:  # revoked like a session
             self.end(agent, state)
         return agent.key not in self._by_digest
+
+
+def is_personal(record: Record) -> bool:
+    """Tell whether a session may give its authority to an agent: it is a person's own login."""
+    session = record.session
+    return may_grant(
+        record.credential,
+        record.principal,
+        verified=session.verified,
+        anonymous=session.user.is_anonymous,
+    )

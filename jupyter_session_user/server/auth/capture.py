@@ -161,6 +161,12 @@ class Capture:
         record = self._keep(handler, login, None)
         return record if kernel_id is None else self._keep(handler, login, kernel_id)
 
+    def session_of_agent(self, handler: JupyterHandler, login: Login, kernel_id: str) -> Record:
+        """Return the session record, on one kernel, of an agent that acts for a handler's user."""
+        if self._logins.get(login.key) is None:
+            self._logins.saw(login, active=False)
+        return self._keep(handler, login, kernel_id)
+
     def login(self, handler: JupyterHandler) -> Login:
         """Return the login of an authenticated request."""
         return self.login_of(handler, handler.current_user)

@@ -3,7 +3,7 @@
 A message of a server-side client (nbmodel, nbclient, Voila, Panel) carries no request of its own.
 It belongs to a user only if
 
-1. the runner that queued it names the session (``sent_for``), or
+1. the runner that queued or runs it names the session (``sent_for``), or
 2. it is sent inside an HTTP request that is still being answered.
 
 ``CallContext`` alone is not enough. It is copied into tasks and outlives its request, so a worker
@@ -79,11 +79,13 @@ def _call_in_no_request(function: Callable[..., Any], /, *args: Any, **kwargs: A
 
 
 @contextmanager
-def sent_for(record: Record | None, via: str = "", cell: str = "") -> Iterator[None]:
+def sent_for(
+    record: Record | Callable[[str], Record | None] | None, via: str = "", cell: str = ""
+) -> Iterator[None]:
     """Stamp the messages of this block with ``record``; None means an unknown user.
 
     Args:
-        record: The session.
+        record: The session, or a function that finds it for the kernel of each message.
         via: The runner, as the audit names it.
         cell: Id of the cell, if the messages do not say it.
     """
@@ -148,6 +150,9 @@ class Origin:
         queued = _sent_for.get()
         if queued is _UNSET:
             return self.record(kernel_id)
+        if callable(queued):
+            found: Record | None = queued(kernel_id)
+            return found
         on_it = isinstance(queued, Record) and queued.session.kernel_id == kernel_id
         return queued if on_it else None  # type: ignore[return-value]
 

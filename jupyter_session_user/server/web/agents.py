@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from jupyter_session_user.core.agent_credential import may_grant, read_wish
+from jupyter_session_user.core.agent_credential import read_wish
 from jupyter_session_user.core.session import write_time
 from jupyter_session_user.errors import RemoteProtocolError
-from jupyter_session_user.server.auth.agents import MOST_AGENTS
+from jupyter_session_user.server.auth.agents import MOST_AGENTS, is_personal
 from jupyter_session_user.server.auth.request_snapshot import snapshot_of
 from jupyter_session_user.server.web.handler import SessionUserHandler, permitted
 
 if TYPE_CHECKING:
     from jupyter_session_user.server.auth.agents import Agent
-    from jupyter_session_user.store.base import Record
 
 __all__ = ["AGENT_ROUTES"]
 
@@ -56,7 +55,7 @@ class AgentsHandler(SessionUserHandler):
         if not agents.longest:
             raise web.HTTPError(409, _OFF)
         known = None if mine is None else self.context.logins.get(mine.key)
-        if mine is None or known is None or not _is_personal(mine):
+        if mine is None or known is None or not is_personal(mine):
             raise web.HTTPError(403, _NO_PERSON)
         try:
             wish = read_wish(self.get_json_body())
@@ -92,16 +91,6 @@ class AgentHandler(SessionUserHandler):
         agents.end(agent, "revoked")
         self.set_status(204)
         self.finish()
-
-
-def _is_personal(record: Record) -> bool:
-    session = record.session
-    return may_grant(
-        record.credential,
-        record.principal,
-        verified=session.verified,
-        anonymous=session.user.is_anonymous,
-    )
 
 
 def _model(agent: Agent) -> dict[str, Any]:
