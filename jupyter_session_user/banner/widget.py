@@ -117,7 +117,7 @@ def _panel_class() -> Any:
         panel: Any = importlib.import_module("panel.custom")  # few need it
     except ImportError:
         raise ConfigurationError(
-            "SessionBanner.panel() needs Panel: pip install 'panel>=1.5'"
+            "SessionBanner.panel() needs Panel: pip install 'panel>=1.5.5'"
         ) from None
     param: Any = importlib.import_module("param")  # Panel has it
 

@@ -1,6 +1,6 @@
 """Streamlit: the user of st.user and st.context, and an error where both are empty.
 
-All private names of Streamlit are in this file: ``_context``, ``_check_run`` and
+All private names of Streamlit are in this file: ``_context``, ``_check_run``, ``_check_login`` and
 ``error_util.show_uncaught_app_exception``.
 """
 
@@ -29,6 +29,9 @@ __all__ = ["HOST"]
 _SLOT = "_jupyter_session_user"
 #: Claims that name an account; the first present one counts. A "name" is not unique.
 _USERNAMES = ("email", "preferred_username", "username", "user", "login", "upn", "sub")
+
+#: Streamlit's own, of ``st.login``.
+_LOGIN_COOKIE = "_streamlit_user"
 
 #: CommonMark section 2.4: a backslash makes it plain text.
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
@@ -104,6 +107,7 @@ def _meet(context: Any, before: Visitor | None) -> Visitor:
         # Only Streamlit's own signed cookie sets is_logged_in, unless a header may set it.
         verified = info.get("is_logged_in") is True and not mapped
         request = HostRequest(headers.get_all("Cookie"), headers.to_dict())
+        _check_login(info, request)
         request.own_token = functools.partial(_own_token, context)
         visitor = Visitor(
             "streamlit",
@@ -157,6 +161,23 @@ def _check_run(context: Any, headers: Any) -> None:
             "The browser of this run of the app is no longer connected, and the run has not asked "
             "for its user before. Call get_current_user() at the top of the script.",
             reason="no_context",
+        )
+
+
+def _check_login(info: dict[str, Any], request: HostRequest) -> None:
+    """Refuse a login on a release that may give it to a later user of the same page.
+
+    Before 1.61, a page that connects again gets back its former session, whose ``st.user`` is that
+    of the former login, whatever cookie the page shows now.
+    """
+    module = _modules.get("streamlit.runtime.app_session")
+    if hasattr(getattr(module, "AppSession", None), "matches_user_info"):
+        return
+    if any(info.values()) or _LOGIN_COOKIE in request.cookies:
+        raise IdentityUnavailable(
+            "This release of Streamlit may give a page that connects again to the user who logged "
+            "in there before. Upgrade it: pip install 'streamlit>=1.61'.",
+            reason="unsupported_host",
         )
 
 

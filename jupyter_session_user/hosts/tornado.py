@@ -71,8 +71,7 @@ def visitor_anew(handler: Any, key: str) -> Visitor:
     """Return the same visitor, for another session than the handler's own."""
     request = _request(handler)
     asked = isinstance(handler, Asked)
-    framework = handler.framework if asked else type(handler).__module__.partition(".")[0]
-    source = framework if framework in servers else "bokeh"
+    source = handler.framework if asked else _framework(handler)
     user, fields = servers[source](handler, request)
     return Visitor(
         source,
@@ -83,6 +82,17 @@ def visitor_anew(handler: Any, key: str) -> Visitor:
         authenticates=asked or _authenticates(handler),
         **fields,
     )
+
+
+def _framework(handler: Any) -> str:
+    """Return whose server a handler belongs to: ``bokeh`` or ``panel``.
+
+    Until release 1.8, Panel serves its pages with a handler of its own, and their websockets with
+    Bokeh's. So one handler of Panel's makes the application Panel's.
+    """
+    classes = [type(handler), *(rule.target for rule in handler.application.wildcard_router.rules)]
+    packages = {getattr(cls, "__module__", "").partition(".")[0] for cls in classes}
+    return next((name for name in servers if name != "bokeh" and name in packages), "bokeh")
 
 
 def _authenticates(handler: Any) -> bool:

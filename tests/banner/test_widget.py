@@ -153,7 +153,7 @@ def test_without_a_server_code_decides():
     ("missing", "call", "fix"),
     [
         ("anywidget", "SessionBanner()", "pip install 'jupyter-session-user[widgets]'"),
-        ("panel", "SessionBanner.panel()", "pip install 'panel>=1.5'"),
+        ("panel", "SessionBanner.panel()", "pip install 'panel>=1.5.5'"),
     ],
 )
 def test_a_missing_package_is_named(missing, call, fix):

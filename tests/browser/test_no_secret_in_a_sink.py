@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from browsing import chromium_path
+from needs import has_release
 from postgres_server import missing, postgres_server
 from redis_server import RedisServer
 from secret_forms import forms, holds
@@ -59,7 +60,9 @@ def report(need, running_provider, _everything, tmp_path_factory):
 
 def test_every_sink_was_read(report):
     """The marker that was put into each sink on purpose is found there."""
-    assert report.unread == []
+    # IPython 8.18 keeps nothing with %store without this package.
+    keeps = has_release("ipython>=9") or has_release("pickleshare")
+    assert report.unread == ([] if keeps else ["cell: %store"])
     assert len(report.sinks) >= SINKS
 
 

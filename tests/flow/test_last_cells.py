@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +11,8 @@ from forged_runs import FORGE
 from local_server import LocalServer
 from people import Person
 from servers import DEMO, eventually, kernel_of, opened, own_server, people_on
+
+from jupyter_session_user.core.session import parse_time
 
 SESSIONS = "api/session-user/sessions"
 
@@ -61,7 +62,7 @@ async def test_alice_never_has_bobs_last_cell(own):
         assert ids(seen) == expected
         assert seen["alice", None] == before
         starts = [seen[who]["start"] for who in expected]
-        assert starts == sorted(starts, key=datetime.fromisoformat)
+        assert starts == sorted(starts, key=parse_time)
         # Alice sees her own sessions, and the agent's, which is hers.
         assert ids(await last_cells(alice, kernel)) == {
             who: cell for who, cell in expected.items() if who[0] == "alice"

@@ -7,6 +7,7 @@ import threading
 import keeping
 import meeting
 import streamlit as st
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner import add_script_run_ctx
 from who import who
 
@@ -77,6 +78,14 @@ if "begun" in st.query_params:
 if "release" in st.query_params:
     meeting.RELEASED.set()
     say(notes=meeting.NOTES)
+    st.stop()
+if "old" in st.query_params:
+    matches = AppSession.matches_user_info
+    del AppSession.matches_user_info
+    try:
+        say(main=who())
+    finally:
+        AppSession.matches_user_info = matches
     st.stop()
 if "logout" in st.query_params:
     before = who()

@@ -237,6 +237,16 @@ async def test_login_and_reload_as_the_other_person(login_server, logins):
         assert shown(tab) == expected("bob@example.com verified by streamlit")
 
 
+async def test_a_release_that_mixes_up_logins(login_server, logins):
+    """Before 1.61, a page that connects again has the former user: no login of it is believed."""
+    who = (logins["alice"], logins["bob"], "")
+    async with tabs_of(login_server.host, *who) as tabs:
+        for tab in tabs:
+            await tab.open("old=1")
+        refused = "nobody: unsupported_host"
+        assert [tab.said["main"] for tab in tabs] == [refused, refused, "anonymous"]
+
+
 async def test_an_address_that_the_provider_did_not_check(login_server, logins):
     """A user that only claims an address is not the owner of the address."""
     async with tabs_of(login_server.host, logins["carol"]) as (tab,):
