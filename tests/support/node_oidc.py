@@ -25,7 +25,9 @@ from joserfc.jwk import KeySet
 from node_programs import node_program, npm_file
 
 __all__ = [
+    "ACCESS_TOKEN",
     "CLIENT_SECRETS",
+    "EXCHANGE",
     "REPORTS",
     "SCOPE",
     "NodeProvider",
