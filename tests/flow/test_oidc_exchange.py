@@ -119,4 +119,4 @@ def test_a_login_without_pkce(npm_provider):
     uri = "http://127.0.0.1:1/oauth_callback"
     back = httpx.get(f"{npm_provider.url}/auth", params={**query, "redirect_uri": uri})
     assert "error=invalid_request" in back.headers["location"]
-    assert "code_challenge" in back.headers["location"]
+    assert "requires+PKCE" in back.headers["location"]
