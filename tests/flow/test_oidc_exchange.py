@@ -46,7 +46,9 @@ def test_each_gets_the_own_token(npm_provider, logins):
             assert "refresh_token" not in answer
 
 
-@pytest.mark.parametrize("kind", ["garbage", "empty", "refresh_token", "id_token", "service", "jti"])
+@pytest.mark.parametrize(
+    "kind", ["garbage", "empty", "refresh_token", "id_token", "service", "jti"]
+)
 def test_texts_that_are_no_access_token_of_a_login(npm_provider, logins, kind):
     """Neither other tokens of the login, nor a service's token, which is for no onward exchange."""
     for account in PEOPLE:

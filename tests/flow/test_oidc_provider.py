@@ -6,7 +6,6 @@ The settings, the class and the last block are those of docs/providers/generic_o
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -69,7 +68,9 @@ async def test_each_gets_the_own_token(server, npm_provider):
                 ("reports", REPORTS, "reports"),
                 ("files", REPORTS, "reports"),
             ):
-                code = block.replace("trino", service) + "\nimport json; print(json.dumps(str(token)))"
+                code = (
+                    block.replace("trino", service) + "\nimport json; print(json.dumps(str(token)))"
+                )
                 (token,) = await json_lines(socket, code)
                 said = npm_provider.verified(token)
                 assert (said["sub"], said["aud"], said["scope"]) == (
@@ -141,7 +142,7 @@ async def test_what_a_user_takes_back(server, npm_provider):
 
 
 async def test_a_provider_that_has_stopped(npm_provider, tmp_path):
-    """Nobody gets a new token, and no one the other's; nobody can log in, and the code stays out."""
+    """Nobody gets a new token or the other's, nobody can log in, and the code is in no log."""
     with node_provider() as provider, campus_server(provider, tmp_path) as running:
         alice, bob = await both(running, provider)
         late = Person(running.url)

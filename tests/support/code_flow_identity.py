@@ -23,6 +23,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.auth.login import LoginFormHandler
+from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_path_join
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httputil import url_concat
@@ -66,7 +67,12 @@ class Login(LoginFormHandler):
         begun = Begun(next_url, uri + url_path_join(self.base_url, "oauth_callback"))
         state = campus.begin(begun)
         self.set_secure_cookie(
-            _STATE_COOKIE, state, expires_days=None, httponly=True, samesite="Lax", path=self.base_url
+            _STATE_COOKIE,
+            state,
+            expires_days=None,
+            httponly=True,
+            samesite="Lax",
+            path=self.base_url,
         )
         asked = {
             "client_id": campus.client_id,
@@ -88,8 +94,8 @@ class Login(LoginFormHandler):
         self.set_status(HTTPStatus.METHOD_NOT_ALLOWED)
 
 
-class RedirectUri(Login):
-    """The redirect URI. As a kind of the login page, it ends the browser's former login.
+class RedirectUri(JupyterHandler):
+    """The redirect URI.
 
     It raises no error of its own: Tornado would log the request's address, which has the code.
     """
@@ -115,7 +121,7 @@ class RedirectUri(Login):
             return
         campus.finish_login(self, username, answer)
         _ = self.xsrf_token  # sets the cookie, as pages with a form do: this login has none
-        self._redirect_safe(begun.next_url)
+        LoginFormHandler._redirect_safe(self, begun.next_url)
 
     def _refuse(self, why: str) -> None:
         self.set_status(HTTPStatus.FORBIDDEN)
@@ -172,7 +178,7 @@ class CampusWithCodeFlow(CampusIdentityProvider):
             body=urlencode(form),
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             auth_username=quote_plus(self.client_id),
-            auth_password=quote_plus(Path(self.client_secret_file).read_text().strip()),
+            auth_password=quote_plus(self._secret()),
         )
 
     async def username_in(self, answer: dict[str, Any], begun: Begun) -> str:
@@ -187,6 +193,9 @@ class CampusWithCodeFlow(CampusIdentityProvider):
         ).validate(claims)
         username: str = claims["preferred_username"]
         return username
+
+    def _secret(self) -> str:
+        return Path(self.client_secret_file).read_text().strip()
 
     async def _json(self, url: str, **request: Any) -> dict[str, Any]:
         response = await AsyncHTTPClient().fetch(HTTPRequest(url, **request))
