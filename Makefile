@@ -72,6 +72,12 @@ $(VENV)/.proxy: | $(VENV)/.extra-dev
 	-export PATH="$(CURDIR)/$(BIN):$$PATH"; npm install --prefix $(VENV)/proxy --no-audit --no-fund \
 		--silent 'configurable-http-proxy@>=5' && touch $@
 
+# OpenID providers for the tests: Authlib is one of the extra, oidc-provider comes from npm. Without it,
+# its tests are skipped with the reason.
+$(VENV)/.oidc-provider: | $(VENV)/.extra-dev
+	-export PATH="$(CURDIR)/$(BIN):$$PATH"; npm install --prefix $(VENV)/oidc-provider --no-audit \
+		--no-fund --silent 'oidc-provider@>=9.13 <10' && touch $@
+
 # Enterprise Gateway needs Jupyter Server 1, hence an environment of its own; its kernels run there, too,
 # so this package is there without Jupyter Server 2. Without it, its tests are skipped with the reason.
 # setuptools has distutils for Python 3.12 and later.
@@ -85,7 +91,7 @@ $(ENTERPRISE)/.made: constraints/enterprise-gateway.txt $(BUILD_SOURCES) | $(VEN
 		&& touch $@
 
 .PHONY: venv
-venv: $(VENV)/.extra-dev $(VENV)/.proxy $(ENTERPRISE)/.made ## Make .venv with everything for tests and checks
+venv: $(VENV)/.extra-dev $(VENV)/.proxy $(VENV)/.oidc-provider $(ENTERPRISE)/.made ## Make .venv with everything for tests and checks
 
 labextension/node_modules/.yarn-state.yml: labextension/package.json labextension/yarn.lock \
 		labextension/.yarnrc.yml | $(VENV)/.extra-dev
@@ -102,7 +108,7 @@ WORKERS ?= 3
 test: test-python test-front ## Run all tests, in random order
 
 .PHONY: test-python
-test-python: $(VENV)/.extra-dev $(VENV)/.proxy $(ENTERPRISE)/.made ## Run the Python tests; core/ must be covered by its own
+test-python: $(VENV)/.extra-dev $(VENV)/.proxy $(VENV)/.oidc-provider $(ENTERPRISE)/.made ## Run the Python tests; core/ must be covered by its own
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m pytest -n $(WORKERS) --cov=$(PACKAGE).core --cov-report=term \
 		--cov-fail-under=95 tests/core tests/tokens

@@ -27,6 +27,7 @@ from people import Person
 from redis_server import RedisServer
 
 if TYPE_CHECKING:
+    from node_oidc import NodeProvider
     from oauth_provider import RunningProvider
 
 # JupyterLab looks for language servers with Node.js, which may keep a cache in the temporary
@@ -111,6 +112,18 @@ def provider(running_provider: RunningProvider) -> Iterator[RunningProvider]:
     running_provider.faults()
     yield running_provider
     running_provider.faults()
+
+
+@pytest.fixture(scope="module")
+def npm_provider(need: Callable[..., None]) -> Iterator[NodeProvider]:
+    """Run npm's oidc-provider."""
+    from node_oidc import node_provider, provider_module
+    from node_programs import node_program
+
+    need(node_program(), "Node.js is missing")
+    need(provider_module(), "npm's oidc-provider is missing: make .venv/.oidc-provider")
+    with node_provider() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

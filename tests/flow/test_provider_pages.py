@@ -5,15 +5,14 @@ Only addresses, ports and the places of files are replaced in the blocks of the 
 
 from __future__ import annotations
 
-import base64
 import os
-import secrets
 from pathlib import Path
 
 import pytest
 from hub import code_block
 from oauth_provider import CLIENT_SECRET
 from people import Person
+from provider_settings import on_this_machine
 from servers import identity, json_lines, kernel_of, no_traceback, opened, own_server
 
 from jupyter_session_user.core.login_tokens import claims_in
@@ -25,18 +24,6 @@ GENERIC = PAGES / "generic_oidc.md"
 OTHERS = ("keycloak", "entra_id", "okta", "google")
 #: After the page's own block: the token in a form that a test can read.
 SHOW = "\nimport json; print(json.dumps(str(token)))"
-
-
-def here(block: str, folder: Path, issuer: str = "") -> str:
-    """Return a block with this machine's files, and with the address of a provider."""
-    files = {"client-secret": CLIENT_SECRET}
-    files["login-token-key"] = base64.b64encode(secrets.token_bytes(32)).decode()
-    for name, text in files.items():
-        path = folder / name
-        path.touch(mode=0o600)
-        path.write_text(text)
-        block = block.replace(f"/etc/jupyter/{name}", str(path))
-    return block.replace("https://login.example.org/realms/research", issuer) if issuer else block
 
 
 async def token_of(person: Person, service: str = "trino") -> str:
@@ -53,7 +40,8 @@ async def test_generic_openid_connect(provider, tmp_path):
     (tmp_path / "campus.py").write_text(
         code_block(GENERIC, "the class in c.ServerApp.identity_provider_class")
     )
-    block = here(code_block(GENERIC, "login_token_key_file"), tmp_path, provider.url)
+    block = code_block(GENERIC, "login_token_key_file")
+    block = on_this_machine(block, tmp_path, CLIENT_SECRET, provider.url)
     folders = (ROOT, ROOT / "tests" / "support", tmp_path)
     env = {"TEST_ISSUER": provider.url, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     with own_server(
@@ -73,7 +61,8 @@ async def test_generic_openid_connect(provider, tmp_path):
 
 async def test_generic_openid_connect_behind_a_proxy(provider, tmp_path):
     """With the page's settings for a proxy, each user's own header counts."""
-    block = here(code_block(GENERIC, '"header"'), tmp_path, provider.url)
+    block = code_block(GENERIC, '"header"')
+    block = on_this_machine(block, tmp_path, CLIENT_SECRET, provider.url)
     config = {"jupyter_server_config.py": block}
     with own_server(*identity("HeaderIdentityProvider"), config=config) as running:
         for name in ("alice", "bob"):
@@ -86,7 +75,8 @@ async def test_generic_openid_connect_behind_a_proxy(provider, tmp_path):
 @pytest.mark.parametrize("page", OTHERS)
 async def test_a_server_takes_the_settings(page, tmp_path):
     """A server starts with them; no provider is asked for anything, since none is here."""
-    block = here(code_block(PAGES / f"{page}.md", "token_exchange"), tmp_path)
+    block = code_block(PAGES / f"{page}.md", "token_exchange")
+    block = on_this_machine(block, tmp_path, CLIENT_SECRET)
     config = {"jupyter_server_config.py": block}
     with own_server(*identity("HeaderIdentityProvider"), config=config) as running:
         for name in ("alice", "bob"):
@@ -97,7 +87,8 @@ async def test_a_server_takes_the_settings(page, tmp_path):
 
 def test_a_wrong_member_stops_the_server(tmp_path):
     """The check of the settings can fail: a page with a wrong name in them would be noticed."""
-    block = here(code_block(PAGES / "keycloak.md", "token_exchange"), tmp_path)
+    block = code_block(PAGES / "keycloak.md", "token_exchange")
+    block = on_this_machine(block, tmp_path, CLIENT_SECRET)
     wrong = block.replace('"client_id"', '"client"')
     server = own_server(config={"jupyter_server_config.py": wrong})
     with pytest.raises(RuntimeError, match="ended at its start") as caught, server:

