@@ -21,7 +21,17 @@ import pytest
 from agents import AGENTS
 from app_servers import free_port
 from people import Person
-from servers import DEMO, EXTENSION, eventually, kernel_of, opened, own_server, people_on, username
+from servers import (
+    DEMO,
+    EXTENSION,
+    eventually,
+    kernel_of,
+    opened,
+    own_server,
+    people_on,
+    until_it_answers,
+    username,
+)
 
 pytest.importorskip("jupyter_ai_persona_manager", reason="needs jupyter-ai: make test-jupyter-ai")
 pycrdt = pytest.importorskip("pycrdt")
@@ -174,6 +184,8 @@ async def two(server):
         chatting(alice, documents) as alices,
         chatting(bob, documents) as bobs,
     ):
+        # The websockets of jupyter-server-documents connect before the kernel listens.
+        await until_it_answers(hers, his)
         assert [await username(hers), await username(his)] == ["alice", "bob"]
         yield kernel, (alice, hers, alices), (bob, his, bobs)
         assert await username(his) == "bob"
