@@ -392,12 +392,11 @@ async def test_a_token_in_the_address_counts_too(own):
 async def test_a_token_ends_in_time(own):
     """Its lifetime ends its websocket, too; that of the other agent continues."""
     alice, bob = await people_on(own)
-    short, long = await agent_of(alice, lifetime=2), await agent_of(bob, lifetime=3600)
-    async with (
-        kernel_of(bob) as kernel,
-        opened(short, kernel) as ending,
-        opened(long, kernel) as going,
-    ):
+    long = await agent_of(bob, lifetime=3600)
+    async with kernel_of(bob) as kernel, opened(long, kernel) as going:
+        assert await who_acts(going) == "bob Helper"  # the kernel has started
+        short = await agent_of(alice, lifetime=5)
+        ending = await short.connect(kernel)
         assert await who_acts(ending) == "alice Helper"
         me = await short.json(ME)
         assert me["expires_at"] == short.model["expires_at"]
@@ -410,6 +409,7 @@ async def test_a_token_ends_in_time(own):
         (error,) = (await ending.execute("1")).errors
         assert error.startswith("SessionExpired")
         assert await who_acts(going) == "bob Helper"
+        await ending.close()
         listed = await alice.json(AGENTS)
         assert short.model["id"] not in {one["id"] for one in listed}
 

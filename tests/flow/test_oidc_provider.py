@@ -112,7 +112,8 @@ async def test_tokens_renew_and_rotate(npm_provider, tmp_path):
                 for _ in range(2):
                     for service in ("trino", "reports"):
                         (token,) = await ask(socket, service)
-                        assert provider.verified(token)["sub"] == account
+                        # On a busy machine, its two seconds may be over.
+                        assert provider.verified(token, leeway=60)["sub"] == account
                         tokens.add(token)
                     await asyncio.sleep(2)
                 assert len(tokens) == 4

@@ -156,13 +156,18 @@ class NodeProvider:
                 response = browser.post(url, data=form)
         raise AssertionError(f"the pages lead nowhere: {url}")
 
-    def verified(self, token: str) -> dict[str, Any]:
-        """Return the claims of an access token that this provider has signed (RFC 9068)."""
+    def verified(self, token: str, leeway: int = 0) -> dict[str, Any]:
+        """Return the claims of an access token that this provider has signed (RFC 9068).
+
+        Args:
+            token: The token.
+            leeway: How many seconds ago it may have expired.
+        """
         keys = KeySet.import_key_set(self._http.get("/jwks").json())
         found = jwt.decode(token, keys, algorithms=["RS256"])
         assert found.header["typ"] == "at+jwt"
         jwt.JWTClaimsRegistry(
-            iss={"essential": True, "value": self.url}, exp={"essential": True}
+            iss={"essential": True, "value": self.url}, exp={"essential": True}, leeway=leeway
         ).validate(found.claims)
         return found.claims
 

@@ -10,8 +10,15 @@ export interface IMadeUp {
   readonly by: string;
 }
 
+/** A callback that `require_user` has refused, without an Output widget that shows it. */
+export interface IRefusal {
+  readonly text: string;
+  /** Another one after each refusal: what the user has hidden comes back then. */
+  readonly count: number;
+}
+
 export interface INote {
-  readonly kind: 'consent' | 'made_up';
+  readonly kind: 'consent' | 'made_up' | 'refused';
   readonly key: string;
   /** The name of the note, for screen readers. */
   readonly label: string;
@@ -21,13 +28,15 @@ export interface INote {
   readonly canHide: boolean;
 }
 
-/** The notes to show: a made-up user first, then each service that waits. */
+/** The notes to show: a made-up user first, then a refusal, then each service that waits. */
 export function notesOf(
   consents: readonly IConsent[],
   madeUp: IMadeUp | null,
-  texts: Texts
+  texts: Texts,
+  refusal: IRefusal | null = null
 ): readonly INote[] {
-  const waiting = consents.map((consent): INote => {
+  const waiting = refusal === null ? [] : [noteOf(refusal)];
+  waiting.push(...consents.map((consent): INote => {
     const service = shortService(consent.service);
     const href = consent.link;
     // The server's own login page is a path.
@@ -40,13 +49,32 @@ export function notesOf(
       link: href === null ? null : { text: label, href },
       canHide: true
     };
-  });
+  }));
   if (madeUp === null) {
     return waiting;
   }
   const { user, by } = madeUp;
   const text = fill(texts.made_up ?? '', { user, by });
   return [{ kind: 'made_up', key: text, label: user, text, link: null, canHide: false }, ...waiting];
+}
+
+function noteOf({ text, count }: IRefusal): INote {
+  return { kind: 'refused', key: `${count} ${text}`, label: text, text, link: null, canHide: true };
+}
+
+/** The sentence of a kernel's message, if it is the error of a refused callback; else null. */
+export function refusalOf(message: unknown): string | null {
+  const { header, content } = (message ?? {}) as {
+    readonly header?: { readonly msg_type?: unknown };
+    readonly content?: { readonly ename?: unknown; readonly traceback?: unknown };
+  };
+  if (header?.msg_type !== 'error' || content?.ename !== 'AccessDenied') {
+    return null;
+  }
+  // In Voila's kernels, the error of `require_user` has its sentence for a traceback.
+  const lines: unknown = content.traceback;
+  const [text] = Array.isArray(lines) && lines.length === 1 ? (lines as unknown[]) : [];
+  return typeof text === 'string' ? text : null;
 }
 
 /** The kernel's word about a made-up user; null if it is none. */

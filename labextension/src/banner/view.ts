@@ -1,7 +1,7 @@
 /** The banner's elements. Text is inserted as text, never as HTML. */
 import { element } from '../shared/dom.js';
 import type { IConsent } from '../shared/types.js';
-import { type IMadeUp, notesOf } from './noted.js';
+import { type IMadeUp, type IRefusal, notesOf } from './noted.js';
 import { Notes } from './notes.js';
 import { type IFound, type Offer, shownOf, WELL } from './shown.js';
 import { TEXTS, type Texts } from './texts.js';
@@ -33,8 +33,12 @@ export class Banner {
   }
 
   /** Show notes, also while the login is active. */
-  note(consents: readonly IConsent[], madeUp: IMadeUp | null): void {
-    this._notes.show(notesOf(consents, madeUp, this._texts), this._texts);
+  note(
+    consents: readonly IConsent[],
+    madeUp: IMadeUp | null,
+    refusal: IRefusal | null = null
+  ): void {
+    this._notes.show(notesOf(consents, madeUp, this._texts, refusal), this._texts);
     this._dress();
   }
 

@@ -2,7 +2,7 @@
 import type { Ask } from '../shared/client.js';
 import { element } from '../shared/dom.js';
 import { start } from './page.js';
-import type { IMadeUp } from './noted.js';
+import { type IMadeUp, type IRefusal, refusalOf } from './noted.js';
 import { placeHere } from './place.js';
 import { askAt } from './server.js';
 import { type IFound, WELL } from './shown.js';
@@ -23,7 +23,11 @@ declare global {
 export interface IVoilaConnection extends IKernelConnection {
   readonly connectionStatusChanged?: { connect(call: () => void): void };
   readonly statusChanged?: { connect(call: (kernel: unknown, status: string) => void): void };
+  readonly iopubMessage?: { connect(call: (kernel: unknown, message: unknown) => void): void };
 }
+
+/** An Output widget has shown an error by then. */
+const SHOWN_MS = 500;
 
 export interface IPageOptions {
   /** The address of the style sheet. */
@@ -46,6 +50,7 @@ export async function bannerOfPage(options: IPageOptions): Promise<void> {
   document.head.append(element('link', '', '', { rel: 'stylesheet', href: style }));
   let said = WELL;
   let madeUp: IMadeUp | null = null;
+  let refusal: IRefusal | null = null;
   const isHidden = (): boolean => document.hidden;
   const onChange = (): void => paint();
   const watch = new Watch({ place, ask, connection, isHidden, onChange, kernelId });
@@ -55,7 +60,7 @@ export async function bannerOfPage(options: IPageOptions): Promise<void> {
   new ResizeObserver(() => makeRoom(top)).observe(top);
   const paint = (): void => {
     banner.show(!watch.knowsLogin && watch.found.state === 'active' ? said : watch.found);
-    banner.note(watch.consents, madeUp);
+    banner.note(watch.consents, madeUp, refusal);
   };
   banner.use(texts);
   window[PAGE] = {
@@ -73,6 +78,18 @@ export async function bannerOfPage(options: IPageOptions): Promise<void> {
   const kernel = connection();
   kernel?.connectionStatusChanged?.connect(() => void watch.check());
   kernel?.statusChanged?.connect((_, status) => status === 'idle' && watch.noteRun());
+  // Voila shows no error of a callback.
+  kernel?.iopubMessage?.connect((_, message) => {
+    const text = refusalOf(message);
+    if (text !== null) {
+      setTimeout(() => {
+        if (!document.body.innerText.includes(text)) {
+          refusal = { text, count: (refusal?.count ?? 0) + 1 };
+          paint();
+        }
+      }, SHOWN_MS);
+    }
+  });
 }
 
 /** Move elements outside the flow: Voila's classic template has its page in a positioned element. */

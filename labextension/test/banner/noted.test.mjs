@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { madeUpOf, notesOf } from '../../lib/banner/noted.js';
+import { madeUpOf, notesOf, refusalOf } from '../../lib/banner/noted.js';
 import { TEXTS } from '../../lib/banner/texts.js';
 
 const of = (consents, madeUp = null, texts = TEXTS) => notesOf(consents, madeUp, texts);
@@ -38,4 +38,36 @@ test('texts that code replaces: words in braces are not filled in twice', () => 
   const texts = { ...TEXTS, made_up: '{user}: {by}, {other}' };
   const [note] = of([], { user: '{by}', by: 'x' }, texts);
   assert.equal(note.text, '{by}: x, {other}');
+});
+
+const refused = (traceback, ename = 'AccessDenied', msg_type = 'error') => ({
+  header: { msg_type },
+  content: { ename, evalue: 'long', traceback }
+});
+
+test('only the error of a refused callback is one', () => {
+  assert.equal(refusalOf(refused(['You may not.'])), 'You may not.');
+  for (const message of [
+    undefined,
+    null,
+    {},
+    { header: null, content: null },
+    refused(['a', 'b']),
+    refused([1]),
+    refused([]),
+    refused('You may not.'),
+    refused(['You may not.'], 'ValueError'),
+    refused(['You may not.'], 'AccessDenied', 'stream')
+  ]) {
+    assert.equal(refusalOf(message), null);
+  }
+});
+
+test('a refusal comes before the services; another one has another key', () => {
+  const consent = { service: 'trino', link: null };
+  const [first, second] = notesOf([consent], null, TEXTS, { text: 'No.', count: 1 });
+  assert.deepEqual([first.kind, first.text, first.canHide], ['refused', 'No.', true]);
+  assert.equal(second.kind, 'consent');
+  const [again] = notesOf([], null, TEXTS, { text: 'No.', count: 2 });
+  assert.notEqual(first.key, again.key);
 });

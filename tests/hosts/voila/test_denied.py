@@ -27,6 +27,24 @@ def book(_):
 
 VBox([button, said, out])
 """
+WITHOUT_OUTPUT = """
+from ipywidgets import Button, IntSlider, Label, VBox
+from jupyter_session_user import require_user
+
+button, slider, said = Button(description="Book"), IntSlider(description="Rooms"), Label()
+
+@button.on_click
+@require_user(usernames="alice", groups="finance")
+def book(_):
+    said.value = "booked"
+
+@require_user(usernames="alice", groups="finance")
+def change(_):
+    said.value = "changed"
+
+slider.observe(change, "value")
+VBox([button, slider, said])
+"""
 SENTENCE = "<b>bob</b>' is not permitted to do this: this needs a member of the group 'finance'"
 BOB = "<b>bob</b>"
 
@@ -43,6 +61,13 @@ def page(request):
 def click():
     """Run Voila with the guarded callback."""
     with voila(*HEADER, files={"click.ipynb": notebook(GUARDED_CALLBACK)}) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def silent():
+    """Run Voila with callbacks whose errors it shows nowhere."""
+    with voila(*HEADER, files={"silent.ipynb": notebook(WITHOUT_OUTPUT)}) as server:
         yield server.url
 
 
@@ -82,3 +107,42 @@ def test_a_callback_with_an_output(chromium, click):
         assert "booked" not in text
         for word in ("Traceback", "AccessDenied", "Cell In"):
             assert word not in text
+
+
+def test_an_output_shows_it_once(chromium, click):
+    """The page's banner does not repeat what an Output widget shows."""
+    with visits(chromium, click, BOB, "alice") as people:
+        for visit in people:
+            visit.open()
+            visit.page.get_by_role("button", name="Book").click()
+        _text(people[0], "is not permitted")
+        people[0].page.wait_for_timeout(1500)
+        assert people[0].page.get_by_text("is not permitted").count() == 1
+        assert "not permitted" not in _text(people[1], "booked")
+
+
+@pytest.mark.parametrize(("widget", "done"), [("button", "booked"), ("slider", "changed")])
+def test_a_callback_without_an_output(chromium, silent, widget, done):
+    """The banner shows the sentence, to bob alone; after Hide, the next refusal shows it again."""
+    with visits(chromium, silent, "alice", BOB, "alice") as people:
+        for visit in people:
+            visit.open()
+            _use(visit.page, widget)
+        for visit in people[::2]:
+            assert "not permitted" not in _text(visit, done)
+        page = people[1].page
+        text = _text(people[1], "is not permitted")
+        assert SENTENCE in text
+        for word in (done, "Traceback", "AccessDenied", "Cell In"):
+            assert word not in text
+        page.get_by_role("button", name="Hide").click()
+        page.get_by_text("is not permitted").wait_for(state="detached")
+        _use(page, widget)
+        _text(people[1], "is not permitted")
+
+
+def _use(page, widget):
+    if widget == "button":
+        page.get_by_role("button", name="Book").click()
+    else:
+        page.get_by_role("slider").press("ArrowRight")
