@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "jupyter_session_user"
 PRIVATE_WORD = re.compile(r"_[a-zA-Z][a-zA-Z_]*[a-zA-Z]")
 #: Words that look like private names but are not, and documented functions.
-NO_NAMES = {"_xsrf", "_reply", "_getframe", "_data"}
+NO_NAMES = {"_xsrf", "_streamlit_user", "_reply", "_getframe", "_data"}
 #: Functions of pydevd in a frame that this package does not call.
 FRAMES = {"_exec", "_run_code", "_run_module_as_main", "_run_module_code"}
 #: Files without another project's objects.
