@@ -201,6 +201,16 @@ async def test_a_persona_acts_for_the_user_whose_page_asks(two):
     assert await alices.ask(f"here {kernel}", "alice") == f"alice > {ALICE}"
 
 
+async def test_a_kernel_that_a_persona_starts(two):
+    """It belongs to the user whose page asks."""
+    kernel, (_, _, alices), (_, _, bobs) = two
+    for chat, claimed, user, who in (
+        (alices, "alice", "alice", ALICE),
+        (bobs, "alice", "bob", BOB),
+    ):
+        assert await chat.ask(f"start {kernel}", claimed) == f"{claimed} > {user} {who}"
+
+
 async def test_both_ask_at_the_same_time(two):
     """Bob's message is answered while alice's is, which then goes on as alice's."""
     kernel, (_, _, alices), (_, his, bobs) = two

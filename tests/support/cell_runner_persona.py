@@ -4,6 +4,7 @@ A message is ``WAY KERNEL``:
 
 ==========  ====================================================================================
 ``here``    in the task that answers the message
+``start``   the same, in a kernel that the persona starts
 ``twice``   there, and again a while later
 ``worker``  by a worker for all messages, which the first message starts
 ``chain``   by this persona, which the worker asks in the chat
@@ -16,6 +17,7 @@ import asyncio
 from typing import Any
 
 from jupyter_ai_persona_manager import BasePersona, PersonaDefaults
+from jupyter_server.serverapp import ServerApp
 from jupyterlab_chat.models import NewMessage
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
@@ -49,6 +51,14 @@ class CellRunner(BasePersona):
 
     async def _here(self, kernel_id: str, _: str) -> str:
         return await run_cell(kernel_id, CODE)
+
+    async def _start(self, _: str, __: str) -> str:
+        kernels = ServerApp.instance().kernel_manager
+        kernel_id = await kernels.start_kernel()
+        try:
+            return await run_cell(kernel_id, f"{CODE}\nprint(_session.kernel_owner, _who)")
+        finally:
+            await kernels.shutdown_kernel(kernel_id)
 
     async def _twice(self, kernel_id: str, asked: str) -> str:
         first = await run_cell(kernel_id, CODE)

@@ -161,8 +161,10 @@ class Capture:
         record = self._keep(handler, login, None)
         return record if kernel_id is None else self._keep(handler, login, kernel_id)
 
-    def session_of_agent(self, handler: JupyterHandler, login: Login, kernel_id: str) -> Record:
-        """Return the session record, on one kernel, of an agent that acts for a handler's user."""
+    def session_of_agent(
+        self, handler: JupyterHandler, login: Login, kernel_id: str | None
+    ) -> Record:
+        """Return the same of an agent that acts inside the server for a handler's user."""
         if self._logins.get(login.key) is None:
             self._logins.saw(login, active=False)
         return self._keep(handler, login, kernel_id)

@@ -80,12 +80,12 @@ def _call_in_no_request(function: Callable[..., Any], /, *args: Any, **kwargs: A
 
 @contextmanager
 def sent_for(
-    record: Record | Callable[[str], Record | None] | None, via: str = "", cell: str = ""
+    record: Record | Callable[[str | None], Record | None] | None, via: str = "", cell: str = ""
 ) -> Iterator[None]:
     """Stamp the messages of this block with ``record``; None means an unknown user.
 
     Args:
-        record: The session, or a function that finds it for the kernel of each message.
+        record: The session, or a function that finds it for a kernel, or for none.
         via: The runner, as the audit names it.
         cell: Id of the cell, if the messages do not say it.
     """
@@ -129,7 +129,15 @@ class Origin:
         self.on_refused: Callable[[Record, str], None] = lambda *_: None
 
     def record(self, kernel_id: str | None) -> Record | None:
-        """Return the session of the live request; None if there is no live request."""
+        """Return the session of the live request, or of a persona that answers a message.
+
+        Returns:
+            None if there is neither.
+        """
+        queued = _sent_for.get()
+        if callable(queued):
+            found: Record | None = queued(kernel_id)
+            return found
         handler = live_request()
         return None if handler is None else self._capture.session_of(handler, kernel_id)
 
@@ -148,11 +156,8 @@ class Origin:
     def sender(self, kernel_id: str) -> Record | None:
         """Return the session of a message that is being built; never one on another kernel."""
         queued = _sent_for.get()
-        if queued is _UNSET:
+        if queued is _UNSET or callable(queued):
             return self.record(kernel_id)
-        if callable(queued):
-            found: Record | None = queued(kernel_id)
-            return found
         on_it = isinstance(queued, Record) and queued.session.kernel_id == kernel_id
         return queued if on_it else None  # type: ignore[return-value]
 

@@ -143,10 +143,10 @@ class Personas:
 
         return answered
 
-    def _sender(self, delivery: _Delivery, agent: Agent) -> Callable[[str], Record | None]:
-        """Return a function that finds the session of a message to a kernel."""
+    def _sender(self, delivery: _Delivery, agent: Agent) -> Callable[[str | None], Record | None]:
+        """Return a function that finds the session of what the persona sends."""
 
-        def sender(kernel_id: str) -> Record | None:
+        def sender(kernel_id: str | None) -> Record | None:
             if delivery.task is None or _task() is not delivery.task:
                 return None
             return self._capture.session_of_agent(delivery.handler, agent.login, kernel_id)
