@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import serving
 from hub import HubPerson, code_block, hub_running, proxy_program
+from needs import has_release
 from serving import Visit
 from tornado.httpclient import HTTPClientError
 from tornado.web import create_signed_value
@@ -173,7 +174,9 @@ async def test_without_a_token_that_the_hub_knows(enter, place):
         nobody = visit(person, FORGED, cookies)
         page = await nobody.fetch(nobody.server.path)
         assert page.code == 302
-        with pytest.raises(HTTPClientError):
+        # Panel before 1.9 has Bokeh's websocket, which is opened and never answers.
+        refused = HTTPClientError if has_release("panel>=1.9") else asyncio.TimeoutError
+        with pytest.raises(refused):
             await nobody.connect(alice.token)
         assert not nobody.server.said(tag=nobody.tag)
 
