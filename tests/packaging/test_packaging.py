@@ -88,7 +88,7 @@ def test_the_newest_changelog_heading_is_this_version():
 def test_nobody_is_told_where_packages_come_from(name):
     """The lock file and its settings name no host, so users of a mirror can build."""
     text = (FRONT / name).read_text("utf-8")
-    assert re.findall(r"https?:|__archiveUrl|npmRegistryServer|resolved", text) == []
+    assert re.findall(r"https?:|__archiveUrl|RegistryServer|resolved", text) == []
 
 
 def test_the_lock_file_knows_every_platform():

@@ -113,7 +113,7 @@ class Agents:
             known: The person's login.
             shown: The same, as the request shows it.
             wish: What the person asks for. A lifetime that is too long is shortened.
-            verified: Whether the agent will show the token, and not only act inside the server.
+            verified: Whether the agent shows the token. One that acts inside the server shows none.
 
         Returns:
             The agent, and its token, which is kept nowhere.
@@ -140,13 +140,10 @@ class Agents:
     def find(self, token: str) -> Agent | None:
         """Return the agent of a valid token; None if it is unknown, or has ended."""
         agent = self._by_digest.get(digest("agent", token))
-        if agent is None or self._is_over(agent):
-            return None
-        agent.used_at = self._clock().wall
-        return agent
+        return agent if agent is not None and self.is_at_work(agent) else None
 
-    def renewed(self, agent: Agent) -> bool:
-        """Note that an agent inside the server works; return whether it has not ended."""
+    def is_at_work(self, agent: Agent) -> bool:
+        """Note the time of an agent's work now; return False if the agent has ended."""
         if agent.key not in self._by_digest or self._is_over(agent):
             return False
         agent.used_at = self._clock().wall

@@ -164,7 +164,7 @@ class Capture:
     def session_of_agent(
         self, handler: JupyterHandler, login: Login, kernel_id: str | None
     ) -> Record:
-        """Return the same of an agent that acts inside the server for a handler's user."""
+        """Return the session record of an agent inside the server that acts for the user."""
         if self._logins.get(login.key) is None:
             self._logins.saw(login, active=False)
         return self._keep(handler, login, kernel_id)

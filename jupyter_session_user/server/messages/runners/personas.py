@@ -163,7 +163,7 @@ class Personas:
             return None
         which = (known.key, str(persona.id))
         agent = self._at_work.get(which)
-        if agent is None or not self._agents.renewed(agent):
+        if agent is None or not self._agents.is_at_work(agent):
             self._forget_ended()
             wish = AgentWish(_name_of(persona), self._agents.longest, SCOPES)
             shown = self._capture.login(handler)
