@@ -234,13 +234,19 @@ async def test_a_message_of_the_server_itself_has_no_user(server, two):
     if not server[1]:
         pytest.skip("a chat on a websocket hands no message of the server to a persona")
     kernel, (_, _, alices), (_, his, bobs) = two
+    assert await bobs.ask(f"here {kernel}", "bob") == f"bob > {BOB}"
+
+    def unknown() -> int:
+        said = [str(one["body"]) for one in bobs._said.to_py()]
+        return sum(f"alice > {NOBODY}" in text for text in said)
+
+    before = unknown()  # other tests write into the same chat
     for chat, name in ((alices, "alice"), (bobs, "bob")):
         assert await chat.ask(f"chain {kernel}", name) == f"{name} > asked"
 
     async def both() -> bool:
         await bobs.ask(f"here {kernel}", "bob")  # it reads the chat meanwhile
-        said = [str(one["body"]) for one in bobs._said.to_py()]
-        return sum(f"alice > {NOBODY}" in text for text in said) == 2
+        return unknown() == before + 2
 
     await eventually(both)
     assert set((await his.execute(RAN)).text.strip().split("\n")) == {BOB}
